@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A client's debug build keeps usable kernels (gates: 12 to 22 instead of 113 to 154 ns a unit). `-wmo` belongs to it:
+// the SIMD helpers must be inlined across files, since no vector may cross a call between instruction sets.
+let fastInDebug: [SwiftSetting] = [.unsafeFlags(["-O", "-wmo"], .when(configuration: .debug))]
+
+let package = Package(
+  name: "swift-recurrent",
+  products: [
+    .library(name: "Recurrent", targets: ["Recurrent"]),
+  ],
+  targets: [
+    // MARK: - Kernels
+    .target(
+      name: "CRecurrentKernels",
+      path: "CKernels",
+      cSettings: [
+        .headerSearchPath("blis/include"),
+        .headerSearchPath("."),
+        .unsafeFlags(["-O3"], .when(configuration: .debug)),
+      ],
+      linkerSettings: [
+        // By file name, hence statically: the sub-configurations' kernels are then reachable and readable in a profile.
+        .linkedLibrary(":libblis.a", .when(platforms: [.linux])),
+        .linkedLibrary("gomp", .when(platforms: [.linux])),
+        .linkedLibrary("pthread", .when(platforms: [.linux])),
+        .linkedLibrary("m", .when(platforms: [.linux])),
+      ]
+    ),
+
+    // MARK: - Libraries
+    .target(name: "Recurrent", dependencies: ["CRecurrentKernels"], swiftSettings: fastInDebug),
+    // MARK: - Tests
+    .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "CRecurrentKernels"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
+)

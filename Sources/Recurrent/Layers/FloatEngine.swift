@@ -1,0 +1,94 @@
+import CRecurrentKernels
+
+/// The loops of every cell for `Float`: products into the gates' tiles, gates on the tiles while they are hot.
+public struct FloatEngine: CellEngine {
+  package let cell: Cell
+  package let inputSize: Int  // C
+  package let hiddenSize: Int  // H
+  package let products: Products
+  package let blocks: Int  // unit blocks of P units
+  package private(set) var packed: PackedParameters
+
+  /// Rows whose input product is made at once, before their steps: full tiles of every instruction set, few enough that
+  /// they stay in the second cache until their steps have run.
+  package static let chunkRows = 240
+
+  public init(
+    cell: Cell, inputSize: Int, hiddenSize: Int, instructionSet: InstructionSet?
+  ) throws(RecurrentError) {
+    self.cell = cell
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    products = try Products(instructionSet)
+    blocks = products.panels(hiddenSize)
+    packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
+  }
+
+  public mutating func adopt(_ parameters: Parameters<Float>) {
+    if !isKnownUniquelyReferenced(&packed) {
+      packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
+    }
+    packed.fill(parameters, products: products)
+  }
+
+  public func prepare(_ record: Record<Float>, steps: Int, batchSize: Int) {
+    record.prepare(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, steps: steps, batchSize: batchSize, products: products)
+  }
+
+  /// How many steps a chunk takes.
+  package func chunkSteps(steps: Int, batchSize: Int) -> Int {
+    max(1, min(steps, FloatEngine.chunkRows / batchSize))
+  }
+}
+
+/// The weights in gate-fused panels, read only once filled: [unit block][gate][depth][P], and the biases that the slots
+/// start from, [unit block][slot][P].
+package final class PackedParameters: @unchecked Sendable {
+  package let weightIH: AlignedBuffer
+  package let weightHH: AlignedBuffer
+  package let bias: AlignedBuffer
+  private let cell: Cell
+  private let inputSize: Int
+  private let hiddenSize: Int
+
+  package init(cell: Cell, inputSize: Int, hiddenSize: Int, products: Products) {
+    self.cell = cell
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    let units = products.panels(hiddenSize) * products.width
+    weightIH = AlignedBuffer(count: units * cell.gates * inputSize)
+    weightHH = AlignedBuffer(count: units * cell.gates * hiddenSize)
+    bias = AlignedBuffer(count: units * cell.biasedSlots)
+  }
+
+  package func fill(_ parameters: Parameters<Float>, products: Products) {
+    let gates = cell.gates, width = products.width
+    func fuse(_ weights: [Float], depth: Int, order: [Int], into panels: AlignedBuffer) {
+      weights.withUnsafeBufferPointer { weights in
+        for (place, gate) in order.enumerated() {
+          products.packPanels(
+            rowsOf: weights.baseAddress! + gate * hiddenSize * depth, units: hiddenSize, depth: depth,
+            panelStride: gates * depth * width, into: panels.start + place * depth * width)
+        }
+      }
+    }
+    fuse(parameters.weightIH, depth: inputSize, order: cell.inputOrder, into: weightIH)
+    fuse(parameters.weightHH, depth: hiddenSize, order: Array(0..<gates), into: weightHH)
+    guard !parameters.biasIH.isEmpty else { return }
+    for (place, gate) in cell.inputOrder.enumerated() {
+      // The GRU's n keeps b_hn apart, inside r∘(…), where its reset comes after the product.
+      let apart = cell.isGRU && !cell.resetsBefore && gate == 2
+      for unit in 0..<hiddenSize {
+        let at = gate * hiddenSize + unit
+        self[bias: place, unit, width] = parameters.biasIH[at] + (apart ? 0 : parameters.biasHH[at])
+        if apart { self[bias: 3, unit, width] = parameters.biasHH[at] }
+      }
+    }
+  }
+
+  private subscript(bias slot: Int, unit: Int, width: Int) -> Float {
+    get { bias.start[(unit / width * cell.biasedSlots + slot) * width + unit % width] }
+    set { bias.start[(unit / width * cell.biasedSlots + slot) * width + unit % width] = newValue }
+  }
+}

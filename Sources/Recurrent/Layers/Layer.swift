@@ -1,0 +1,65 @@
+/// One layer of one direction, of any cell: sizes, parameters and their packed form.
+///
+/// A layer is a value: copies share the packed weights until one of them changes its parameters. It can be used from
+/// several threads at once.
+public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
+  public let cell: Cell
+  /// C
+  public let inputSize: Int
+  /// H
+  public let hiddenSize: Int
+  public let instructionSet: InstructionSet
+  public private(set) var parameters: Parameters<Scalar>
+  package private(set) var engine: Scalar.Engine
+
+  /// - Parameters:
+  ///   - cell: the equations.
+  ///   - inputSize: C, at least 1.
+  ///   - hiddenSize: H, at least 1.
+  ///   - bias: whether there are biases.
+  ///   - initialization: how the parameters are drawn.
+  ///   - instructionSet: whose kernels run; `Processor.active` by default.
+  /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
+  public init(
+    _ cell: Cell, inputSize: Int, hiddenSize: Int, bias: Bool = true, initialization: Initialization = Initialization(),
+    instructionSet: InstructionSet? = nil
+  ) throws(RecurrentError) {
+    var parameters = try Parameters<Scalar>(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, bias: bias)
+    initialization.fill(&parameters, cell: cell)
+    self.cell = cell
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
+    self.parameters = parameters
+    engine = try Scalar.Engine(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, instructionSet: self.instructionSet)
+    engine.adopt(parameters)
+  }
+
+  public var layer: Layer<Scalar> {
+    get { self }
+    _modify { yield &self }
+  }
+
+  /// Replaces the parameters and packs them.
+  ///
+  /// - Throws: `RecurrentError.count` where an array has the wrong count; the layer is then as it was before.
+  public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
+    try new.check(against: parameters)
+    parameters = new
+    engine.adopt(parameters)
+  }
+
+  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
+  public mutating func updateEachParameter(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
+  ) rethrows {
+    let names = parameters.names
+    var index = 0
+    defer { engine.adopt(parameters) }
+    try parameters.forEach { values in
+      try values.withUnsafeMutableBufferPointer { try body(names[index], $0) }
+      index += 1
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/// What `backward` gives besides the parameters' gradients.
+public struct InputGradients<Scalar: RecurrentScalar>: Sendable, Equatable {
+  /// [T,N,C]
+  public var dx: Sequences<Scalar>
+  /// Gradients of the initial h and c, [N,H].
+  public var initial: State<Scalar>
+}
+
+extension RecurrentLayer {
+  /// Backward through time.
+  ///
+  /// - Parameters:
+  ///   - record: of `record`; consumed.
+  ///   - x: [T,N,C], as `record` had it.
+  ///   - dy: [T,N,H], the gradient of y; zero where it is nil.
+  ///   - final: the gradient of the final state; zero where it is nil.
+  ///   - gradients: the parameters' gradients are added to it.
+  /// - Returns: the gradients of x and of the initial state.
+  /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed.
+  public func backward(
+    consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?, final: State<Scalar>? = nil,
+    into gradients: inout Parameters<Scalar>
+  ) throws(RecurrentError) -> InputGradients<Scalar> {
+    try checkInput(x)
+    if let dy, dy.size != hiddenSize {
+      throw .size(name: "dy.size", was: dy.size, expected: "\(hiddenSize), the hidden size")
+    }
+    var state = if let final { final } else { try zeroState(batchSize: x.batchSize) }
+    var dx = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: inputSize)
+    let dyValues = dy?.values ?? []
+    try x.values.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try dyValues.withUnsafeBufferPointer { dyValues throws(RecurrentError) in
+        try dx.withTypedMutableValues { dx throws(RecurrentError) in
+          try run(
+            record, x, dy: dy == nil ? nil : dyValues, state: &state, dx: dx, &gradients, scratch: Scratch())
+        }
+      }
+    }
+    return InputGradients(dx: dx, initial: state)
+  }
+
+  /// Backward through time, on the caller's buffers.
+  ///
+  /// - Parameters:
+  ///   - record: of `record`; consumed.
+  ///   - x: [T,N,C], as `record` had it; read.
+  ///   - dy: [T,N,H], the gradient of y; read.
+  ///   - dState: the gradient of the final state, read, and of the initial state, overwritten; [N,H].
+  ///   - dx: [T,N,C], overwritten.
+  ///   - gradients: the parameters' gradients are added to it.
+  ///   - scratch: grows at its first use.
+  /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed; nothing has
+  ///   been written then.
+  public func backward(
+    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout State<Scalar>,
+    dx: inout MutableSpan<Scalar>, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
+        try dx.withUnsafeMutableBufferPointer { dx throws(RecurrentError) in
+          try run(record, x, dy: dy, state: &dState, dx: dx, &gradients, scratch: scratch)
+        }
+      }
+    }
+  }
+
+  /// The same where nobody wants the gradient of x.
+  public func backward(
+    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout State<Scalar>,
+    into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
+        try run(record, x, dy: dy, state: &dState, dx: nil, &gradients, scratch: scratch)
+      }
+    }
+  }
+
+  // MARK: - Binding buffers
+
+  private func run(
+    _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
+    state: inout State<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
+    scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
+    guard record.fits(layer) else {
+      throw .mismatch(
+        "the record was filled by \(record.origin), this layer is \(cell) with input size \(inputSize), "
+          + "hidden size \(hiddenSize) on \(instructionSet.rawValue)")
+    }
+    let steps = record.steps, batchSize = record.batchSize
+    try checkX(x.count, steps: steps, batchSize: batchSize)
+    if let dy { try checkY("dy", dy.count, steps: steps, batchSize: batchSize) }
+    try checkState("dState", state, batchSize: batchSize)
+    if let dx { try checkCount("dx", dx.count, is: x.count, "\(steps)·\(batchSize)·\(inputSize)") }
+    try gradients.check(against: parameters)
+    record.isFilled = false
+    withPointers(&state, &gradients) { h, c, dWeightIH, dWeightHH, dBiasIH, dBiasHH in
+      layer.parameters.weightIH.withUnsafeBufferPointer { weightIH in
+        layer.parameters.weightHH.withUnsafeBufferPointer { weightHH in
+          layer.engine.backward(
+            BackwardCall(
+              record: record, x: x.baseAddress!, dy: dy?.baseAddress, dhn: UnsafePointer(h), dcn: UnsafePointer(c),
+              weightIH: weightIH.baseAddress!, weightHH: weightHH.baseAddress!, dx: dx?.baseAddress, dh0: h, dc0: c,
+              dWeightIH: dWeightIH, dWeightHH: dWeightHH, dBiasIH: dBiasIH, dBiasHH: dBiasHH, scratch: scratch))
+        }
+      }
+    }
+  }
+
+  /// The arrays as pointers; null where this layer has none.
+  private func withPointers(
+    _ state: inout State<Scalar>, _ gradients: inout Parameters<Scalar>,
+    _ body: (
+      _ h: UnsafeMutablePointer<Scalar>, _ c: UnsafeMutablePointer<Scalar>?, _ weightIH: UnsafeMutablePointer<Scalar>,
+      _ weightHH: UnsafeMutablePointer<Scalar>, _ biasIH: UnsafeMutablePointer<Scalar>?,
+      _ biasHH: UnsafeMutablePointer<Scalar>?
+    ) -> Void
+  ) {
+    let hasBias = gradients.hasBias
+    state.h.withUnsafeMutableBufferPointer { h in
+      state.c.withUnsafeMutableBufferPointer { c in
+        gradients.weightIH.withUnsafeMutableBufferPointer { weightIH in
+          gradients.weightHH.withUnsafeMutableBufferPointer { weightHH in
+            gradients.biasIH.withUnsafeMutableBufferPointer { biasIH in
+              gradients.biasHH.withUnsafeMutableBufferPointer { biasHH in
+                body(
+                  h.baseAddress!, cell.hasCellState ? c.baseAddress : nil, weightIH.baseAddress!, weightHH.baseAddress!,
+                  hasBias ? biasIH.baseAddress : nil, hasBias ? biasHH.baseAddress : nil)
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/// The outputs of a call on `Sequences`.
+public struct Output<Scalar: RecurrentScalar>: Sendable, Equatable {
+  /// h of every step, [T,N,H]
+  public var y: Sequences<Scalar>
+  /// The state after the last step.
+  public var final: State<Scalar>
+}
+
+extension RecurrentLayer {
+  /// Runs sequences through the layer.
+  ///
+  /// - Parameters:
+  ///   - x: [T,N,C]
+  ///   - initial: h and c [N,H] before the first step; zero by default.
+  /// - Returns: y [T,N,H] and the state after the last step.
+  /// - Throws: `RecurrentError` where a shape does not fit the layer.
+  public func forward(_ x: Sequences<Scalar>, initial: State<Scalar>? = nil) throws(RecurrentError) -> Output<Scalar> {
+    var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
+    var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
+    try checkInput(x)
+    try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
+      try y.withTypedMutableValues { y0 throws(RecurrentError) in
+        try run(x0, steps: x.steps, batchSize: x.batchSize, state: &state, y: y0, scratch: Scratch())
+      }
+    }
+    return Output(y: y, final: state)
+  }
+
+  /// Runs sequences through the layer, on the caller's buffers.
+  ///
+  /// - Parameters:
+  ///   - x: [T,N,C], read.
+  ///   - steps: T, at least 1.
+  ///   - batchSize: N, at least 1.
+  ///   - state: h and c [N,H] before the first step, read, and after the last, overwritten.
+  ///   - y: [T,N,H], overwritten; must not overlap x.
+  ///   - scratch: grows at its first use.
+  /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
+  public func forward(
+    _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into y: inout MutableSpan<Scalar>,
+    scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in
+        try run(x, steps: steps, batchSize: batchSize, state: &state, y: y, scratch: scratch)
+      }
+    }
+  }
+
+  /// Runs sequences through the layer and keeps what `backward` needs.
+  ///
+  /// - Parameters:
+  ///   - x: [T,N,C]; `backward` wants it again.
+  ///   - initial: h and c [N,H] before the first step; zero by default.
+  ///   - record: a record to use again; a new one by default.
+  /// - Returns: the record, and the outputs as `forward` gives them, bit for bit.
+  /// - Throws: `RecurrentError` where a shape does not fit the layer.
+  public func record(
+    _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record()
+  ) throws(RecurrentError) -> (record: Record<Scalar>, output: Output<Scalar>) {
+    var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
+    try checkInput(x)
+    try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
+      try run(x0, steps: x.steps, batchSize: x.batchSize, state: &state, record: record, scratch: Scratch())
+    }
+    let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
+    return (record, Output(y: y, final: state))
+  }
+
+  /// Runs sequences through the layer and keeps what `backward` needs, on the caller's buffers.
+  ///
+  /// - Parameters:
+  ///   - x: [T,N,C], read; `backward` wants it again.
+  ///   - steps: T, at least 1.
+  ///   - batchSize: N, at least 1.
+  ///   - state: h and c [N,H] before the first step, read, and after the last, overwritten.
+  ///   - record: overwritten; its `withY` gives y [T,N,H].
+  ///   - scratch: grows at its first use.
+  /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
+  public func record(
+    _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into record: Record<Scalar>,
+    scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try run(x, steps: steps, batchSize: batchSize, state: &state, record: record, scratch: scratch)
+    }
+  }
+
+  // MARK: - Binding buffers
+
+  package func checkInput(_ x: Sequences<Scalar>) throws(RecurrentError) {
+    guard x.size == inputSize else { throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size") }
+  }
+
+  private func run(
+    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
+    y: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try checkShape(steps: steps, batchSize: batchSize)
+    try checkX(x.count, steps: steps, batchSize: batchSize)
+    try checkY("y", y.count, steps: steps, batchSize: batchSize)
+    try checkState("state", state, batchSize: batchSize)
+    run(x.baseAddress!, steps, batchSize, &state, y.baseAddress!, nil, scratch)
+  }
+
+  private func run(
+    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, record: Record<Scalar>,
+    scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try checkShape(steps: steps, batchSize: batchSize)
+    try checkX(x.count, steps: steps, batchSize: batchSize)
+    try checkState("state", state, batchSize: batchSize)
+    let row = batchSize * hiddenSize
+    layer.engine.prepare(record, steps: steps, batchSize: batchSize)
+    let history = record.historyStart
+    history.update(from: state.h, count: row)
+    run(x.baseAddress!, steps, batchSize, &state, history + row, record, scratch)
+    record.isFilled = true
+  }
+
+  /// All buffers have been checked.
+  private func run(
+    _ x: UnsafePointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
+    _ y: UnsafeMutablePointer<Scalar>, _ record: Record<Scalar>?, _ scratch: Scratch<Scalar>
+  ) {
+    let row = batchSize * hiddenSize
+    state.h.withUnsafeMutableBufferPointer { h in
+      state.c.withUnsafeMutableBufferPointer { c in
+        let c = cell.hasCellState ? c.baseAddress : nil
+        layer.engine.forward(
+          ForwardCall(
+            steps: steps, batchSize: batchSize, x: x, h0: UnsafePointer(h.baseAddress!), c0: UnsafePointer(c), y: y,
+            cn: c, record: record, scratch: scratch))
+        h.baseAddress!.update(from: y + (steps - 1) * row, count: row)
+      }
+    }
+  }
+}
+
+extension Sequences {
+  /// `withMutableValues` with a typed error.
+  package mutating func withTypedMutableValues<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    var result: Swift.Result<Result, Failure>?
+    withMutableValues { values in
+      do throws(Failure) { result = .success(try body(values)) } catch { result = .failure(error) }
+    }
+    return try result!.get()
+  }
+}

@@ -1,0 +1,148 @@
+import CRecurrentKernels
+
+package typealias Floats = UnsafePointer<Float>
+package typealias MutableFloats = UnsafeMutablePointer<Float>
+
+/// The kernels of one instruction set, with the loops around them.
+package struct Products: @unchecked Sendable {
+  package let kernels: UnsafePointer<product_kernels>
+  /// R, the rows of a full tile.
+  package let tileRows: Int
+  /// P, the units of a panel.
+  package let width: Int
+
+  package init(_ instructionSet: InstructionSet?) throws(RecurrentError) {
+    kernels = try Processor.kernels(instructionSet)
+    tileRows = kernels.pointee.tile_rows
+    width = kernels.pointee.panel_width
+  }
+
+  package var set: instruction_set { kernels.pointee.set }
+
+  package func panels(_ units: Int) -> Int { (units + width - 1) / width }
+
+  // MARK: - Packing
+
+  /// Row tiles of `source` [rows][depth], rows `stride` apart: [tile][depth][rows of the tile].
+  package func packRows(_ source: Floats, rows: Int, stride: Int, depth: Int, into tiles: MutableFloats) {
+    var first = 0
+    while first < rows {
+      let count = min(tileRows, rows - first)
+      pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, 1)
+      first += count
+    }
+  }
+
+  /// Row tiles of the columns of `source` [depth][columns]: the operand that contracts over rows.
+  package func packColumns(_ source: Floats, columns: Int, depth: Int, into tiles: MutableFloats) {
+    var first = 0
+    while first < columns {
+      let count = min(tileRows, columns - first)
+      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, columns)
+      first += count
+    }
+  }
+
+  /// Panels of the rows of `source` [units][depth]: [panel][depth][P], `panelStride` apart.
+  package func packPanels(
+    rowsOf source: Floats, units: Int, depth: Int, panelStride: Int, into panels: MutableFloats
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width
+      pack(
+        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth, 1)
+    }
+  }
+
+  /// Panels of the columns of `source` [depth][units], rows `stride` apart: [panel][depth][P], `panelStride` apart.
+  package func packPanels(
+    columnsOf source: Floats, units: Int, depth: Int, stride: Int, panelStride: Int, into panels: MutableFloats
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width
+      pack(
+        kernels, panels + panel * panelStride, width, source + first, min(width, units - first), 1, depth, stride)
+    }
+  }
+
+  /// target [units][depth] += the panels [panel][depth][P], `panelStride` apart.
+  package func unpackAdding(
+    _ panels: Floats, panelStride: Int, units: Int, depth: Int, to target: MutableFloats
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width
+      unpack_adding(
+        kernels, target + first * depth, depth, panels + panel * panelStride, width, min(width, units - first), depth)
+    }
+  }
+
+  /// target [rows][units], rows `stride` apart = the panels [panel][rows][P], `panelStride` apart.
+  package func copyRows(
+    ofPanels panels: Floats, panelStride: Int, rows: Int, units: Int, to target: MutableFloats, stride: Int
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width, count = min(width, units - first)
+      for row in 0..<rows {
+        (target + (row * stride + first)).update(from: panels + (panel * panelStride + row * width), count: count)
+      }
+    }
+  }
+
+  // MARK: - Products
+
+  /// One row tile times some panels.
+  @inline(__always)
+  package func run(
+    _ rows: Floats, count: Int, _ panels: Floats, panelCount: Int, panelStride: Int, depth: Int,
+    c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
+  ) {
+    var operands = product(
+      rows: rows, row_count: count, panels: panels, panel_count: panelCount, panel_stride: panelStride, k: depth, c: c,
+      c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add)
+    product_run(kernels, &operands)
+  }
+
+  /// All row tiles times all panels, each [depth][P], `panelStride` apart. The block of k is outermost and the tiles innermost, so that four
+  /// panels' block stays in the second cache while the tiles pass by.
+  package func multiply(
+    tiles: Floats, rows: Int, depth: Int, panels: Floats, panelStride: Int, panelCount: Int,
+    c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
+  ) {
+    var k = 0
+    while k < depth {
+      let block = min(Int(PRODUCT_K_BLOCK), depth - k)
+      var panel = 0
+      while panel < panelCount {
+        let together = min(4, panelCount - panel)
+        var first = 0
+        while first < rows {
+          let count = min(tileRows, rows - first)
+          run(
+            tiles + (first * depth + k * count), count: count, panels + (panel * panelStride + k * width),
+            panelCount: together, panelStride: panelStride, depth: block,
+            c: c + (panel * cPanelStride + first * cRowStride), cPanelStride: cPanelStride, cRowStride: cRowStride,
+            add: add || k > 0)
+          first += count
+        }
+        panel += together
+      }
+      k += block
+    }
+  }
+
+  /// The same into a matrix [rows][units]. A last panel that is not full goes through `rest` [rows][P].
+  package func multiply(
+    tiles: Floats, rows: Int, depth: Int, panels: Floats, into matrix: MutableFloats, units: Int, rest: MutableFloats
+  ) {
+    let full = units / width, left = units - full * width
+    multiply(
+      tiles: tiles, rows: rows, depth: depth, panels: panels, panelStride: depth * width, panelCount: full, c: matrix, cPanelStride: width,
+      cRowStride: units, add: false)
+    guard left > 0 else { return }
+    multiply(
+      tiles: tiles, rows: rows, depth: depth, panels: panels + full * depth * width, panelStride: 0, panelCount: 1,
+      c: rest, cPanelStride: 0, cRowStride: width, add: false)
+    copyRows(
+      ofPanels: rest, panelStride: 0, rows: rows, units: left, to: matrix + full * width, stride: units)
+  }
+}

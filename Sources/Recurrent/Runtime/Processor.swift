@@ -1,0 +1,103 @@
+import CRecurrentKernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What the kernels are compiled for. Each contains the ones before it.
+public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
+  /// Any processor; SSE2 on x86-64.
+  case portable
+  /// AVX2 and FMA.
+  case avx2
+  /// AVX-512 F, BW, DQ, VL and CD.
+  case avx512
+
+  public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.kernelSet.rawValue < b.kernelSet.rawValue }
+
+  package var kernelSet: instruction_set {
+    switch self {
+    case .portable: .portable
+    case .avx2: .avx2
+    case .avx512: .avx512
+    }
+  }
+}
+
+/// This processor, and the kernels that were chosen for it.
+///
+/// A layer uses `active` unless its options name another instruction set, so one process can run them all.
+public enum Processor {
+  /// The processor's own name.
+  public static let name: String = {
+    let bytes = [CChar](unsafeUninitializedCapacity: 49) { buffer, count in
+      processor_brand(buffer.baseAddress!)
+      count = 49
+    }
+    return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }()
+
+  /// The instruction sets that processor and operating system support, in ascending order.
+  public static let available = InstructionSet.allCases.filter { processor_supports($0.kernelSet) }
+
+  /// The environment variable that names the instruction set to use instead of the best one.
+  public static let environmentVariable = "RECURRENT_FORCE_ISA"
+
+  /// The instruction set of layers that do not name one: the best available, or what `RECURRENT_FORCE_ISA` names.
+  ///
+  /// - Throws: `RecurrentError.instructionSet` where the variable names one that the processor lacks or nobody knows.
+  public static var active: InstructionSet {
+    get throws(RecurrentError) { try choice.get() }
+  }
+
+  /// Read once: the environment may be changed by other threads.
+  private static let choice: Result<InstructionSet, RecurrentError> = {
+    guard let value = getenv(environmentVariable) else { return .success(available.last ?? .portable) }
+    let requested = String(cString: value)
+    guard let set = InstructionSet(rawValue: requested), available.contains(set) else {
+      return .failure(.instructionSet(requested: requested, available: available))
+    }
+    return .success(set)
+  }()
+
+  /// The kernels of an instruction set, or of the active one.
+  package static func kernels(_ requested: InstructionSet?) throws(RecurrentError) -> UnsafePointer<product_kernels> {
+    let set: InstructionSet
+    if let requested { set = requested } else { set = try active }
+    guard available.contains(set) else {
+      throw .instructionSet(requested: set.rawValue, available: available)
+    }
+    return product_kernels_for(set.kernelSet)
+  }
+
+  /// BLIS's version, or nil where the package runs without it.
+  public static var blisVersion: String? {
+    product_kernels_for(.portable).pointee.blis_version.map { String(cString: $0) }
+  }
+
+  /// The sub-configuration whose micro-kernels run on an instruction set, nil where the package's own ones do.
+  ///
+  /// - Throws: `RecurrentError.instructionSet` where the processor lacks it.
+  public static func subConfiguration(_ set: InstructionSet? = nil) throws(RecurrentError) -> String? {
+    try kernels(set).pointee.sub_configuration.map { String(cString: $0) }
+  }
+
+  /// One line on what runs here and why, the head of every report.
+  public static var description: String {
+    do {
+      let set = try active
+      let kernels = try kernels(set).pointee
+      let forced = getenv(environmentVariable) == nil ? "" : ", forced by \(environmentVariable)"
+      let blis = blisVersion.map { "BLIS \($0)" } ?? "no BLIS"
+      let part = kernels.sub_configuration.map { " \(String(cString: $0))" } ?? ""
+      return "\(name); \(set.rawValue)\(forced) (has \(available.map(\.rawValue).joined(separator: ", "))); \(blis)\(part), "
+        + "tiles of \(kernels.tile_rows) rows × \(kernels.panel_width) units (\(String(cString: kernels.reason)))"
+    } catch {
+      return "\(name); \(error)"
+    }
+  }
+}

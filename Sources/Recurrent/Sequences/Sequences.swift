@@ -1,0 +1,57 @@
+/// A batch of sequences of one length, time-major: `values` is [T,N,size], the rightmost dimension contiguous.
+public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
+  /// T
+  public let steps: Int
+  /// N
+  public let batchSize: Int
+  /// C of an input, H of an output.
+  public let size: Int
+  /// [T,N,size]
+  public private(set) var values: [Scalar]
+
+  /// - Parameters:
+  ///   - values: [T,N,size]; zeros where it is nil.
+  ///   - steps: T, at least 1.
+  ///   - batchSize: N, at least 1.
+  ///   - size: features of one step of one sequence, at least 1.
+  /// - Throws: `RecurrentError` where a size is not positive or `values` has another count.
+  public init(_ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int) throws(RecurrentError) {
+    let count = try checkedCount(("steps", steps), ("batchSize", batchSize), ("size", size))
+    self.steps = steps
+    self.batchSize = batchSize
+    self.size = size
+    if let values {
+      try checkCount("values", values.count, is: count, "steps·batchSize·size")
+      self.values = values
+    } else {
+      self.values = Array(repeating: 0, count: count)
+    }
+  }
+
+  /// The features of one sequence at one step.
+  public subscript(step: Int, sequence: Int) -> ArraySlice<Scalar> {
+    precondition((0..<steps).contains(step) && (0..<batchSize).contains(sequence))
+    let first = (step * batchSize + sequence) * size
+    return values[first..<first + size]
+  }
+
+  /// Changes values in place; their count stays.
+  public mutating func withMutableValues<Result>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws -> Result
+  ) rethrows -> Result {
+    try values.withUnsafeMutableBufferPointer { try body($0) }
+  }
+}
+
+/// The state of a layer between two steps, or its gradient.
+public struct State<Scalar: RecurrentScalar>: Sendable, Equatable {
+  /// [N,H]
+  public var h: [Scalar]
+  /// [N,H] of an LSTM, empty for other cells.
+  public var c: [Scalar]
+
+  public init(h: [Scalar], c: [Scalar] = []) {
+    self.h = h
+    self.c = c
+  }
+}

@@ -1,0 +1,41 @@
+import Recurrent
+import Testing
+
+/// Every cell on every instruction set against the double-precision reference.
+@Suite struct CellTests {
+  /// Sizes around the lanes, the panels and the tiles, T, N, C, H.
+  static let shapes: [(Int, Int, Int, Int)] = [
+    (1, 1, 1, 1), (3, 1, 2, 5), (2, 7, 3, 16), (4, 12, 5, 17), (3, 13, 33, 33), (2, 4, 16, 32), (5, 6, 12, 40),
+    (2, 5, 65, 31), (7, 2, 1, 64), (3, 25, 40, 100), (6, 3, 7, 15),
+  ]
+
+  @Test(arguments: Cell.all, Processor.available)
+  func agreesWithReference(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden) in CellTests.shapes {
+      for bias in [true, false] {
+        let fixture = try Fixture(
+          cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, bias: bias, set: set)
+        for (name, fast, expected) in try fixture.compare() {
+          let error = relativeError(fast, expected)
+          #expect(
+            error <= tolerance(name),
+            "\(name) of \(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), bias \(bias), \(set): \(error)")
+        }
+      }
+    }
+  }
+
+  /// Long enough for several chunks of steps and blocks of the closing products, wide enough for two blocks of k.
+  @Test(arguments: Cell.all, Processor.available)
+  func agreesWithReferenceBeyondBlocks(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden) in [(100, 3, 9, 20), (70, 7, 3, 33), (2, 3, 520, 12), (2, 14, 5, 530)] {
+      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
+      for (name, fast, expected) in try fixture.compare() {
+        let error = relativeError(fast, expected)
+        #expect(
+          error <= tolerance(name),
+          "\(name) of \(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), \(set): \(error)")
+      }
+    }
+  }
+}

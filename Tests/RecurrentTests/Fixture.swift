@@ -1,0 +1,71 @@
+import Recurrent
+
+/// One layer with inputs, states and output gradients, all drawn from a seed, and the reference's answer to them.
+struct Fixture {
+  let layer: Layer<Float>
+  let reference: ReferenceCell
+  let steps: Int
+  let batch: Int
+  let x: Sequences<Float>
+  let dy: Sequences<Float>
+  let initial: State<Float>
+  let dFinal: State<Float>
+
+  init(
+    _ cell: Cell, steps: Int, batch: Int, inputSize: Int, hiddenSize: Int, bias: Bool = true,
+    set: InstructionSet? = nil, seed: UInt64 = 1
+  ) throws {
+    layer = try Layer(
+      cell, inputSize: inputSize, hiddenSize: hiddenSize, bias: bias, initialization: Initialization(seed: seed),
+      instructionSet: set)
+    let parameters = layer.parameters
+    reference = ReferenceCell(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, weightIH: parameters.weightIH.map(Double.init),
+      weightHH: parameters.weightHH.map(Double.init), biasIH: parameters.biasIH.map(Double.init),
+      biasHH: parameters.biasHH.map(Double.init))
+    self.steps = steps
+    self.batch = batch
+    var random = SeededGenerator(seed: seed &+ 1)
+    func draw(_ count: Int) -> [Float] { (0..<count).map { _ in Float.random(in: -1...1, using: &random) } }
+    x = try Sequences(draw(steps * batch * inputSize), steps: steps, batchSize: batch, size: inputSize)
+    dy = try Sequences(draw(steps * batch * hiddenSize), steps: steps, batchSize: batch, size: hiddenSize)
+    let hasC = try !layer.zeroState(batchSize: batch).c.isEmpty
+    initial = State(h: draw(batch * hiddenSize), c: hasC ? draw(batch * hiddenSize) : [])
+    dFinal = State(h: draw(batch * hiddenSize), c: hasC ? draw(batch * hiddenSize) : [])
+  }
+
+  /// Every tensor of forward, record and backward by name, with the reference's.
+  func compare() throws -> [(name: String, fast: [Float], reference: [Double])] {
+    let x64 = x.values.map(Double.init), h0 = initial.h.map(Double.init), c0 = initial.c.map(Double.init)
+    let run = reference.forward(x64, steps: steps, batch: batch, h0: h0, c0: c0)
+    let expected = reference.backward(
+      run, x: x64, steps: steps, batch: batch, h0: h0, c0: c0, dy: dy.values.map(Double.init),
+      dhn: dFinal.h.map(Double.init), dcn: dFinal.c.map(Double.init))
+    let output = try layer.forward(x, initial: initial)
+    let (record, recorded) = try layer.record(x, initial: initial)
+    var gradients = layer.zeroGradients()
+    let back = try layer.backward(consuming: record, x: x, dy: dy, final: dFinal, into: &gradients)
+    return [
+      ("y", output.y.values, run.y), ("hn", output.final.h, run.hn), ("cn", output.final.c, run.cn),
+      ("recorded y", recorded.y.values, run.y), ("recorded cn", recorded.final.c, run.cn),
+      ("dx", back.dx.values, expected.dx), ("dh0", back.initial.h, expected.dh0),
+      ("dc0", back.initial.c, expected.dc0), ("dWeightIH", gradients.weightIH, expected.weightIH),
+      ("dWeightHH", gradients.weightHH, expected.weightHH), ("dBiasIH", gradients.biasIH, expected.biasIH),
+      ("dBiasHH", gradients.biasHH, expected.biasHH),
+    ]
+  }
+}
+
+/// max|a - b| / max|b|, the contract's measure of a tensor.
+func relativeError(_ a: [Float], _ b: [Double]) -> Double {
+  guard a.count == b.count else { return .infinity }
+  var largest = 0.0, difference = 0.0
+  for (a, b) in zip(a, b) {
+    largest = max(largest, abs(b))
+    difference = Double(a).isNaN ? .infinity : max(difference, abs(Double(a) - b))
+  }
+  return difference == 0 ? 0 : difference / largest
+}
+
+/// The contract's tolerance of a tensor: outputs 1e-5, gradients 1e-4.
+func tolerance(_ name: String) -> Double { name.hasPrefix("d") ? 1e-4 : 1e-5 }
