@@ -9,6 +9,10 @@ let package = Package(
   name: "swift-recurrent",
   products: [
     .library(name: "Recurrent", targets: ["Recurrent"]),
+    .library(name: "RecurrentFiles", targets: ["RecurrentFiles"]),
+    .library(name: "RecurrentTraining", targets: ["RecurrentTraining"]),
+    .executable(name: "recurrent", targets: ["recurrent-tool"]),
+    .executable(name: "recurrent-bench", targets: ["recurrent-bench"]),
   ],
   targets: [
     // MARK: - Kernels
@@ -31,6 +35,23 @@ let package = Package(
 
     // MARK: - Libraries
     .target(name: "Recurrent", dependencies: ["CRecurrentKernels"], swiftSettings: fastInDebug),
+    .target(name: "RecurrentFiles", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
+    .target(name: "RecurrentTraining", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
+
+    // MARK: - Tools
+    .target(name: "CToolSupport"),
+    .target(name: "ToolSupport", dependencies: ["CToolSupport"]),
+    .executableTarget(
+      name: "recurrent-tool",
+      dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "ToolSupport"],
+      path: "Sources/recurrent"
+    ),
+    .executableTarget(
+      name: "recurrent-bench",
+      dependencies: ["Recurrent", "CRecurrentKernels", "ToolSupport"],
+      path: "Benchmarks/recurrent-bench"
+    ),
+
     // MARK: - Tests
     .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "CRecurrentKernels"]),
   ],

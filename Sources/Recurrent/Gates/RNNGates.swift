@@ -30,9 +30,9 @@ func rnn_gates_backward(_ tile: UnsafePointer<gate_tile>) {
 }
 
 // Never inlined: in another file the variants would not see the bodies.
-enum RNNGates {
+package enum RNNGates {
   @inline(never)
-  static func forward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { rnn_gates_forward_for(set)(tile) }
+  package static func forward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { rnn_gates_forward_for(set)(tile) }
   @inline(never)
-  static func backward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { rnn_gates_backward_for(set)(tile) }
+  package static func backward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { rnn_gates_backward_for(set)(tile) }
 }

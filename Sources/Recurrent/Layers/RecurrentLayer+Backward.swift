@@ -31,8 +31,8 @@ extension RecurrentLayer {
     try x.values.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dyValues.withUnsafeBufferPointer { dyValues throws(RecurrentError) in
         try dx.withTypedMutableValues { dx throws(RecurrentError) in
-          try run(
-            record, x, dy: dy == nil ? nil : dyValues, state: &state, dx: dx, &gradients, scratch: Scratch())
+          try backward(
+            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &state, dx: dx, into: &gradients, scratch: Scratch())
         }
       }
     }
@@ -58,7 +58,8 @@ extension RecurrentLayer {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
         try dx.withUnsafeMutableBufferPointer { dx throws(RecurrentError) in
-          try run(record, x, dy: dy, state: &dState, dx: dx, &gradients, scratch: scratch)
+          try backward(
+            consuming: record, x: x, dy: dy, dState: &dState, dx: dx, into: &gradients, scratch: scratch)
         }
       }
     }
@@ -71,17 +72,19 @@ extension RecurrentLayer {
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
-        try run(record, x, dy: dy, state: &dState, dx: nil, &gradients, scratch: scratch)
+        try backward(
+            consuming: record, x: x, dy: dy, dState: &dState, dx: nil, into: &gradients, scratch: scratch)
       }
     }
   }
 
   // MARK: - Binding buffers
 
-  private func run(
-    _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
-    state: inout State<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
-    scratch: Scratch<Scalar>
+  /// `backward` on pointers, for memory that no span can be taken of; `dy` nil is zero, `dx` nil is not wanted.
+  public func backward(
+    consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
+    dState state: inout State<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?,
+    into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
     guard record.fits(layer) else {

@@ -20,7 +20,7 @@ extension RecurrentLayer {
     try checkInput(x)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try y.withTypedMutableValues { y0 throws(RecurrentError) in
-        try run(x0, steps: x.steps, batchSize: x.batchSize, state: &state, y: y0, scratch: Scratch())
+        try forward(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, scratch: Scratch())
       }
     }
     return Output(y: y, final: state)
@@ -42,7 +42,7 @@ extension RecurrentLayer {
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in
-        try run(x, steps: steps, batchSize: batchSize, state: &state, y: y, scratch: scratch)
+        try forward(x, steps: steps, batchSize: batchSize, state: &state, into: y, scratch: scratch)
       }
     }
   }
@@ -61,7 +61,7 @@ extension RecurrentLayer {
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
     try checkInput(x)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-      try run(x0, steps: x.steps, batchSize: x.batchSize, state: &state, record: record, scratch: Scratch())
+      try self.record(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: record, scratch: Scratch())
     }
     let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
     return (record, Output(y: y, final: state))
@@ -82,7 +82,7 @@ extension RecurrentLayer {
     scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
-      try run(x, steps: steps, batchSize: batchSize, state: &state, record: record, scratch: scratch)
+      try self.record(x, steps: steps, batchSize: batchSize, state: &state, into: record, scratch: scratch)
     }
   }
 
@@ -92,9 +92,10 @@ extension RecurrentLayer {
     guard x.size == inputSize else { throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size") }
   }
 
-  private func run(
+  /// `forward` on pointers, for memory that no span can be taken of.
+  public func forward(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
-    y: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+    into y: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try checkShape(steps: steps, batchSize: batchSize)
     try checkX(x.count, steps: steps, batchSize: batchSize)
@@ -103,9 +104,10 @@ extension RecurrentLayer {
     run(x.baseAddress!, steps, batchSize, &state, y.baseAddress!, nil, scratch)
   }
 
-  private func run(
-    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, record: Record<Scalar>,
-    scratch: Scratch<Scalar>
+  /// `record` on pointers, for memory that no span can be taken of.
+  public func record(
+    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
+    into record: Record<Scalar>, scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try checkShape(steps: steps, batchSize: batchSize)
     try checkX(x.count, steps: steps, batchSize: batchSize)

@@ -1,0 +1,112 @@
+import Recurrent
+
+/// One thing to measure: a cell in a mode on a shape.
+struct Case {
+  enum Mode: String, CaseIterable {
+    /// T steps without a record.
+    case forward
+    /// `record` and `backward` with every gradient.
+    case training
+    /// One step of T = 1 from a given state.
+    case step
+  }
+
+  let cell: Cell
+  let mode: Mode
+  let steps: Int
+  let batch: Int
+  let inputs: Int
+  let hidden: Int
+
+  var cellName: String {
+    switch cell {
+    case .rnn: "rnn"
+    case .lstm: "lstm"
+    case .gru: "gru"
+    }
+  }
+  var gates: Int {
+    switch cell {
+    case .rnn: 1
+    case .lstm: 4
+    case .gru: 3
+    }
+  }
+  var name: String { "\(cellName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
+
+  /// Of the products alone: 2·G·H·(C + H)·N a step, backward twice that.
+  var flops: Double {
+    2.0 * Double(gates * hidden) * Double(inputs + hidden) * Double(batch * steps) * (mode == .training ? 3 : 1)
+  }
+
+  static let cells: [Cell] = [
+    .lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
+  ]
+
+  static let all: [Case] = cells.flatMap { cell in
+    [
+      Case(cell: cell, mode: .forward, steps: 50, batch: 64, inputs: 512, hidden: 512),
+      Case(cell: cell, mode: .training, steps: 50, batch: 64, inputs: 512, hidden: 512),
+      Case(cell: cell, mode: .forward, steps: 100, batch: 32, inputs: 256, hidden: 256),
+      Case(cell: cell, mode: .training, steps: 100, batch: 32, inputs: 256, hidden: 256),
+      Case(cell: cell, mode: .forward, steps: 100, batch: 1, inputs: 64, hidden: 64),
+      Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 16, hidden: 16),
+      Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 64, hidden: 64),
+      Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 512, hidden: 512),
+      Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512),
+    ]
+  }
+}
+
+/// A case with its layer and buffers, ready to run again and again without allocating.
+final class Runner {
+  private let shape: Case
+  private let layer: Layer<Float>
+  private let x: UnsafeMutableBufferPointer<Float>
+  private let dx: UnsafeMutableBufferPointer<Float>
+  private let y: UnsafeMutableBufferPointer<Float>
+  private let dy: UnsafeMutableBufferPointer<Float>
+  private var state: State<Float>
+  private var dState: State<Float>
+  private var gradients: Parameters<Float>
+  private let record = Record<Float>()
+  private let scratch = Scratch<Float>()
+
+  init(_ shape: Case) throws {
+    self.shape = shape
+    layer = try Layer(
+      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, initialization: Initialization(seed: 1))
+    let rows = shape.steps * shape.batch
+    x = .allocate(capacity: rows * shape.inputs)
+    dx = .allocate(capacity: rows * shape.inputs)
+    y = .allocate(capacity: rows * shape.hidden)
+    dy = .allocate(capacity: rows * shape.hidden)
+    var random = SeededGenerator(seed: 2)
+    for buffer in [x, dx, y, dy] {
+      buffer.initialize(repeating: 0)
+      for index in buffer.indices { buffer[index] = Float.random(in: -1...1, using: &random) }
+    }
+    state = try layer.zeroState(batchSize: shape.batch)
+    dState = state
+    gradients = layer.zeroGradients()
+  }
+
+  deinit { for buffer in [x, dx, y, dy] { buffer.deallocate() } }
+
+  func run(_ repetitions: Int) throws {
+    for _ in 0..<repetitions {
+      switch shape.mode {
+      case .forward, .step:
+        try layer.forward(
+          UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, scratch: scratch)
+      case .training:
+        try layer.record(
+          UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,
+          scratch: scratch)
+        try layer.backward(
+          consuming: record, x: UnsafeBufferPointer(x), dy: UnsafeBufferPointer(dy), dState: &dState, dx: dx,
+          into: &gradients, scratch: scratch)
+      }
+    }
+  }
+}

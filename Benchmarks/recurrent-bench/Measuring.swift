@@ -1,0 +1,85 @@
+import CRecurrentKernels
+import Recurrent
+
+extension Duration {
+  var microseconds: Double { Double(components.seconds) * 1e6 + Double(components.attoseconds) * 1e-12 }
+}
+
+/// What a fraction of the sorted values lies below.
+func percentile(_ values: [Double], _ fraction: Double) -> Double {
+  let sorted = values.sorted()
+  return sorted[min(sorted.count - 1, Int(Double(sorted.count) * fraction))]
+}
+
+/// The multiply-adds that this core does right now, GF/s: a burst of about a millisecond.
+func measurePeak(_ set: InstructionSet) -> Double {
+  let repetitions = 200_000
+  var flops = 0.0
+  let time = ContinuousClock().measure { flops = multiply_add_burst(set.kernelSet, repetitions) }
+  return flops / time.microseconds * 1e-3
+}
+
+struct Samples {
+  /// Of one run.
+  let microseconds: [Double]
+  /// Measured between the samples: the machine's speed drifts, and a share must compare like with like.
+  let peak: Double
+
+  var p50: Double { percentile(microseconds, 0.5) }
+  var p90: Double { percentile(microseconds, 0.9) }
+}
+
+/// Runs `body`, which repeats its work as often as it is told, for about `seconds`, in samples of at least 20 µs.
+func sample(seconds: Double, set: InstructionSet, _ body: (Int) throws -> Void) rethrows -> Samples {
+  let clock = ContinuousClock()
+  try body(1)
+  var repetitions = 1
+  var once = try clock.measure { try body(repetitions) }.microseconds
+  while once < 20, repetitions < 1 << 20 {
+    repetitions *= 2
+    once = try clock.measure { try body(repetitions) }.microseconds
+  }
+  var times: [Double] = [], peaks: [Double] = []
+  let end = clock.now + .microseconds(seconds * 1e6)
+  while times.count < 5 || (clock.now < end && times.count < 100_000) {
+    if times.count % max(1, Int(2000 / once)) == 0 { peaks.append(measurePeak(set)) }
+    times.append(try clock.measure { try body(repetitions) }.microseconds / Double(repetitions))
+  }
+  return Samples(microseconds: times, peak: percentile(peaks, 0.5))
+}
+
+/// The products of a case through `bli_sgemm`, which packs its operands in each call; nil where there is no BLIS.
+func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) -> Double? {
+  let rows = shape.steps * shape.batch, gateUnits = shape.gates * shape.hidden
+  // rows, units, k, times
+  var products = [(rows, gateUnits, shape.inputs, 1), (shape.batch, gateUnits, shape.hidden, shape.steps)]
+  if shape.mode == .training {
+    products += [
+      (shape.batch, shape.hidden, gateUnits, shape.steps), (rows, shape.inputs, gateUnits, 1),
+      (shape.inputs, gateUnits, rows, 1), (shape.hidden, gateUnits, rows, 1),
+    ]
+  }
+  let x = [Float](repeating: 0.5, count: products.map { $0.0 * $0.2 }.max()!)
+  let weights = [Float](repeating: 0.25, count: products.map { $0.1 * $0.2 }.max()!)
+  var c = [Float](repeating: 0, count: products.map { $0.0 * $0.1 }.max()!)
+  let kernels = product_kernels_for(set.kernelSet)
+  var works = true
+  let samples = sample(seconds: seconds, set: set) { repetitions in
+    for _ in 0..<repetitions {
+      for (rows, units, k, times) in products {
+        for _ in 0..<times {
+          x.withUnsafeBufferPointer { x in
+            weights.withUnsafeBufferPointer { weights in
+              c.withUnsafeMutableBufferPointer { c in
+                var operands = sgemm_comparison(
+                  x: x.baseAddress!, weights: weights.baseAddress!, c: c.baseAddress!, rows: rows, units: units, k: k)
+                works = product_by_sgemm(kernels, &operands) && works
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return works ? samples.p50 : nil
+}

@@ -1,0 +1,104 @@
+import Foundation
+import Recurrent
+
+/// What a run of the benchmark prints and writes.
+struct Report: Encodable {
+  struct Machine: Encodable {
+    let cpu: String
+    let isa: String
+    let blis: String
+    let subConfiguration: String
+    let threads: Int
+    let swift: String
+    var peakGflops: Double
+  }
+  struct Result: Encodable {
+    let name: String
+    let cell: String
+    let mode: String
+    let n: Int
+    let t: Int
+    let c: Int
+    let h: Int
+    let threads: Int
+    let p50Us: Double
+    let p90Us: Double
+    let gflops: Double
+    let peakShare: Double
+    let sgemmUs: Double?
+  }
+
+  var machine: Machine
+  var results: [Result] = []
+  var gates: [GateMeasurement] = []
+
+  init() throws {
+    machine = Machine(
+      cpu: Processor.name, isa: try Processor.active.rawValue, blis: Processor.blisVersion ?? "none",
+      subConfiguration: try Processor.subConfiguration() ?? "own kernels", threads: 1, swift: swiftVersion,
+      peakGflops: 0)
+  }
+
+  func write(to path: String) throws {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    // Beside the target and renamed: an interrupted run leaves the old file.
+    try encoder.encode(self).write(to: URL(fileURLWithPath: path), options: .atomic)
+  }
+
+  // MARK: - The table
+
+  private static let columns: [(title: String, width: Int)] = [
+    ("case", 34), ("p50 µs", 11), ("p90 µs", 11), ("GF/s", 8), ("of peak", 9), ("bli_sgemm µs", 14), ("ratio", 7),
+  ]
+
+  static func printHeader() {
+    print(line(columns.map(\.title)))
+    print(line(columns.map { String(repeating: "-", count: $0.width - 2) }))
+  }
+
+  static func show(_ result: Result) {
+    print(
+      line([
+        result.name, format(result.p50Us), format(result.p90Us), String(format: "%.1f", result.gflops),
+        String(format: "%.1f %%", result.peakShare * 100), result.sgemmUs.map(format) ?? "-",
+        result.sgemmUs.map { String(format: "%.2f", $0 / result.p50Us) } ?? "-",
+      ]))
+    fflush(nil)  // shows the line at once, also through a pipe
+  }
+
+  func showGates() {
+    guard !gates.isEmpty else { return }
+    print("\ngate pass           instruction set   ns a unit")
+    for gate in gates {
+      print(
+        gate.name.padding(toLength: 20, withPad: " ", startingAt: 0)
+          + gate.instructionSet.padding(toLength: 18, withPad: " ", startingAt: 0)
+          + String(format: "%.2f", gate.nanosecondsPerUnit))
+    }
+  }
+
+  private static func format(_ microseconds: Double) -> String {
+    String(format: microseconds < 100 ? "%.3f" : "%.1f", microseconds)
+  }
+
+  /// The name left, the numbers right.
+  private static func line(_ cells: [String]) -> String {
+    zip(cells, columns).enumerated().map { index, cell in
+      let space = String(repeating: " ", count: max(0, cell.1.width - cell.0.count))
+      return index == 0 ? cell.0 + space : space + cell.0
+    }.joined()
+  }
+}
+
+/// The compiler that built the benchmark, as far as it can be asked.
+private var swiftVersion: String {
+  #if compiler(>=6.4)
+    "6.4 or later"
+  #elseif compiler(>=6.3)
+    "6.3"
+  #else
+    "6.2"
+  #endif
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Recurrent
+import ToolSupport
+
+let known = [
+  Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512' or '^gates'"),
+  Option("json", "FILE", "also write machine and results as JSON"),
+  Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
+  Option("list", nil, "print the cases' names"),
+  Option("accuracy", nil, "check both activations on all 2^32 floats instead; fails above 2 ULP"),
+  Option("stride", "K", "with --accuracy: check every K-th float"),
+  Option("help", nil, "print this"),
+]
+
+func run() throws {
+  let options = try Options(Array(CommandLine.arguments.dropFirst()), known: known)
+  if let operand = options.operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
+  if options.has("help") {
+    print("usage: recurrent-bench [options]\n\(Options.help(known))")
+    return
+  }
+  #if DEBUG
+    throw ToolError("this is a debug build: measure with 'swift run -c release recurrent-bench'")
+  #endif
+  _ = try Processor.active
+  if options.has("accuracy") {
+    print(Processor.description)
+    let stride = try options.number("stride", in: 1...(1 << 32), default: UInt64(1))
+    if try !Accuracy.report(stride: stride) { exit(1) }
+    return
+  }
+  let pattern: Regex<AnyRegexOutput>
+  do {
+    pattern = try Regex(options["filter"] ?? "")
+  } catch {
+    throw ToolError("--filter '\(options["filter"] ?? "")' is not a regular expression: \(error)")
+  }
+  let matches = { (name: String) in options["filter"] == nil || name.contains(pattern) }
+  let cases = Case.all.filter { matches($0.name) }
+  if options.has("list") {
+    for shape in cases { print(shape.name) }
+    return
+  }
+  let seconds = try options.number("seconds", in: 0.01...100, default: 1.0)
+  try measure(cases, matching: matches, seconds: seconds, json: options["json"])
+}
+
+func measure(_ cases: [Case], matching: (String) -> Bool, seconds: Double, json: String?) throws {
+  var report = try Report()
+  let set = try Processor.active
+  print(Processor.description)
+  print("one thread; a share is of the multiply-add peak measured between the samples of its case\n")
+  var peaks: [Double] = []
+  if !cases.isEmpty { Report.printHeader() }
+  for shape in cases {
+    let runner = try Runner(shape)
+    let samples = try sample(seconds: seconds, set: set) { try runner.run($0) }
+    peaks.append(samples.peak)
+    let gflops = shape.flops / samples.p50 * 1e-3
+    let result = Report.Result(
+      name: shape.name, cell: shape.cellName, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
+      c: shape.inputs, h: shape.hidden, threads: 1, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
+      peakShare: gflops / samples.peak, sgemmUs: measureSgemm(shape, seconds: seconds / 4, set: set))
+    report.results.append(result)
+    Report.show(result)
+  }
+  report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching)
+  report.showGates()
+  guard !report.results.isEmpty || !report.gates.isEmpty else {
+    throw ToolError("no case matches; --list prints the names")
+  }
+  if peaks.isEmpty { peaks = (0..<20).map { _ in measurePeak(set) } }
+  report.machine.peakGflops = percentile(peaks, 0.5)
+  print(String(format: "\nmultiply-add peak of one core: %.0f GF/s", report.machine.peakGflops))
+  if let json { try report.write(to: json) }
+}
+
+do {
+  try run()
+} catch {
+  complain("recurrent-bench: \(error)")
+  exit(1)
+}

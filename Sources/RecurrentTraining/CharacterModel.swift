@@ -1,0 +1,226 @@
+import Recurrent
+
+/// A model of text, one character after another: embedding, one recurrent layer, dense, softmax.
+public struct CharacterModel: Sendable {
+  public let vocabulary: Vocabulary
+  public var embedding: Embedding
+  public var layer: Layer<Float>
+  public var head: Dense
+
+  /// - Throws: `RecurrentError` where a size is not positive.
+  public init(
+    _ cell: Cell, vocabulary: Vocabulary, embeddingSize: Int, hiddenSize: Int, seed: UInt64
+  ) throws(RecurrentError) {
+    self.vocabulary = vocabulary
+    embedding = try Embedding(symbols: vocabulary.count, size: embeddingSize, seed: seed)
+    // An LSTM that remembers from the start learns sooner.
+    layer = try Layer(
+      cell, inputSize: embeddingSize, hiddenSize: hiddenSize,
+      initialization: Initialization(forgetBias: 1, seed: seed &+ 1))
+    head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
+  }
+
+  /// How many numbers there are to learn.
+  public var parameterCount: Int {
+    var count = embedding.weight.count + head.weight.count + head.bias.count
+    for name in layer.parameters.names { count += (try? layer.parameters.values(name).count) ?? 0 }
+    return count
+  }
+
+  /// Continues a text.
+  ///
+  /// - Parameters:
+  ///   - start: what is read first; at least one character.
+  ///   - count: how many characters follow.
+  ///   - temperature: below 1 bolder, above 1 wilder.
+  ///   - seed: equal seeds give equal texts.
+  /// - Throws: `RecurrentError` where a number is not positive.
+  public func sample(
+    after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64
+  ) throws(RecurrentError) -> String {
+    guard temperature > 0 else {
+      throw .mismatch("temperature is \(temperature), expected more than 0")
+    }
+    var random = SeededGenerator(seed: seed)
+    var state = try layer.zeroState(batchSize: 1)
+    let scratch = Scratch<Float>(), headScratch = Scratch<Float>()
+    var x = [Float](repeating: 0, count: embedding.size), logits = [Float](repeating: 0, count: vocabulary.count)
+    var y = [Float](repeating: 0, count: layer.hiddenSize)
+    var text = String.UnicodeScalarView()
+    var pending = vocabulary.numbers(of: start)
+    if pending.isEmpty { pending = [1] }
+    for index in 0..<pending.count + max(0, count) - 1 {
+      try embedding.forward([pending[index]], into: &x)
+      var span = y.mutableSpan
+      try layer.forward(x.span, steps: 1, batchSize: 1, state: &state, into: &span, scratch: scratch)
+      guard index >= pending.count - 1 else { continue }
+      try head.forward(y, rows: 1, into: &logits, scratch: headScratch)
+      for symbol in logits.indices { logits[symbol] /= temperature }
+      logits[0] = -.infinity  // the number of what the vocabulary lacks
+      logits.withUnsafeMutableBufferPointer { SoftmaxCrossEntropy.softmax($0) }
+      var left = Float.random(in: 0..<1, using: &random)
+      let choice = logits.indices.first { left -= logits[$0]; return left < 0 } ?? logits.count - 1
+      text.append(vocabulary[choice])
+      pending.append(choice)
+    }
+    return String(text)
+  }
+
+  /// The mean loss over a text, in nats a character.
+  ///
+  /// - Parameters:
+  ///   - numbers: the text, at least two characters.
+  ///   - streams: parts that are read side by side, each from a zero state.
+  /// - Throws: `RecurrentError` where the text is too short.
+  public func loss(of numbers: [Int], streams: Int = 16) throws(RecurrentError) -> Double {
+    let steps = 50
+    var batches = TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)
+    guard numbers.count >= 2 else { throw .size(name: "text", was: numbers.count, expected: "at least 2 characters") }
+    var state = try layer.zeroState(batchSize: batches.streams)
+    var pass = ModelPass(self)
+    var sum = 0.0, count = 0
+    while let batch = batches.next() {
+      sum += try pass.loss(self, batch, state: &state) * Double(batch.targets.count)
+      count += batch.targets.count
+    }
+    return sum / Double(count)
+  }
+}
+
+/// Successive pieces of a text that is read in several streams side by side.
+public struct TextBatches {
+  /// Time-major: inputs and the characters that follow them, [steps, streams].
+  public struct Batch {
+    public var inputs: [Int]
+    public var targets: [Int]
+    public var steps: Int
+    public var streams: Int
+  }
+
+  public let streams: Int
+  private let numbers: [Int]
+  private let steps: Int
+  /// Characters of each stream.
+  private let length: Int
+  private var position = 0
+
+  public init(_ numbers: [Int], streams: Int, steps: Int) {
+    self.numbers = numbers
+    self.streams = streams
+    self.steps = steps
+    length = max(0, numbers.count - 1) / streams
+  }
+
+  /// Pieces until the streams end, the last one shorter.
+  public var count: Int { (length + steps - 1) / steps }
+
+  public mutating func next() -> Batch? {
+    let taken = min(steps, length - position)
+    guard taken > 0 else { return nil }
+    var batch = Batch(inputs: [], targets: [], steps: taken, streams: streams)
+    for step in position..<position + taken {
+      for stream in 0..<streams {
+        batch.inputs.append(numbers[stream * length + step])
+        batch.targets.append(numbers[stream * length + step + 1])
+      }
+    }
+    position += taken
+    return batch
+  }
+}
+
+/// The buffers of forward and backward through a model.
+struct ModelPass {
+  private var x: [Float] = []
+  private var y: [Float] = []
+  private var logits: [Float] = []
+  private var dx: [Float] = []
+  private var dy: [Float] = []
+  private let record = Record<Float>()
+  private let scratch = Scratch<Float>()
+  private let headScratch = Scratch<Float>()
+
+  init(_ model: CharacterModel) {}
+
+  private mutating func resize(_ model: CharacterModel, rows: Int) {
+    func fit(_ values: inout [Float], _ count: Int) {
+      if values.count != count { values = Array(repeating: 0, count: count) }
+    }
+    fit(&x, rows * model.embedding.size)
+    fit(&dx, x.count)
+    fit(&y, rows * model.layer.hiddenSize)
+    fit(&dy, y.count)
+    fit(&logits, rows * model.vocabulary.count)
+  }
+
+  /// The mean loss of a batch; the state goes on.
+  mutating func loss(
+    _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>
+  ) throws(RecurrentError) -> Double {
+    let rows = batch.targets.count
+    resize(model, rows: rows)
+    try model.embedding.forward(batch.inputs, into: &x)
+    try y.withUnsafeMutableBufferPointer { [x, scratch] y throws(RecurrentError) in
+      try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+        try model.layer.forward(
+          x, steps: batch.steps, batchSize: batch.streams, state: &state, into: y, scratch: scratch)
+      }
+    }
+    try model.head.forward(y, rows: rows, into: &logits, scratch: headScratch)
+    return try SoftmaxCrossEntropy.gradient(&logits, targets: batch.targets, classes: model.vocabulary.count)
+  }
+
+  /// The mean loss of a batch, its gradients added up; the state goes on, no gradient comes from behind the batch.
+  mutating func gradients(
+    _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>, into gradients: inout ModelGradients
+  ) throws(RecurrentError) -> Double {
+    let rows = batch.targets.count
+    resize(model, rows: rows)
+    try model.embedding.forward(batch.inputs, into: &x)
+    try model.layer.record(
+      x.span, steps: batch.steps, batchSize: batch.streams, state: &state, into: record, scratch: scratch)
+    record.withY { recorded in _ = y.withUnsafeMutableBufferPointer { $0.update(fromContentsOf: recorded) } }
+    try model.head.forward(y, rows: rows, into: &logits, scratch: headScratch)
+    let loss = try SoftmaxCrossEntropy.gradient(&logits, targets: batch.targets, classes: model.vocabulary.count)
+    try model.head.backward(
+      x: y, dy: logits, rows: rows, dx: &dy, dWeight: &gradients.headWeight, dBias: &gradients.headBias,
+      scratch: headScratch)
+    var dState = try model.layer.zeroState(batchSize: batch.streams)
+    try dx.withUnsafeMutableBufferPointer { [x, dy, record, scratch] dx throws(RecurrentError) in
+      var span = dx.mutableSpan
+      try model.layer.backward(
+        consuming: record, x: x.span, dy: dy.span, dState: &dState, dx: &span, into: &gradients.layer, scratch: scratch)
+    }
+    try model.embedding.backward(batch.inputs, dx: dx, into: &gradients.embedding)
+    return loss
+  }
+}
+
+/// The gradients of every parameter of a model.
+struct ModelGradients {
+  var embedding: [Float]
+  var layer: Parameters<Float>
+  var headWeight: [Float]
+  var headBias: [Float]
+
+  init(_ model: CharacterModel) {
+    embedding = Array(repeating: 0, count: model.embedding.weight.count)
+    layer = model.layer.zeroGradients()
+    headWeight = Array(repeating: 0, count: model.head.weight.count)
+    headBias = Array(repeating: 0, count: model.head.bias.count)
+  }
+
+  mutating func clear() {
+    func zero(_ values: inout [Float]) {
+      values.withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
+    }
+    zero(&embedding)
+    layer.forEach(zero)
+    zero(&headWeight)
+    zero(&headBias)
+  }
+
+  var norm: Double {
+    gradientNorm([embedding, layer.weightIH, layer.weightHH, layer.biasIH, layer.biasHH, headWeight, headBias])
+  }
+}

@@ -1,0 +1,53 @@
+import Recurrent
+
+/// A table of vectors, one a symbol.
+public struct Embedding: Sendable, Equatable {
+  /// V, how many symbols there are.
+  public let symbols: Int
+  /// D
+  public let size: Int
+  /// [V,D]
+  public var weight: [Float]
+
+  /// Standard normal, as PyTorch draws it.
+  ///
+  /// - Throws: `RecurrentError.size` where a size is not positive.
+  public init(symbols: Int, size: Int, seed: UInt64) throws(RecurrentError) {
+    let count = try checkedCount(("symbols", symbols), ("size", size))
+    self.symbols = symbols
+    self.size = size
+    var random = SeededGenerator(seed: seed)
+    weight = (0..<count).map { _ in Float(random.nextNormal()) }
+  }
+
+  /// The vectors of some symbols.
+  ///
+  /// - Parameters:
+  ///   - indices: each from 0 to V - 1.
+  ///   - x: [indices, D], overwritten.
+  /// - Throws: `RecurrentError` where an index or a count is wrong.
+  public func forward(_ indices: [Int], into x: inout [Float]) throws(RecurrentError) {
+    try check(indices, x.count, "x")
+    for (row, index) in indices.enumerated() {
+      for column in 0..<size { x[row * size + column] = weight[index * size + column] }
+    }
+  }
+
+  /// gradient [V,D] += dx [indices, D]
+  ///
+  /// - Throws: `RecurrentError` where an index or a count is wrong.
+  public func backward(_ indices: [Int], dx: [Float], into gradient: inout [Float]) throws(RecurrentError) {
+    try check(indices, dx.count, "dx")
+    try checkCount("gradient", gradient.count, is: weight.count, "\(symbols)·\(size)")
+    for (row, index) in indices.enumerated() {
+      for column in 0..<size { gradient[index * size + column] += dx[row * size + column] }
+    }
+  }
+
+  private func check(_ indices: [Int], _ count: Int, _ name: String) throws(RecurrentError) {
+    try checkCount(name, count, is: indices.count * size, "\(indices.count)·\(size)")
+    for index in indices where index < 0 || index >= symbols {
+      throw .size(name: "index", was: index, expected: "0 to \(symbols - 1)")
+    }
+  }
+}

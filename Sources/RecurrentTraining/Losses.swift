@@ -1,0 +1,50 @@
+import Foundation
+import Recurrent
+
+/// Softmax and cross-entropy together, over the rows of a batch.
+public enum SoftmaxCrossEntropy {
+  /// The mean loss, and its gradient in the logits' place.
+  ///
+  /// - Parameters:
+  ///   - logits: [rows, classes]; overwritten by the gradient of the mean loss.
+  ///   - targets: [rows], each from 0 to classes - 1.
+  /// - Returns: the mean loss in nats.
+  /// - Throws: `RecurrentError` where a target or a count is wrong; nothing has been written then.
+  public static func gradient(_ logits: inout [Float], targets: [Int], classes: Int) throws(RecurrentError) -> Double {
+    _ = try checkedCount(("rows", targets.count), ("classes", classes))
+    try checkCount("logits", logits.count, is: targets.count * classes, "\(targets.count)·\(classes)")
+    for target in targets where target < 0 || target >= classes {
+      throw .size(name: "target", was: target, expected: "0 to \(classes - 1)")
+    }
+    let scale = 1 / Float(targets.count)
+    return logits.withUnsafeMutableBufferPointer { logits in
+      var loss = 0.0
+      for (row, target) in targets.enumerated() {
+        let values = UnsafeMutableBufferPointer(rebasing: logits[row * classes..<(row + 1) * classes])
+        let targetLogit = values[target]
+        let (largest, sum) = exponentiate(values)
+        loss += Double(log(sum)) - Double(targetLogit - largest)
+        for index in values.indices { values[index] *= scale / sum }
+        values[target] -= scale
+      }
+      return loss / Double(targets.count)
+    }
+  }
+
+  /// The probabilities of one row of logits, in its place.
+  public static func softmax(_ logits: UnsafeMutableBufferPointer<Float>) {
+    let (_, sum) = exponentiate(logits)
+    for index in logits.indices { logits[index] /= sum }
+  }
+
+  /// exp(value - largest) in each value's place, and their sum.
+  private static func exponentiate(_ values: UnsafeMutableBufferPointer<Float>) -> (largest: Float, sum: Float) {
+    let largest = values.max() ?? 0
+    var sum: Float = 0
+    for index in values.indices {
+      values[index] = exp(values[index] - largest)
+      sum += values[index]
+    }
+    return (largest, sum)
+  }
+}

@@ -1,0 +1,25 @@
+import Recurrent
+
+/// The characters (Unicode scalars) of a text, numbered; 0 is for those that the text does not have.
+public struct Vocabulary: Sendable, Equatable {
+  /// By number, from 1 on.
+  public let characters: [Unicode.Scalar]
+  private let numbers: [Unicode.Scalar: Int]
+
+  public init(_ characters: [Unicode.Scalar]) {
+    self.characters = characters
+    numbers = Dictionary(zip(characters, 1...), uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Every character of a text, in ascending order.
+  public init(of text: [Unicode.Scalar]) { self.init(Set(text).sorted()) }
+
+  /// With the number 0.
+  public var count: Int { characters.count + 1 }
+
+  public func numbers(of text: [Unicode.Scalar]) -> [Int] { text.map { numbers[$0] ?? 0 } }
+
+  public subscript(number: Int) -> Unicode.Scalar {
+    characters.indices.contains(number - 1) ? characters[number - 1] : "\u{fffd}"
+  }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import Recurrent
+import RecurrentFiles
+import RecurrentTraining
+import ToolSupport
+
+/// A character model with its optimizer, as a safetensors file: the cell's parameters by PyTorch's names behind `cell.`,
+/// the optimizer's moments behind `adam.first.` and `adam.second.`, the rest as metadata.
+struct SavedModel {
+  var model: CharacterModel
+  var optimizer: Adam
+
+  static let cells: [String: Cell] = [
+    "lstm": .lstm(linearOutput: false), "gru": .gru(resetBefore: false, zTakesNew: false), "rnn": .rnn(relu: false),
+  ]
+
+  static func name(of cell: Cell) -> String { cells.first { $0.value == cell }?.key ?? "\(cell)" }
+
+  init(model: CharacterModel, optimizer: Adam) {
+    self.model = model
+    self.optimizer = optimizer
+  }
+
+  func write(to path: String) throws {
+    var file = SafeTensors(tensors: model.layer.tensors(prefix: "cell."))
+    let (v, d, h) = (model.embedding.symbols, model.embedding.size, model.layer.hiddenSize)
+    file.tensors["embedding.weight"] = Tensor(model.embedding.weight, shape: [v, d])
+    file.tensors["head.weight"] = Tensor(model.head.weight, shape: [v, h])
+    file.tensors["head.bias"] = Tensor(model.head.bias, shape: [v])
+    for (name, values) in optimizer.first { file.tensors["adam.first.\(name)"] = Tensor(values, shape: [values.count]) }
+    for (name, values) in optimizer.second { file.tensors["adam.second.\(name)"] = Tensor(values, shape: [values.count]) }
+    var characters = String.UnicodeScalarView()
+    characters.append(contentsOf: model.vocabulary.characters)
+    file.metadata = [
+      "format": "swift-recurrent character model 1", "cell": SavedModel.name(of: model.layer.cell),
+      "embedding_size": "\(d)", "hidden_size": "\(h)", "updates": "\(optimizer.steps)",
+      "characters": String(characters),
+    ]
+    try file.write(to: path)
+  }
+
+  init(contentsOf path: String) throws {
+    let file = try SafeTensors(contentsOf: path)
+    func entry(_ name: String) throws -> String {
+      guard let value = file.metadata[name] else {
+        throw ToolError("\(path): has no '\(name)' in its metadata; expected a file that --save wrote")
+      }
+      return value
+    }
+    func size(_ name: String) throws -> Int {
+      let text = try entry(name)
+      guard let value = Int(text), value >= 0, value <= 1 << 24 else {
+        throw ToolError("\(path): '\(name)' is '\(text)', expected a number")
+      }
+      return value
+    }
+    guard let cell = SavedModel.cells[try entry("cell")] else {
+      throw ToolError("\(path): the cell is '\(try entry("cell"))', expected one of \(SavedModel.cells.keys.sorted())")
+    }
+    let vocabulary = Vocabulary(Array(try entry("characters").unicodeScalars))
+    // The tensors' shapes are checked before anything of the claimed sizes is allocated.
+    let (v, d, h) = (vocabulary.count, try size("embedding_size"), try size("hidden_size"))
+    let embedding = try file.floats("embedding.weight", shape: [v, d], path: path)
+    let headWeight = try file.floats("head.weight", shape: [v, h], path: path)
+    model = try CharacterModel(cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, seed: 0)
+    model.embedding.weight = embedding
+    model.head.weight = headWeight
+    model.head.bias = try file.floats("head.bias", shape: [v], path: path)
+    try model.layer.load(file, prefix: "cell.", path: path)
+    optimizer = Adam()
+    optimizer.steps = try size("updates")
+    for (name, tensor) in file.tensors {
+      if let array = name.trimmed(of: "adam.first.") { optimizer.first[array] = tensor.floats }
+      if let array = name.trimmed(of: "adam.second.") { optimizer.second[array] = tensor.floats }
+    }
+  }
+}
+
+extension String {
+  fileprivate func trimmed(of prefix: String) -> String? { hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil }
+}

@@ -1,0 +1,25 @@
+import Foundation
+import ToolSupport
+
+let commands = [TrainText.self]
+
+func help() -> String {
+  "usage: recurrent COMMAND [options]\n\n"
+    + commands.map { "  \($0.name)  \($0.summary)" }.joined(separator: "\n")
+    + "\n\n'recurrent COMMAND --help' lists a command's options."
+}
+
+do {
+  let arguments = Array(CommandLine.arguments.dropFirst())
+  guard let name = arguments.first else { throw ToolError("no command given\n\(help())") }
+  if name == "--help" || name == "help" {
+    print(help())
+  } else if let command = commands.first(where: { $0.name == name }) {
+    try command.run(Array(arguments.dropFirst()))
+  } else {
+    throw ToolError("unknown command '\(name)'\n\(help())")
+  }
+} catch {
+  complain("recurrent: \(error)")
+  exit(1)
+}
