@@ -1,9 +1,12 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A client's debug build keeps usable kernels (gates: 12 to 22 instead of 113 to 154 ns a unit). `-wmo` belongs to it:
-// the SIMD helpers must be inlined across files, since no vector may cross a call between instruction sets.
-let fastInDebug: [SwiftSetting] = [.unsafeFlags(["-O", "-wmo"], .when(configuration: .debug))]
+// A client's debug build keeps fast kernels (gates 100 times slower without). `-wmo` belongs to it: the SIMD helpers must
+// be inlined across files, since no vector may cross a call between instruction sets. Several threads give it an object
+// a file, which SwiftPM's indexing asks for.
+let fastInDebug: [SwiftSetting] = [
+  .unsafeFlags(["-O", "-wmo", "-num-threads", "2", "-disable-batch-mode"], .when(configuration: .debug))
+]
 
 let package = Package(
   name: "swift-recurrent",
@@ -53,7 +56,10 @@ let package = Package(
     ),
 
     // MARK: - Tests
-    .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "CRecurrentKernels"]),
+    .testTarget(
+      name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"], exclude: ["Goldens"]),
+    .testTarget(name: "RecurrentFilesTests", dependencies: ["RecurrentFiles"]),
+    .testTarget(name: "RecurrentTrainingTests", dependencies: ["RecurrentTraining"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -1,5 +1,6 @@
 import Foundation
 import Recurrent
+import ToolSupport
 
 /// What a run of the benchmark prints and writes.
 struct Report: Encodable {
@@ -59,13 +60,12 @@ struct Report: Encodable {
   }
 
   static func show(_ result: Result) {
-    print(
+    printLine(
       line([
         result.name, format(result.p50Us), format(result.p90Us), String(format: "%.1f", result.gflops),
         String(format: "%.1f %%", result.peakShare * 100), result.sgemmUs.map(format) ?? "-",
         result.sgemmUs.map { String(format: "%.2f", $0 / result.p50Us) } ?? "-",
       ]))
-    fflush(nil)  // shows the line at once, also through a pipe
   }
 
   func showGates() {

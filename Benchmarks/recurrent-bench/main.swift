@@ -12,6 +12,12 @@ let known = [
   Option("help", nil, "print this"),
 ]
 
+#if DEBUG
+  let isDebugBuild = true
+#else
+  let isDebugBuild = false
+#endif
+
 func run() throws {
   let options = try Options(Array(CommandLine.arguments.dropFirst()), known: known)
   if let operand = options.operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
@@ -19,9 +25,9 @@ func run() throws {
     print("usage: recurrent-bench [options]\n\(Options.help(known))")
     return
   }
-  #if DEBUG
+  guard !isDebugBuild else {
     throw ToolError("this is a debug build: measure with 'swift run -c release recurrent-bench'")
-  #endif
+  }
   _ = try Processor.active
   if options.has("accuracy") {
     print(Processor.description)

@@ -27,7 +27,7 @@ static const sub_configuration intel_choices[] = {
     {BLIS_ARCH_HASWELL, "haswell"}, {BLIS_ARCH_ZEN3, "zen3"}, {BLIS_ARCH_ZEN, "zen"}};
 static const sub_configuration portable_choices[] = {{BLIS_ARCH_GENERIC, "generic"}};
 
-#define CHOICES(list) \
+#define CHOICES(list)                     \
   *count = sizeof(list) / sizeof *(list); \
   return list
 

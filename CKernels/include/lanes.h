@@ -75,21 +75,21 @@ LANES void lanes_store_part(float *target, const void *a, ptrdiff_t count) {
 // Swift body into a function with that set. All of it is emitted in the Swift file that calls `name_for`, and inlining
 // sees no other file: keep the body and that call in one Swift file.
 #if defined(__x86_64__)
-#define MULTIVERSION(name, parameters, arguments)                                                      \
-  void name parameters;                                                                                \
+#define MULTIVERSION(name, parameters, arguments)                                                               \
+  void name parameters;                                                                                         \
   FOR_AVX512 static inline __attribute__((flatten, noinline)) void name##_avx512 parameters { name arguments; } \
   FOR_AVX2 static inline __attribute__((flatten, noinline)) void name##_avx2 parameters { name arguments; }     \
-  static inline void (*_Nonnull name##_for(instruction_set set)) parameters {                          \
-    switch (set) {                                                                                     \
-      case instruction_set_avx512: return name##_avx512;                                               \
-      case instruction_set_avx2: return name##_avx2;                                                   \
-      case instruction_set_portable: return name;                                                      \
-    }                                                                                                  \
+  static inline void(*_Nonnull name##_for(instruction_set set)) parameters {                                    \
+    switch (set) {                                                                                              \
+      case instruction_set_avx512: return name##_avx512;                                                        \
+      case instruction_set_avx2: return name##_avx2;                                                            \
+      case instruction_set_portable: return name;                                                               \
+    }                                                                                                           \
   }
 #else
 #define MULTIVERSION(name, parameters, arguments) \
   void name parameters;                           \
-  static inline void (*_Nonnull name##_for(instruction_set set)) parameters { return name; }
+  static inline void(*_Nonnull name##_for(instruction_set set)) parameters { return name; }
 #endif
 
 #pragma clang assume_nonnull end

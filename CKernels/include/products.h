@@ -68,7 +68,7 @@ typedef struct sgemm_comparison {
 bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *product);
 
 // packed[d][i] = source[i·item_stride + d·depth_stride] for i < count, 0 for count <= i < width, d < depth. One of the
-// strides must be 1. Makes panels (width P) and row tiles (width = count) of either orientation.
+// strides must be 1. Makes panels (width P, 16 or 32) and row tiles (width = count <= 12) of either orientation.
 void pack(const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source, ptrdiff_t count,
           ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t depth_stride);
 

@@ -4,24 +4,21 @@
 // One stage of a 16 x 16 transpose: exchanges the blocks of S x S beside the diagonal.
 #define PICK(S, l) ((l) & (S) ? 16 + (l) - (S) : (l))
 #define PICK_OTHER(S, l) ((l) & (S) ? 16 + (l) : (l) + (S))
-#define EACH_LANE(F, S)                                                                                       \
+#define EACH_LANE(F, S)                                                                                         \
   F(S, 0), F(S, 1), F(S, 2), F(S, 3), F(S, 4), F(S, 5), F(S, 6), F(S, 7), F(S, 8), F(S, 9), F(S, 10), F(S, 11), \
       F(S, 12), F(S, 13), F(S, 14), F(S, 15)
 #define EXCHANGE(S)                                                               \
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) if (!(i & S)) {  \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) if (!(i & S)) { \
     const lanes16 a = v[i], b = v[i + S];                                         \
     v[i] = __builtin_shufflevector(a, b, EACH_LANE(PICK, S));                     \
     v[i + S] = __builtin_shufflevector(a, b, EACH_LANE(PICK_OTHER, S));           \
   }
 
-LANES void transpose(lanes16 v[16]) {
-  EXCHANGE(8)
-  EXCHANGE(4)
-  EXCHANGE(2)
-  EXCHANGE(1)
-}
+LANES void transpose(lanes16 v[16]){EXCHANGE(8) EXCHANGE(4) EXCHANGE(2) EXCHANGE(1)}
 
-LANES ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+LANES ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) {
+  return a < b ? a : b;
+}
 
 // Rows of `source` become columns of `packed`, 16 x 16 at a time in registers: 8 % of a whole forward pass against
 // scalar code.
@@ -56,10 +53,10 @@ LANES void pack_transposing(float *packed, ptrdiff_t width, const float *source,
 
 LANES void pack_copying(float *packed, ptrdiff_t width, const float *source, ptrdiff_t count, ptrdiff_t depth,
                         ptrdiff_t depth_stride) {
-#define COPY(N)                                                                                      \
-  if (width == N && count == N) {                                                                    \
-    for (ptrdiff_t d = 0; d < depth; d++) memcpy(packed + d * N, source + d * depth_stride, 4 * N);  \
-    return;                                                                                          \
+#define COPY(N)                                                                                     \
+  if (width == N && count == N) {                                                                   \
+    for (ptrdiff_t d = 0; d < depth; d++) memcpy(packed + d * N, source + d * depth_stride, 4 * N); \
+    return;                                                                                         \
   }
   COPY(32)
   COPY(16)
@@ -77,8 +74,8 @@ LANES void pack_body(const product_kernels *kernels, float *packed, ptrdiff_t wi
     pack_transposing(packed, width, source, count, item_stride, depth);
 }
 
-LANES void unpack_adding_body(const product_kernels *kernels, float *target, ptrdiff_t item_stride, const float *packed, ptrdiff_t width,
-                              ptrdiff_t count, ptrdiff_t depth) {
+LANES void unpack_adding_body(const product_kernels *kernels, float *target, ptrdiff_t item_stride, const float *packed,
+                              ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {
   for (ptrdiff_t first = 0; first < count; first += 16) {
     const ptrdiff_t items = least(count - first, 16);
     ptrdiff_t d = 0;
@@ -120,15 +117,15 @@ LANES void fill_rows_body(const product_kernels *kernels, float *panel, const fl
 
 // The entry points: each body compiled for each instruction set.
 #if defined(__x86_64__)
-#define ENTRY(name, parameters, arguments)                                        \
-  FOR_AVX512 static void name##_avx512 parameters { name##_body arguments; }      \
-  FOR_AVX2 static void name##_avx2 parameters { name##_body arguments; }          \
-  void name parameters {                                                          \
-    switch (kernels->set) {                                                       \
-      case instruction_set_avx512: name##_avx512 arguments; return;               \
-      case instruction_set_avx2: name##_avx2 arguments; return;                   \
-      case instruction_set_portable: name##_body arguments; return;               \
-    }                                                                             \
+#define ENTRY(name, parameters, arguments)                                   \
+  FOR_AVX512 static void name##_avx512 parameters { name##_body arguments; } \
+  FOR_AVX2 static void name##_avx2 parameters { name##_body arguments; }     \
+  void name parameters {                                                     \
+    switch (kernels->set) {                                                  \
+      case instruction_set_avx512: name##_avx512 arguments; return;          \
+      case instruction_set_avx2: name##_avx2 arguments; return;              \
+      case instruction_set_portable: name##_body arguments; return;          \
+    }                                                                        \
   }
 #else
 #define ENTRY(name, parameters, arguments) \

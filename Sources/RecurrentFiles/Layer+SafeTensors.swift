@@ -41,8 +41,12 @@ extension SafeTensors {
       let names = tensors.keys.sorted().joined(separator: ", ")
       throw FileError(path, "has no tensor '\(name)'; it has: \(names)")
     }
-    guard tensor.shape == shape else { throw FileError(path, "'\(name)' has the shape \(tensor.shape), expected \(shape)") }
-    guard let floats = tensor.floats else { throw FileError(path, "'\(name)' is of type \(tensor.type), expected floats") }
+    guard tensor.shape == shape else {
+      throw FileError(path, "'\(name)' has the shape \(tensor.shape), expected \(shape)")
+    }
+    guard let floats = tensor.floats else {
+      throw FileError(path, "'\(name)' is of type \(tensor.type), expected floats")
+    }
     return floats
   }
 }

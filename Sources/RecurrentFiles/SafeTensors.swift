@@ -98,7 +98,8 @@ public struct SafeTensors: Sendable, Equatable {
     guard data.count >= 8 else { throw bad("has \(data.count) bytes, a safetensors file has at least 8") }
     let length = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
     guard length <= SafeTensors.longestHeader else {
-      throw bad("its header claims \(length) bytes, at most \(SafeTensors.longestHeader) are allowed; is it safetensors?")
+      throw bad(
+        "its header claims \(length) bytes, at most \(SafeTensors.longestHeader) are allowed; is it safetensors?")
     }
     guard length <= UInt64(data.count - 8) else {
       throw bad("is truncated: its header claims \(length) bytes, \(data.count - 8) follow")
@@ -143,7 +144,8 @@ public struct SafeTensors: Sendable, Equatable {
     var end = 0
     for place in places.sorted(by: { ($0.first, $0.end) < ($1.first, $1.end) }) {
       guard place.first == end else {
-        throw bad("'\(place.name)' starts at byte \(place.first), expected \(end): tensors may not overlap or leave holes")
+        throw bad(
+          "'\(place.name)' starts at byte \(place.first), expected \(end): tensors may not overlap or leave holes")
       }
       end = place.end
     }
@@ -178,7 +180,8 @@ public struct SafeTensors: Sendable, Equatable {
 
   /// Bytes of one number of each type.
   private static let bytes = [
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8,
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+    "U64": 8,
     "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
   ]
 

@@ -59,7 +59,10 @@ public struct CharacterModel: Sendable {
       logits[0] = -.infinity  // the number of what the vocabulary lacks
       logits.withUnsafeMutableBufferPointer { SoftmaxCrossEntropy.softmax($0) }
       var left = Float.random(in: 0..<1, using: &random)
-      let choice = logits.indices.first { left -= logits[$0]; return left < 0 } ?? logits.count - 1
+      let choice =
+        logits.indices.first {
+          left -= logits[$0]; return left < 0
+        } ?? logits.count - 1
       text.append(vocabulary[choice])
       pending.append(choice)
     }
@@ -72,12 +75,12 @@ public struct CharacterModel: Sendable {
   ///   - numbers: the text, at least two characters.
   ///   - streams: parts that are read side by side, each from a zero state.
   /// - Throws: `RecurrentError` where the text is too short.
-  public func loss(of numbers: [Int], streams: Int = 16) throws(RecurrentError) -> Double {
-    let steps = 50
+  public func loss(of numbers: [Int], streams: Int = 4) throws(RecurrentError) -> Double {
+    let steps = 100
     var batches = TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)
     guard numbers.count >= 2 else { throw .size(name: "text", was: numbers.count, expected: "at least 2 characters") }
     var state = try layer.zeroState(batchSize: batches.streams)
-    var pass = ModelPass(self)
+    var pass = ModelPass()
     var sum = 0.0, count = 0
     while let batch = batches.next() {
       sum += try pass.loss(self, batch, state: &state) * Double(batch.targets.count)
@@ -139,8 +142,16 @@ struct ModelPass {
   private let record = Record<Float>()
   private let scratch = Scratch<Float>()
   private let headScratch = Scratch<Float>()
+  /// Of the embedding's vectors and of the layer's outputs, while training.
+  private var inputDropout: Dropout?
+  private var outputDropout: Dropout?
 
-  init(_ model: CharacterModel) {}
+  init() {}
+
+  init(dropout: Float, seed: UInt64) throws(RecurrentError) {
+    inputDropout = try Dropout(rate: 0, seed: seed)
+    outputDropout = try Dropout(rate: dropout, seed: ~seed)
+  }
 
   private mutating func resize(_ model: CharacterModel, rows: Int) {
     func fit(_ values: inout [Float], _ count: Int) {
@@ -170,27 +181,34 @@ struct ModelPass {
     return try SoftmaxCrossEntropy.gradient(&logits, targets: batch.targets, classes: model.vocabulary.count)
   }
 
-  /// The mean loss of a batch, its gradients added up; the state goes on, no gradient comes from behind the batch.
+  /// The mean loss of a batch; its gradients times `weight` are added up. The state goes on, no gradient comes from
+  /// behind the batch.
   mutating func gradients(
-    _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>, into gradients: inout ModelGradients
+    _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>, weight: Float,
+    into gradients: inout ModelGradients
   ) throws(RecurrentError) -> Double {
     let rows = batch.targets.count
     resize(model, rows: rows)
     try model.embedding.forward(batch.inputs, into: &x)
+    inputDropout?.forward(&x)
     try model.layer.record(
       x.span, steps: batch.steps, batchSize: batch.streams, state: &state, into: record, scratch: scratch)
     record.withY { recorded in _ = y.withUnsafeMutableBufferPointer { $0.update(fromContentsOf: recorded) } }
+    outputDropout?.forward(&y)
     try model.head.forward(y, rows: rows, into: &logits, scratch: headScratch)
-    let loss = try SoftmaxCrossEntropy.gradient(&logits, targets: batch.targets, classes: model.vocabulary.count)
+    let loss = try SoftmaxCrossEntropy.gradient(
+      &logits, targets: batch.targets, classes: model.vocabulary.count, weight: weight)
     try model.head.backward(
       x: y, dy: logits, rows: rows, dx: &dy, dWeight: &gradients.headWeight, dBias: &gradients.headBias,
       scratch: headScratch)
+    outputDropout?.backward(&dy)
     var dState = try model.layer.zeroState(batchSize: batch.streams)
     try dx.withUnsafeMutableBufferPointer { [x, dy, record, scratch] dx throws(RecurrentError) in
       var span = dx.mutableSpan
       try model.layer.backward(
         consuming: record, x: x.span, dy: dy.span, dState: &dState, dx: &span, into: &gradients.layer, scratch: scratch)
     }
+    inputDropout?.backward(&dx)
     try model.embedding.backward(batch.inputs, dx: dx, into: &gradients.embedding)
     return loss
   }
@@ -218,6 +236,21 @@ struct ModelGradients {
     layer.forEach(zero)
     zero(&headWeight)
     zero(&headBias)
+  }
+
+  mutating func add(_ other: ModelGradients) {
+    func add(_ sum: inout [Float], _ values: [Float]) {
+      sum.withUnsafeMutableBufferPointer { sum in
+        values.withUnsafeBufferPointer { for index in sum.indices { sum[index] += $0[index] } }
+      }
+    }
+    add(&embedding, other.embedding)
+    add(&layer.weightIH, other.layer.weightIH)
+    add(&layer.weightHH, other.layer.weightHH)
+    add(&layer.biasIH, other.layer.biasIH)
+    add(&layer.biasHH, other.layer.biasHH)
+    add(&headWeight, other.headWeight)
+    add(&headBias, other.headBias)
   }
 
   var norm: Double {

@@ -2,7 +2,8 @@ import Foundation
 import Recurrent
 
 /// Trains a character model: truncated backward through time with the state carried from piece to piece, Adam, clipped
-/// gradients, a learning rate that falls along a cosine.
+/// gradients, a learning rate that falls along a cosine. The streams are shared out among threads, whose gradients are
+/// added in a fixed order.
 public struct CharacterTrainer {
   public struct Settings: Sendable, Equatable {
     /// N, pieces of the text that are read side by side.
@@ -12,8 +13,14 @@ public struct CharacterTrainer {
     /// Times through the text, in the whole training.
     public var epochs = 12
     public var learningRate: Float = 4e-3
+    /// Of the characters' vectors and of the layer's outputs.
+    public var dropout: Float = 0.2
+    /// Of the dropout.
+    public var seed: UInt64 = 1
     /// The gradients' norm is brought down to this.
     public var clippingNorm = 1.0
+    /// Equal numbers give equal models.
+    public var threads = min(8, ProcessInfo.processInfo.activeProcessorCount)
 
     public init() {}
   }
@@ -23,12 +30,10 @@ public struct CharacterTrainer {
   public let settings: Settings
   /// Of the whole training.
   public let totalUpdates: Int
-  private let numbers: [Int]
-  private var batches: TextBatches
-  private var state: State<Float>
-  private var pass: ModelPass
+  /// Of one time through the text.
+  public let updatesPerEpoch: Int
   private var gradients: ModelGradients
-
+  private let shards: [Shard]
   /// - Parameters:
   ///   - model: a new one, or one that has been trained by `optimizer` so far.
   ///   - optimizer: its count of updates says where in the schedule the training goes on.
@@ -37,48 +42,59 @@ public struct CharacterTrainer {
   public init(
     _ model: CharacterModel, optimizer: Adam? = nil, numbers: [Int], settings: Settings
   ) throws(RecurrentError) {
-    for (name, value) in [("streams", settings.streams), ("steps", settings.steps), ("epochs", settings.epochs)]
+    for (name, value) in [
+      ("streams", settings.streams), ("steps", settings.steps), ("epochs", settings.epochs),
+      ("threads", settings.threads),
+    ]
     where value < 1 {
       throw .size(name: name, was: value, expected: "at least 1")
     }
     guard numbers.count >= 3 else { throw .size(name: "text", was: numbers.count, expected: "at least 3 characters") }
     self.model = model
     self.optimizer = optimizer ?? Adam()
-    self.numbers = numbers
     // A short text has fewer streams, so that each is some pieces long.
     var settings = settings
     settings.streams = max(1, min(settings.streams, numbers.count / (4 * settings.steps)))
+    settings.threads = min(settings.threads, settings.streams)
     self.settings = settings
-    batches = TextBatches(numbers, streams: settings.streams, steps: settings.steps)
-    totalUpdates = batches.count * settings.epochs
-    state = try model.layer.zeroState(batchSize: settings.streams)
-    pass = ModelPass(model)
+    let length = (numbers.count - 1) / settings.streams
+    var shards: [Shard] = []
+    for thread in 0..<settings.threads {
+      let first = settings.streams * thread / settings.threads, end = settings.streams * (thread + 1) / settings.threads
+      shards.append(
+        try Shard(
+          model, numbers: Array(numbers[first * length...end * length]), streams: end - first, settings: settings,
+          // A training that goes on draws anew.
+          seed: settings.seed &+ UInt64(thread) << 32 &+ UInt64(self.optimizer.steps)))
+    }
+    self.shards = shards
+    updatesPerEpoch = shards[0].updatesPerEpoch
+    totalUpdates = updatesPerEpoch * settings.epochs
     gradients = ModelGradients(model)
   }
 
   public var isFinished: Bool { optimizer.steps >= totalUpdates }
-  /// Updates of one time through the text.
-  public var updatesPerEpoch: Int { batches.count }
 
   /// One piece of every stream: forward, backward, one update.
   ///
   /// - Returns: the loss in nats a character before the update, and how many characters it was of.
   /// - Throws: `RecurrentError` where the model's parts do not fit together.
   public mutating func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    var next = batches.next()
-    if next == nil {
-      batches = TextBatches(numbers, streams: settings.streams, steps: settings.steps)
-      state = try model.layer.zeroState(batchSize: settings.streams)
-      next = batches.next()
-    }
-    guard let batch = next else { return (0, 0) }
+    let model = model, shards = shards
+    DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model) }
     gradients.clear()
-    let loss = try pass.gradients(model, batch, state: &state, into: &gradients)
+    var loss = 0.0, characters = 0
+    for shard in shards {
+      let (part, count) = try shard.result.get()
+      loss += part * Double(count)
+      characters += count
+      gradients.add(shard.gradients)
+    }
     optimizer.learningRate = settings.learningRate * schedule
     let scale = clippingFactor(norm: gradients.norm, limit: settings.clippingNorm)
     optimizer.beginStep()
     try apply(scale)
-    return (loss, batch.targets.count)
+    return (loss / Double(characters), characters)
   }
 
   /// From 0 up to 1 over the first updates, then down along a cosine to a fiftieth.
@@ -102,5 +118,51 @@ public struct CharacterTrainer {
       update("cell.\(name)", values, (try? gradients.layer.values(name)) ?? [])
     }
     if let failure { throw failure }
+  }
+}
+
+/// The streams of one thread.
+private final class Shard: @unchecked Sendable {
+  private(set) var gradients: ModelGradients
+  /// Mean loss and characters of the last run.
+  private(set) var result: Result<(Double, Int), RecurrentError> = .success((0, 0))
+  private let numbers: [Int]
+  private let streams: Int
+  private let settings: CharacterTrainer.Settings
+  private let initial: State<Float>
+  private var batches: TextBatches
+  private var state: State<Float>
+  private var pass: ModelPass
+
+  init(
+    _ model: CharacterModel, numbers: [Int], streams: Int, settings: CharacterTrainer.Settings, seed: UInt64
+  ) throws(RecurrentError) {
+    self.numbers = numbers
+    self.streams = streams
+    self.settings = settings
+    batches = TextBatches(numbers, streams: streams, steps: settings.steps)
+    pass = try ModelPass(dropout: settings.dropout, seed: seed)
+    initial = try model.layer.zeroState(batchSize: streams)
+    state = initial
+    gradients = ModelGradients(model)
+  }
+
+  var updatesPerEpoch: Int { batches.count }
+
+  /// The gradients of the next piece of every stream, weighted by the thread's share of all streams.
+  func run(_ model: CharacterModel) {
+    var next = batches.next()
+    if next == nil {
+      batches = TextBatches(numbers, streams: streams, steps: settings.steps)
+      state = initial
+      next = batches.next()
+    }
+    guard let batch = next else { return }
+    gradients.clear()
+    let weight = Float(streams) / Float(settings.streams)
+    do throws(RecurrentError) {
+      let loss = try pass.gradients(model, batch, state: &state, weight: weight, into: &gradients)
+      result = .success((loss, batch.targets.count))
+    } catch { result = .failure(error) }
   }
 }

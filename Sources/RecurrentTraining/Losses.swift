@@ -8,15 +8,18 @@ public enum SoftmaxCrossEntropy {
   /// - Parameters:
   ///   - logits: [rows, classes]; overwritten by the gradient of the mean loss.
   ///   - targets: [rows], each from 0 to classes - 1.
+  ///   - weight: the gradient's factor, of a batch that is a part of another.
   /// - Returns: the mean loss in nats.
   /// - Throws: `RecurrentError` where a target or a count is wrong; nothing has been written then.
-  public static func gradient(_ logits: inout [Float], targets: [Int], classes: Int) throws(RecurrentError) -> Double {
+  public static func gradient(
+    _ logits: inout [Float], targets: [Int], classes: Int, weight: Float = 1
+  ) throws(RecurrentError) -> Double {
     _ = try checkedCount(("rows", targets.count), ("classes", classes))
     try checkCount("logits", logits.count, is: targets.count * classes, "\(targets.count)·\(classes)")
     for target in targets where target < 0 || target >= classes {
       throw .size(name: "target", was: target, expected: "0 to \(classes - 1)")
     }
-    let scale = 1 / Float(targets.count)
+    let scale = weight / Float(targets.count)
     return logits.withUnsafeMutableBufferPointer { logits in
       var loss = 0.0
       for (row, target) in targets.enumerated() {

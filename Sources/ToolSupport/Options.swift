@@ -82,6 +82,12 @@ public struct Options {
   }
 }
 
+/// Prints to standard output and shows it at once, also through a pipe.
+public func printLine(_ text: String) {
+  print(text)
+  fflush(nil)
+}
+
 /// Prints to standard error.
 public func complain(_ text: String) {
   FileHandle.standardError.write(Data((text + "\n").utf8))

@@ -28,7 +28,9 @@ struct SavedModel {
     file.tensors["head.weight"] = Tensor(model.head.weight, shape: [v, h])
     file.tensors["head.bias"] = Tensor(model.head.bias, shape: [v])
     for (name, values) in optimizer.first { file.tensors["adam.first.\(name)"] = Tensor(values, shape: [values.count]) }
-    for (name, values) in optimizer.second { file.tensors["adam.second.\(name)"] = Tensor(values, shape: [values.count]) }
+    for (name, values) in optimizer.second {
+      file.tensors["adam.second.\(name)"] = Tensor(values, shape: [values.count])
+    }
     var characters = String.UnicodeScalarView()
     characters.append(contentsOf: model.vocabulary.characters)
     file.metadata = [

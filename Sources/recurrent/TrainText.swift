@@ -19,9 +19,11 @@ enum TrainText {
     Option("steps", "T", "how far gradients go back, 64 by default"),
     Option("learning-rate", "R", "at its highest, 0.004 by default"),
     Option("clip", "G", "largest norm of the gradients, 1 by default"),
+    Option("dropout", "P", "of the characters' vectors and the layer's outputs, 0.2 by default"),
     Option("held-out", "F", "the last part of the text that is not trained on, 0.1 by default"),
     Option("sample", "K", "characters of text to write at the end, 400 by default"),
     Option("temperature", "X", "of that text: bold below 1, wild above; 0.8 by default"),
+    Option("threads", "K", "the streams are shared out among them; as many as there are cores by default"),
     Option("seed", "S", "equal seeds give equal models, 1 by default"),
     Option("save", "FILE", "write model and optimizer as safetensors, after every epoch"),
     Option("resume", "FILE", "go on with what --save wrote"),
@@ -46,9 +48,12 @@ enum TrainText {
     settings.epochs = try options.number("epochs", in: 1...1_000_000, default: settings.epochs)
     settings.learningRate = try options.number("learning-rate", in: 1e-8...10, default: settings.learningRate)
     settings.clippingNorm = try options.number("clip", in: 1e-8...1e8, default: settings.clippingNorm)
+    settings.threads = try options.number("threads", in: 1...1024, default: settings.threads)
     let sampled = try options.number("sample", in: 0...10_000_000, default: 400)
     let temperature = try options.number("temperature", in: Float(0.01)...100, default: 0.8)
     let seed = try options.number("seed", in: 0...UInt64.max, default: 1)
+    settings.dropout = try options.number("dropout", in: 0...0.99, default: settings.dropout)
+    settings.seed = seed
     if let save = options["save"] { try checkWritable(save) }
 
     var saved: SavedModel
@@ -91,7 +96,7 @@ enum TrainText {
     let clock = ContinuousClock(), begin = clock.now
     var bar = ProgressBar("training")
     var sum = 0.0, count = 0, characters = 0
-    print("epoch   training   held out   characters/s      time")
+    printLine("epoch   training   held out   characters/s      time")
     while !trainer.isFinished {
       let (loss, read) = try trainer.update()
       guard loss.isFinite else { throw ToolError("the loss is \(loss): try a lower --learning-rate") }
@@ -106,7 +111,7 @@ enum TrainText {
       let held = heldOut.count < 2 ? "-" : String(format: "%.4f", try trainer.model.loss(of: heldOut))
       bar.finish()
       let epoch = (trainer.optimizer.steps + trainer.updatesPerEpoch - 1) / trainer.updatesPerEpoch
-      print(
+      printLine(
         String(format: "%5d %10.4f ", epoch, sum / Double(count)) + held.leftPadded(10)
           + String(format: " %14.0f %8.0f s", Double(characters) / seconds, (clock.now - begin) / .seconds(1)))
       (sum, count) = (0, 0)

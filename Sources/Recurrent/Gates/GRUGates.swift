@@ -128,9 +128,13 @@ func gru_reset_gates_backward(_ tile: UnsafePointer<gate_tile>) {
 // Never inlined: in another file the variants would not see the bodies.
 package enum GRUGates {
   @inline(never)
-  package static func forward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { gru_gates_forward_for(set)(tile) }
+  package static func forward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+    gru_gates_forward_for(set)(tile)
+  }
   @inline(never)
-  package static func backward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { gru_gates_backward_for(set)(tile) }
+  package static func backward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+    gru_gates_backward_for(set)(tile)
+  }
   @inline(never)
   static func resetForward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
     gru_reset_gates_forward_for(set)(tile)

@@ -52,7 +52,11 @@ func lstm_gates_backward(_ tile: UnsafePointer<gate_tile>) {
 // Never inlined: in another file the variants would not see the bodies.
 package enum LSTMGates {
   @inline(never)
-  package static func forward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { lstm_gates_forward_for(set)(tile) }
+  package static func forward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+    lstm_gates_forward_for(set)(tile)
+  }
   @inline(never)
-  package static func backward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) { lstm_gates_backward_for(set)(tile) }
+  package static func backward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+    lstm_gates_backward_for(set)(tile)
+  }
 }

@@ -32,7 +32,8 @@ extension RecurrentLayer {
       try dyValues.withUnsafeBufferPointer { dyValues throws(RecurrentError) in
         try dx.withTypedMutableValues { dx throws(RecurrentError) in
           try backward(
-            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &state, dx: dx, into: &gradients, scratch: Scratch())
+            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &state, dx: dx, into: &gradients,
+            scratch: Scratch())
         }
       }
     }
@@ -73,7 +74,7 @@ extension RecurrentLayer {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
         try backward(
-            consuming: record, x: x, dy: dy, dState: &dState, dx: nil, into: &gradients, scratch: scratch)
+          consuming: record, x: x, dy: dy, dState: &dState, dx: nil, into: &gradients, scratch: scratch)
       }
     }
   }

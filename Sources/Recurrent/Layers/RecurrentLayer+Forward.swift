@@ -89,7 +89,9 @@ extension RecurrentLayer {
   // MARK: - Binding buffers
 
   package func checkInput(_ x: Sequences<Scalar>) throws(RecurrentError) {
-    guard x.size == inputSize else { throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size") }
+    guard x.size == inputSize else {
+      throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
+    }
   }
 
   /// `forward` on pointers, for memory that no span can be taken of.

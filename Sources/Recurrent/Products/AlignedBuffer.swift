@@ -1,4 +1,5 @@
 import CRecurrentKernels
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -18,12 +19,12 @@ package final class AlignedBuffer: @unchecked Sendable {
 
   /// For tests: from now on each buffer ends, slack included, at a page that must not be touched, and starts soon after
   /// another one. AddressSanitizer does not see into BLIS's assembly; this does.
-  package nonisolated(unsafe) static var guardsPages = false
+  package static let guardsPages = Atomic(false)
 
   package init(count: Int) {
     self.count = count
     let bytes = (count + Int(PRODUCT_SLACK)) * MemoryLayout<Float>.stride
-    if AlignedBuffer.guardsPages {
+    if AlignedBuffer.guardsPages.load(ordering: .relaxed) {
       let page = sysconf(Int32(_SC_PAGESIZE)), inside = (bytes + page - 1) / page * page
       let address = mmap(nil, inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
       mprotect(address + page, inside, PROT_READ | PROT_WRITE)
@@ -65,7 +66,7 @@ package struct Arena {
     let whole = (floats + Int(PRODUCT_SLACK) + 15) / 16 * 16
     count += whole
     guard let part = next else { return Arena.nowhere }
-    if AlignedBuffer.guardsPages {
+    if AlignedBuffer.guardsPages.load(ordering: .relaxed) {
       guarded.append(AlignedBuffer(count: floats))
       return guarded.last!.start
     }

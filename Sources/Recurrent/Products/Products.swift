@@ -50,7 +50,8 @@ package struct Products: @unchecked Sendable {
     for panel in 0..<self.panels(units) {
       let first = panel * width
       pack(
-        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth, 1)
+        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth, 1
+      )
     }
   }
 
@@ -136,7 +137,8 @@ package struct Products: @unchecked Sendable {
   ) {
     let full = units / width, left = units - full * width
     multiply(
-      tiles: tiles, rows: rows, depth: depth, panels: panels, panelStride: depth * width, panelCount: full, c: matrix, cPanelStride: width,
+      tiles: tiles, rows: rows, depth: depth, panels: panels, panelStride: depth * width, panelCount: full, c: matrix,
+      cPanelStride: width,
       cRowStride: units, add: false)
     guard left > 0 else { return }
     multiply(

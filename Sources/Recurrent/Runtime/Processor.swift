@@ -94,7 +94,8 @@ public enum Processor {
       let forced = getenv(environmentVariable) == nil ? "" : ", forced by \(environmentVariable)"
       let blis = blisVersion.map { "BLIS \($0)" } ?? "no BLIS"
       let part = kernels.sub_configuration.map { " \(String(cString: $0))" } ?? ""
-      return "\(name); \(set.rawValue)\(forced) (has \(available.map(\.rawValue).joined(separator: ", "))); \(blis)\(part), "
+      return
+        "\(name); \(set.rawValue)\(forced) (has \(available.map(\.rawValue).joined(separator: ", "))); \(blis)\(part), "
         + "tiles of \(kernels.tile_rows) rows × \(kernels.panel_width) units (\(String(cString: kernels.reason)))"
     } catch {
       return "\(name); \(error)"

@@ -14,7 +14,8 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   public var description: String {
     switch self {
     case .size(let name, let was, let expected): "\(name) is \(was), expected \(expected)"
-    case .count(let name, let was, let expected, let shape): "\(name) has \(was) values, expected \(shape) = \(expected)"
+    case .count(let name, let was, let expected, let shape):
+      "\(name) has \(was) values, expected \(shape) = \(expected)"
     case .instructionSet(let requested, let available):
       "instruction set '\(requested)' is not one of this processor's: \(available.map(\.rawValue).joined(separator: ", "))"
     case .name(let name, let kind, let known):

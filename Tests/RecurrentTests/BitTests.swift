@@ -1,0 +1,47 @@
+import Recurrent
+import Testing
+
+/// A sequence has the same bits in any batch, in pieces or whole, with or without a record.
+@Suite struct BitTests {
+  @Test(arguments: Cell.all, Processor.available)
+  func aSequenceIsTheSameInAnyBatch(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden) in [(5, 13, 3, 17), (3, 30, 40, 33), (2, 7, 600, 5), (2, 4, 3, 520)] {
+      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
+      let whole = try fixture.layer.forward(fixture.x, initial: fixture.initial)
+      for sequence in [0, 1, batch / 2, batch - 1] {
+        let x = (0..<steps).flatMap { Array(fixture.x[$0, sequence]) }
+        func part(_ values: [Float]) -> [Float] {
+          values.isEmpty ? [] : Array(values[sequence * hidden..<(sequence + 1) * hidden])
+        }
+        let alone = try fixture.layer.forward(
+          try Sequences(x, steps: steps, batchSize: 1, size: inputs),
+          initial: State(h: part(fixture.initial.h), c: part(fixture.initial.c)))
+        let inBatch = (0..<steps).flatMap { Array(whole.y[$0, sequence]) }
+        #expect(
+          bits(alone.y.values) == bits(inBatch), "y of \(cell), sequence \(sequence) of \(batch), H \(hidden), \(set)")
+        #expect(bits(alone.final.c) == bits(part(whole.final.c)), "c of \(cell), \(set)")
+      }
+    }
+  }
+
+  @Test(arguments: Cell.all, Processor.available)
+  func piecesAndRecordsGiveTheSame(cell: Cell, set: InstructionSet) throws {
+    let fixture = try Fixture(cell, steps: 40, batch: 9, inputSize: 6, hiddenSize: 20, set: set)
+    let whole = try fixture.layer.forward(fixture.x, initial: fixture.initial)
+    let recorded = try fixture.layer.record(fixture.x, initial: fixture.initial).output
+    #expect(bits(whole.y.values) == bits(recorded.y.values) && bits(whole.final.c) == bits(recorded.final.c))
+    var state = fixture.initial, y: [Float] = []
+    for piece in [1, 2, 13, 24] {
+      let first = y.count / (9 * 20) * 9 * 6
+      let x = try Sequences(
+        Array(fixture.x.values[first..<first + piece * 9 * 6]), steps: piece, batchSize: 9, size: 6)
+      let output = try fixture.layer.forward(x, initial: state)
+      state = output.final
+      y += output.y.values
+    }
+    #expect(bits(y) == bits(whole.y.values), "\(cell), \(set)")
+    #expect(bits(state.h) == bits(whole.final.h) && bits(state.c) == bits(whole.final.c), "\(cell), \(set)")
+  }
+
+  private func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
+}

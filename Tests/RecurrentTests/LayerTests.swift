@@ -1,0 +1,158 @@
+import Recurrent
+import Testing
+
+/// What a layer promises around its numbers: errors, value semantics, parameters and how they are drawn.
+@Suite struct LayerTests {
+  // MARK: - Errors name what was wrong, what it was and what was expected
+
+  @Test func sizesMustBePositiveAndCountable() {
+    for (inputs, hidden) in [(0, 3), (-1, 3), (3, 0), (3, -7), (1 << 40, 1 << 40), (.max, 1), (1, .max)] {
+      #expect(throws: RecurrentError.self) { try LSTM<Float>(inputSize: inputs, hiddenSize: hidden) }
+    }
+    let error = #expect(throws: RecurrentError.self) { try GRU<Float>(inputSize: 4, hiddenSize: -2) }
+    #expect(error?.description == "hiddenSize is -2, expected at least 1")
+    #expect(throws: RecurrentError.self) { try Sequences<Float>(steps: 0, batchSize: 1, size: 1) }
+    #expect(throws: RecurrentError.self) { try Sequences<Float>(steps: .max, batchSize: .max, size: 2) }
+    #expect(throws: RecurrentError.self) { try Sequences<Float>([1, 2, 3], steps: 2, batchSize: 1, size: 2) }
+  }
+
+  @Test func forwardRefusesWrongShapes() throws {
+    let layer = try LSTM<Float>(inputSize: 3, hiddenSize: 4)
+    let wide = try Sequences<Float>(steps: 2, batchSize: 2, size: 5)
+    #expect(throws: RecurrentError.size(name: "x.size", was: 5, expected: "3, the input size")) {
+      try layer.forward(wide)
+    }
+    let x = try Sequences<Float>(steps: 2, batchSize: 2, size: 3)
+    #expect(throws: RecurrentError.count(name: "state.h", was: 3, expected: 8, shape: "2·4")) {
+      try layer.forward(x, initial: State(h: [1, 2, 3], c: []))
+    }
+    #expect(throws: RecurrentError.self) {
+      try layer.forward(x, initial: State(h: Array(repeating: 0, count: 8), c: []))
+    }
+    let gru = try GRU<Float>(inputSize: 3, hiddenSize: 4)
+    #expect(throws: RecurrentError.self) {
+      try gru.forward(x, initial: State(h: Array(repeating: 0, count: 8), c: Array(repeating: 0, count: 8)))
+    }
+    var state = try layer.zeroState(batchSize: 2)
+    var short = [Float](repeating: 7, count: 15)
+    var span = short.mutableSpan
+    #expect(throws: RecurrentError.count(name: "y", was: 15, expected: 16, shape: "2·2·4")) {
+      try layer.forward(x.values.span, steps: 2, batchSize: 2, state: &state, into: &span, scratch: Scratch())
+    }
+    for (steps, batch) in [(0, 2), (2, 0), (-1, 2), (.max, 2), (3, 2)] {
+      #expect(throws: RecurrentError.self) {
+        try layer.forward(x.values.span, steps: steps, batchSize: batch, state: &state, into: &span, scratch: Scratch())
+      }
+    }
+    #expect(short == Array(repeating: 7, count: 15), "nothing is written before an error")
+  }
+
+  @Test func backwardRefusesForeignAndConsumedRecords() throws {
+    let layer = try GRU<Float>(inputSize: 2, hiddenSize: 3), other = try GRU<Float>(inputSize: 2, hiddenSize: 5)
+    let x = try Sequences<Float>(steps: 2, batchSize: 1, size: 2)
+    let dy = try Sequences<Float>(steps: 2, batchSize: 1, size: 3)
+    var gradients = layer.zeroGradients(), wrong = other.zeroGradients()
+    #expect(throws: RecurrentError.self) {
+      try layer.backward(consuming: Record(), x: x, dy: dy, into: &gradients)
+    }
+    let (record, _) = try layer.record(x)
+    #expect(throws: RecurrentError.self) { try other.backward(consuming: record, x: x, dy: nil, into: &wrong) }
+    #expect(throws: RecurrentError.self) { try layer.backward(consuming: record, x: x, dy: dy, into: &wrong) }
+    let long = try Sequences<Float>(steps: 3, batchSize: 1, size: 2)
+    #expect(throws: RecurrentError.self) { try layer.backward(consuming: record, x: long, dy: dy, into: &gradients) }
+    _ = try layer.backward(consuming: record, x: x, dy: dy, into: &gradients)
+    let error = #expect(throws: RecurrentError.self) {
+      try layer.backward(consuming: record, x: x, dy: dy, into: &gradients)
+    }
+    #expect(error?.description == "the record is empty or was consumed: call record before backward")
+  }
+
+  @Test func foreignInstructionSetsAreErrors() {
+    for set in InstructionSet.allCases where !Processor.available.contains(set) {
+      #expect(throws: RecurrentError.instructionSet(requested: set.rawValue, available: Processor.available)) {
+        try RNN<Float>(inputSize: 1, hiddenSize: 1, instructionSet: set)
+      }
+    }
+    #expect(Processor.available.first == .portable && Processor.description.contains(Processor.name))
+  }
+
+  // MARK: - Parameters
+
+  @Test func parametersHavePyTorchsNamesAndShapes() throws {
+    var parameters = try GRU<Float>(inputSize: 2, hiddenSize: 3).parameters
+    #expect(parameters.names == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
+    #expect(parameters.shape("weight_ih_l0") == [9, 2] && parameters.shape("bias_hh_l0") == [9])
+    try parameters.set("bias_ih_l0", to: Array(repeating: 2, count: 9))
+    #expect(parameters.biasIH == Array(repeating: 2, count: 9))
+    #expect(throws: RecurrentError.self) { try parameters.set("bias_ih_l0", to: [1]) }
+    let error = #expect(throws: RecurrentError.self) { try parameters.values("weight_ih_l1") }
+    #expect(error?.description.contains("weight_ih_l0, weight_hh_l0") == true)
+    #expect(try RNN<Float>(inputSize: 2, hiddenSize: 3, bias: false).parameters.names.count == 2)
+  }
+
+  @Test func copiesDoNotShareChanges() throws {
+    let original = try LSTM<Float>(inputSize: 2, hiddenSize: 3)
+    let x = try Sequences<Float>(Array(repeating: 0.5, count: 8), steps: 2, batchSize: 2, size: 2)
+    let before = try original.forward(x)
+    var copy = original
+    copy.updateEachParameter { _, values in values.update(repeating: 0) }
+    #expect(try original.forward(x) == before)
+    #expect(try copy.forward(x).y.values.allSatisfy { $0 == 0 })
+    var wrong = original.parameters
+    wrong.weightHH.removeLast()
+    #expect(throws: RecurrentError.self) { try copy.setParameters(wrong) }
+    try copy.setParameters(original.parameters)
+    #expect(try copy.forward(x) == before)
+  }
+
+  @Test func gradientsAddUp() throws {
+    let fixture = try Fixture(.lstm(linearOutput: false), steps: 3, batch: 4, inputSize: 2, hiddenSize: 5)
+    func add(_ gradients: inout Parameters<Float>) throws {
+      let record = try fixture.layer.record(fixture.x).record
+      _ = try fixture.layer.backward(consuming: record, x: fixture.x, dy: fixture.dy, into: &gradients)
+    }
+    var once = fixture.layer.zeroGradients(), twice = once
+    try add(&once)
+    try add(&twice)
+    try add(&twice)
+    #expect(twice.weightIH == once.weightIH.map { 2 * $0 } && twice.biasHH == once.biasHH.map { 2 * $0 })
+  }
+
+  @Test func distributionsArePyTorchs() throws {
+    let layer = try LSTM<Float>(inputSize: 30, hiddenSize: 64, initialization: Initialization(seed: 3))
+    let bound: Float = 1 / 8
+    for name in layer.parameters.names {
+      let values = try layer.parameters.values(name)
+      #expect(values.allSatisfy { abs($0) <= bound })
+      let count = Float(values.count), mean = values.reduce(0, +) / count
+      let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
+      #expect(abs(mean) < 0.02, "\(name): mean \(mean)")
+      #expect(abs(variance - bound * bound / 3) < 0.2 * bound * bound / 3, "\(name): variance \(variance)")
+    }
+    #expect(
+      try LSTM<Float>(inputSize: 30, hiddenSize: 64, initialization: Initialization(seed: 3)).parameters
+        == layer.parameters)
+    #expect(
+      try LSTM<Float>(inputSize: 30, hiddenSize: 64).parameters
+        != LSTM<Float>(inputSize: 30, hiddenSize: 64).parameters)
+  }
+
+  @Test func orthogonalAndForgetBias() throws {
+    let size = 24
+    let layer = try LSTM<Float>(
+      inputSize: 3, hiddenSize: size,
+      initialization: Initialization(recurrent: .orthogonal, forgetBias: 1, seed: 9))
+    let u = layer.parameters.weightHH
+    for gate in 0..<4 {
+      for a in 0..<size {
+        for b in 0..<size {
+          let rows = (0..<size).map { u[(gate * size + a) * size + $0] * u[(gate * size + b) * size + $0] }
+          #expect(abs(rows.reduce(0, +) - (a == b ? 1 : 0)) < 1e-5)
+        }
+      }
+    }
+    for unit in 0..<size {
+      #expect(layer.parameters.biasIH[size + unit] + layer.parameters.biasHH[size + unit] == 1)
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import Foundation
+import Recurrent
+import RecurrentTraining
+import Testing
+
+@Suite struct TrainingTests {
+  // MARK: - Gradients against finite differences
+
+  @Test func denseGradientsAreFiniteDifferences() throws {
+    for (rows, inputs, outputs) in [(1, 1, 1), (5, 7, 3), (13, 16, 33), (300, 5, 66)] {
+      var dense = try Dense(inputSize: inputs, outputSize: outputs, seed: 1)
+      var random = SeededGenerator(seed: 2)
+      var x = (0..<rows * inputs).map { _ in Float.random(in: -1...1, using: &random) }
+      let dy = (0..<rows * outputs).map { _ in Float.random(in: -1...1, using: &random) }
+      func loss() throws -> Double {
+        var sum = 0.0
+        for row in 0..<rows {
+          for unit in 0..<outputs {
+            var y = Double(dense.bias[unit])
+            for k in 0..<inputs { y += Double(dense.weight[unit * inputs + k]) * Double(x[row * inputs + k]) }
+            sum += y * Double(dy[row * outputs + unit])
+          }
+        }
+        return sum
+      }
+      var y = [Float](repeating: .nan, count: dy.count)
+      try dense.forward(x, rows: rows, into: &y, scratch: Scratch())
+      let forward = zip(y, dy).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+      let expected = try loss()
+      #expect(abs(forward - expected) < 1e-5 * Double(dy.count), "\(rows) rows, \(inputs) to \(outputs)")
+
+      var dx = [Float](repeating: .nan, count: x.count)
+      var dWeight = [Float](repeating: 0, count: dense.weight.count), dBias = [Float](repeating: 0, count: outputs)
+      try dense.backward(x: x, dy: dy, rows: rows, dx: &dx, dWeight: &dWeight, dBias: &dBias, scratch: Scratch())
+      // The loss is linear in each number, so a wide step is exact.
+      for index in [0, x.count / 2, x.count - 1] {
+        x[index] += 0.5
+        #expect(abs(try loss() - expected - 0.5 * Double(dx[index])) < 1e-4)
+        x[index] -= 0.5
+      }
+      for index in [0, dWeight.count / 2, dWeight.count - 1] {
+        dense.weight[index] += 0.5
+        #expect(abs(try loss() - expected - 0.5 * Double(dWeight[index])) < 1e-3)
+        dense.weight[index] -= 0.5
+      }
+      dense.bias[outputs - 1] += 0.5
+      #expect(abs(try loss() - expected - 0.5 * Double(dBias[outputs - 1])) < 1e-3)
+    }
+  }
+
+  @Test func crossEntropyIsThatOfProbabilities() throws {
+    let logits: [Float] = [1, 2, 3, -1, 0, 100]
+    var gradient = logits
+    let loss = try SoftmaxCrossEntropy.gradient(&gradient, targets: [2, 1], classes: 3)
+    func probabilities(_ row: ArraySlice<Float>) -> [Double] {
+      let powers = row.map { exp(Double($0) - Double(row.max()!)) }
+      return powers.map { $0 / powers.reduce(0, +) }
+    }
+    let first = probabilities(logits[0..<3]), second = probabilities(logits[3..<6])
+    // The second target's probability is exp(-100): its loss is the difference of the logits.
+    #expect(abs(loss - (-log(first[2]) + 100) / 2) < 1e-5)
+    for (index, expected) in [first[0], first[1], first[2] - 1, second[0], second[1] - 1, second[2]].enumerated() {
+      #expect(abs(Double(gradient[index]) - expected / 2) < 1e-6)
+    }
+    var wrong = logits
+    #expect(throws: RecurrentError.self) { try SoftmaxCrossEntropy.gradient(&wrong, targets: [3, 0], classes: 3) }
+    #expect(throws: RecurrentError.self) { try SoftmaxCrossEntropy.gradient(&wrong, targets: [0], classes: 3) }
+    #expect(wrong == logits)
+  }
+
+  @Test func embeddingGathersAndScatters() throws {
+    let embedding = try Embedding(symbols: 3, size: 2, seed: 4)
+    var x = [Float](repeating: 0, count: 6), gradient = x
+    try embedding.forward([2, 0, 2], into: &x)
+    #expect(x == [4, 5, 0, 1, 4, 5].map { embedding.weight[$0] })
+    try embedding.backward([2, 0, 2], dx: [1, 2, 3, 4, 5, 6], into: &gradient)
+    #expect(gradient == [3, 4, 0, 0, 6, 8])
+    #expect(throws: RecurrentError.self) { try embedding.forward([0, 3, 0], into: &x) }
+    #expect(throws: RecurrentError.self) { try embedding.forward([0, -1, 0], into: &x) }
+  }
+
+  // MARK: - Optimizer
+
+  /// PyTorch 2.15, torch.optim.Adam(lr=0.1), values [1, -2], gradients [0.5, -3] then [0.1, 4].
+  @Test func adamMakesPyTorchsSteps() throws {
+    var adam = Adam(learningRate: 0.1)
+    var values: [Float] = [1, -2]
+    for (gradient, expected) in [([0.5, -3], [0.9, -1.9]), ([0.1, 4], [0.81969595, -1.91935098])]
+      as [([Float], [Float])]
+    {
+      adam.beginStep()
+      try values.withUnsafeMutableBufferPointer { try adam.update("values", $0, gradient: gradient) }
+      for (value, expected) in zip(values, expected) { #expect(abs(value - expected) < 1e-5, "\(values)") }
+    }
+  }
+
+  @Test func clippingKeepsTheDirection() {
+    let norm = gradientNorm([[3], [4, 0]])
+    #expect(norm == 5)
+    #expect(clippingFactor(norm: norm, limit: 1) == 0.2)
+    #expect(clippingFactor(norm: norm, limit: 10) == 1)
+  }
+
+  @Test func dropoutKeepsTheMeanAndItsMask() throws {
+    var dropout = try Dropout(rate: 0.25, seed: 1)
+    var values = [Float](repeating: 1, count: 100_001), gradient = values
+    dropout.forward(&values)
+    dropout.backward(&gradient)
+    #expect(values == gradient)
+    #expect(Set(values) == [0, 1 / 0.75])
+    #expect(abs(values.reduce(0, +) / 100_001 - 1) < 0.02)
+    #expect(throws: RecurrentError.self) { try Dropout(rate: 1, seed: 1) }
+  }
+
+  // MARK: - A whole model
+
+  /// A text of our own: sentences that follow from rules.
+  static let text: [Unicode.Scalar] = {
+    var random = SeededGenerator(seed: 8)
+    let who = ["the cell", "a gate", "the record", "a panel"], does = ["keeps", "opens", "reads", "packs"]
+    let what = ["its state", "the tile", "each row", "the sum"]
+    return (0..<400).flatMap { _ in
+      Array(
+        "\(who.randomElement(using: &random)!) \(does.randomElement(using: &random)!) \(what.randomElement(using: &random)!).\n"
+          .unicodeScalars)
+    }
+  }()
+
+  @Test(arguments: [
+    Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
+    .gru(resetBefore: true, zTakesNew: true),
+  ])
+  func aSmallTextIsLearned(cell: Cell) throws {
+    let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
+    let trained = Array(numbers.dropLast(1000)), held = Array(numbers.suffix(1000))
+    var settings = CharacterTrainer.Settings()
+    (settings.streams, settings.steps, settings.epochs, settings.dropout) = (8, 20, 6, 0)
+    settings.learningRate = 0.01
+    let model = try CharacterModel(cell, vocabulary: vocabulary, embeddingSize: 12, hiddenSize: 40, seed: 1)
+    let before = try model.loss(of: held)
+    #expect(abs(before - log(Double(vocabulary.count))) < 1, "an untrained model guesses: \(before)")
+    var trainer = try CharacterTrainer(model, numbers: trained, settings: settings)
+    while !trainer.isFinished { _ = try trainer.update() }
+    let after = try trainer.model.loss(of: held)
+    // Three choices of four in some 27 characters: log(64) / 27 = 0.15 nats a character, of 3.2 before.
+    #expect(after < 0.35, "\(cell): \(after) nats a character")
+    let sample = try trainer.model.sample(after: Array("the ".unicodeScalars), count: 60, temperature: 0.5, seed: 2)
+    #expect(sample.unicodeScalars.count == 60 && sample.contains("\n"), "\(cell): \(sample)")
+  }
+
+  @Test func equalSeedsAndThreadsGiveEqualModels() throws {
+    let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
+    var settings = CharacterTrainer.Settings()
+    (settings.streams, settings.steps, settings.epochs, settings.threads) = (6, 15, 1, 2)
+    func train(_ updates: Int) throws -> CharacterTrainer {
+      let model = try CharacterModel(
+        .lstm(linearOutput: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
+      var trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
+      for _ in 0..<updates { _ = try trainer.update() }
+      return trainer
+    }
+    let one = try train(20), two = try train(20)
+    #expect(one.model.layer.parameters == two.model.layer.parameters)
+    #expect(one.optimizer == two.optimizer)
+  }
+
+  /// The gradient of all streams on one thread is the sum of the threads' gradients.
+  @Test func threadsShareTheBatch() throws {
+    let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
+    var weights: [[Float]] = []
+    for threads in [1, 2, 3] {
+      var settings = CharacterTrainer.Settings()
+      (settings.streams, settings.steps, settings.threads, settings.dropout) = (7, 15, threads, 0)
+      let model = try CharacterModel(
+        .gru(resetBefore: false, zTakesNew: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
+      var trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
+      for _ in 0..<3 { _ = try trainer.update() }
+      weights.append(trainer.model.layer.parameters.weightHH)
+    }
+    for other in weights[1...] {
+      for (a, b) in zip(weights[0], other) { #expect(abs(a - b) < 2e-4) }
+    }
+  }
+
+  @Test func badSettingsAreErrors() throws {
+    let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
+    let model = try CharacterModel(
+      .rnn(relu: false), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, seed: 1)
+    var settings = CharacterTrainer.Settings()
+    settings.steps = 0
+    #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: numbers, settings: settings) }
+    #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: [1, 2], settings: .init()) }
+    #expect(throws: RecurrentError.self) { try model.loss(of: [1]) }
+    #expect(throws: RecurrentError.self) { try model.sample(after: [], count: 3, temperature: 0, seed: 1) }
+    #expect(try model.sample(after: [], count: 3, seed: 1).unicodeScalars.count == 3)
+  }
+}
