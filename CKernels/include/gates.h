@@ -41,7 +41,7 @@ GATE_PASS(gru_reset_gates_forward)       // slots n r z rh: r and z -> gates, rh
 GATE_PASS(gru_update_gates_forward)      // slots n r z rh: n -> gate
 GATE_PASS(gru_update_gates_backward)     // slots n r z rh: n, z -> dn, dz
 GATE_PASS(gru_reset_gates_backward)      // slots n r z rh: r -> dr
-// Activations alone, for measuring their accuracy: [count] in place, count a multiple of 16.
+// Activations alone, for measuring their accuracy: [count] in place, count a multiple of 32.
 MULTIVERSION(sigmoid_of, (float *values, ptrdiff_t count), (values, count))
 MULTIVERSION(tanh_of, (float *values, ptrdiff_t count), (values, count))
 // clang-format on

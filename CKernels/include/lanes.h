@@ -20,14 +20,15 @@ LANES void lanes_sub(void *a, const void *b) { *(lanes16 *)a -= *(const lanes16 
 LANES void lanes_mul(void *a, const void *b) { *(lanes16 *)a *= *(const lanes16 *)b; }
 LANES void lanes_div(void *a, const void *b) { *(lanes16 *)a /= *(const lanes16 *)b; }
 
-// sum += a · b, fused where the instruction set has it; elsewhere a multiply and an add, never a call of libm.
+// sum += a · b, fused where the instruction set has it; elsewhere a multiply and an add, never a call of libm. Under
+// contract(fast) a product of two uses would not be fused.
 LANES void lanes_muladd(void *sum, const void *a, const void *b) {
-#pragma clang fp contract(fast)
+#pragma clang fp contract(on)
   *(lanes16 *)sum = *(const lanes16 *)a * *(const lanes16 *)b + *(lanes16 *)sum;
 }
 // sum -= a · b, likewise.
 LANES void lanes_mulsub(void *sum, const void *a, const void *b) {
-#pragma clang fp contract(fast)
+#pragma clang fp contract(on)
   *(lanes16 *)sum = *(lanes16 *)sum - *(const lanes16 *)a * *(const lanes16 *)b;
 }
 

@@ -142,15 +142,13 @@ struct ModelPass {
   private let record = Record<Float>()
   private let scratch = Scratch<Float>()
   private let headScratch = Scratch<Float>()
-  /// Of the embedding's vectors and of the layer's outputs, while training.
-  private var inputDropout: Dropout?
+  /// Of the layer's outputs, while training.
   private var outputDropout: Dropout?
 
   init() {}
 
   init(dropout: Float, seed: UInt64) throws(RecurrentError) {
-    inputDropout = try Dropout(rate: 0, seed: seed)
-    outputDropout = try Dropout(rate: dropout, seed: ~seed)
+    outputDropout = try Dropout(rate: dropout, seed: seed)
   }
 
   private mutating func resize(_ model: CharacterModel, rows: Int) {
@@ -190,7 +188,6 @@ struct ModelPass {
     let rows = batch.targets.count
     resize(model, rows: rows)
     try model.embedding.forward(batch.inputs, into: &x)
-    inputDropout?.forward(&x)
     try model.layer.record(
       x.span, steps: batch.steps, batchSize: batch.streams, state: &state, into: record, scratch: scratch)
     record.withY { recorded in _ = y.withUnsafeMutableBufferPointer { $0.update(fromContentsOf: recorded) } }
@@ -208,7 +205,6 @@ struct ModelPass {
       try model.layer.backward(
         consuming: record, x: x.span, dy: dy.span, dState: &dState, dx: &span, into: &gradients.layer, scratch: scratch)
     }
-    inputDropout?.backward(&dx)
     try model.embedding.backward(batch.inputs, dx: dx, into: &gradients.embedding)
     return loss
   }

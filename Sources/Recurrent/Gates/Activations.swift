@@ -20,16 +20,16 @@ private let roundingShift: Float = 12_582_912 + 127
   let magnitude = x.magnitude.atMost(104)  // exp(-104) rounds to zero
   let shifted = Lanes(roundingShift + 24).subtracting(magnitude, times: Lanes(1.442_695_04))
   let n = shifted - Lanes(roundingShift + 24)
-  // r = -|x| - n·ln 2, in two parts: n goes down to -150
-  let r = (Lanes(0) - magnitude).subtracting(n, times: Lanes(0.693_359_375)).adding(n, times: Lanes(2.121_944_40e-4))
+  // r = |x| + n·ln 2, in two parts: n goes down to -150
+  let r = magnitude.adding(n, times: Lanes(0.693_359_375)).subtracting(n, times: Lanes(2.121_944_40e-4))
   let (c0, c1, c2, c3, c4) = expSeries
-  var p = Lanes(c3).adding(r, times: Lanes(c4))
-  p = Lanes(c2).adding(p, times: r)
+  var p = Lanes(c3).adding(r, times: Lanes(-c4))
+  p = Lanes(-c2).adding(p, times: r)
   p = Lanes(c1).adding(p, times: r)
-  p = Lanes(c0).adding(p, times: r)
-  let t = r.adding(p, times: r * r)  // exp(r) - 1
+  p = Lanes(-c0).adding(p, times: r)
+  let t = r.adding(p, times: r * r)  // 1 - exp(-r)
   let power = shifted.exp2OfShifted  // 2^(n + 24)
-  let e = power.adding(t, times: power)
+  let e = power.subtracting(t, times: power)
   let q = e / (e + Lanes(scale))
   let whole = Lanes(scale).kept(wherePositive: x, else: e)
   return whole.subtracting(whole, times: q) * Lanes(1 / scale)
@@ -65,8 +65,8 @@ private let roundingShift: Float = 12_582_912 + 127
 func sigmoid_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
   var i = 0
   while i < count {
-    sigmoid(Lanes(values + i)).store(values + i)
-    i &+= Lanes.count
+    sigmoid(Lanes(values, twoVectors(at: i))).store(values, twoVectors(at: i))
+    i &+= 2 &* Lanes.count
   }
 }
 
@@ -74,9 +74,13 @@ func sigmoid_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
 func tanh_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
   var i = 0
   while i < count {
-    tanh(Lanes(values + i)).store(values + i)
-    i &+= Lanes.count
+    tanh(Lanes(values, twoVectors(at: i))).store(values, twoVectors(at: i))
+    i &+= 2 &* Lanes.count
   }
+}
+
+@inline(always) private func twoVectors(at index: Int) -> TilePlace {
+  TilePlace(first: (index, index, Lanes.count), second: (index &+ Lanes.count, index &+ Lanes.count, Lanes.count))
 }
 
 /// The two activations of the gates, as functions of their own.
@@ -95,14 +99,14 @@ public enum Activation: String, CaseIterable, Sendable {
     let set = try Processor.kernels(instructionSet).pointee.set
     let function = self == .sigmoid ? sigmoid_of_for(set) : tanh_of_for(set)
     guard let start = values.baseAddress else { return }
-    let whole = values.count / Lanes.count * Lanes.count
+    let most = 2 * Lanes.count, whole = values.count / most * most
     function(start, whole)
     if whole < values.count {
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: Lanes.count) { rest in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: most) { rest in
         let rest = rest.baseAddress!
-        rest.initialize(repeating: 0, count: Lanes.count)
+        rest.initialize(repeating: 0, count: most)
         rest.update(from: start + whole, count: values.count - whole)
-        function(rest, Lanes.count)
+        function(rest, most)
         (start + whole).update(from: rest, count: values.count - whole)
       }
     }

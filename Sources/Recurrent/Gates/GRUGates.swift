@@ -8,24 +8,6 @@ import CRecurrentKernels
   zTakesNew ? previous.adding(z, times: n - previous) : n.adding(z, times: previous - n)
 }
 
-// r, z = σ(…), n = tanh(n + r∘u)
-@c @implementation
-func gru_gates_forward(_ tile: UnsafePointer<gate_tile>) {
-  let tile = tile.pointee
-  var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let r = sigmoid(Lanes(slot + tile.slot_stride))
-    let z = sigmoid(Lanes(slot + 2 &* tile.slot_stride))
-    let n = tanh(Lanes(slot).adding(r, times: Lanes(slot + 3 &* tile.slot_stride)))
-    n.store(slot)
-    r.store(slot + tile.slot_stride)
-    z.store(slot + 2 &* tile.slot_stride)
-    let previous = Lanes(tile.previous_h! + inRow, count: count)
-    mixed(n, z, previous, zTakesNew: tile.option).store(tile.h! + inRow, count: count)
-  }
-}
-
 /// dn before tanh, dz before σ and the direct part of dh' of a unit whose dh is complete.
 @inline(always) private func mixedBackward(
   _ dh: Lanes, _ n: Lanes, _ z: Lanes, _ previous: Lanes, zTakesNew: Bool
@@ -38,25 +20,44 @@ func gru_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   )
 }
 
-// With dn and dz as above: dr = dn∘u·σ', and dn∘r in u's place. dh keeps its direct part alone.
+// r, z = σ(…), n = tanh(n + r∘u)
+@c @implementation
+func gru_gates_forward(_ tile: UnsafePointer<gate_tile>) {
+  let tile = tile.pointee
+  let nSlot = tile.slots!, rSlot = nSlot + tile.slot_stride, zSlot = rSlot + tile.slot_stride
+  let uSlot = zSlot + tile.slot_stride
+  guard let previousH = tile.previous_h, let hRows = tile.h else { return }
+  var walk = TileWalk(tile)
+  while let place = walk.next() {
+    let r = sigmoid(Lanes(rSlot, place))
+    let z = sigmoid(Lanes(zSlot, place))
+    let n = tanh(Lanes(nSlot, place).adding(r, times: Lanes(uSlot, place)))
+    n.store(nSlot, place)
+    r.store(rSlot, place)
+    z.store(zSlot, place)
+    mixed(n, z, Lanes(rows: previousH, place), zTakesNew: tile.option).store(rows: hRows, place)
+  }
+}
+
+// dn and dz as above, dr = dn∘u·σ', and dn∘r in u's place. dh keeps its direct part alone.
 @c @implementation
 func gru_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let nSlot = tile.slots!, rSlot = nSlot + tile.slot_stride, zSlot = rSlot + tile.slot_stride
+  let uSlot = zSlot + tile.slot_stride
+  guard let previousH = tile.previous_h, let dhPanel = tile.dh else { return }
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let r = Lanes(slot + tile.slot_stride)
-    let u = Lanes(slot + 3 &* tile.slot_stride)
-    var dh = Lanes(tile.dh! + at)
-    if let dy = tile.dy { dh = dh + Lanes(dy + inRow, count: count) }
+  while let place = walk.next() {
+    let r = Lanes(rSlot, place), u = Lanes(uSlot, place)
+    var dh = Lanes(dhPanel, place)
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
     let (dn, dz, carried) = mixedBackward(
-      dh, Lanes(slot), Lanes(slot + 2 &* tile.slot_stride), Lanes(tile.previous_h! + inRow, count: count),
-      zTakesNew: tile.option)
-    dn.store(slot)
-    (dn * u * r.subtracting(r, times: r)).store(slot + tile.slot_stride)
-    dz.store(slot + 2 &* tile.slot_stride)
-    (dn * r).store(slot + 3 &* tile.slot_stride)
-    carried.store(tile.dh! + at)
+      dh, Lanes(nSlot, place), Lanes(zSlot, place), Lanes(rows: previousH, place), zTakesNew: tile.option)
+    dn.store(nSlot, place)
+    (dn * u * r.subtracting(r, times: r)).store(rSlot, place)
+    dz.store(zSlot, place)
+    (dn * r).store(uSlot, place)
+    carried.store(dhPanel, place)
   }
 }
 
@@ -66,14 +67,15 @@ func gru_gates_backward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func gru_reset_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let rSlot = tile.slots! + tile.slot_stride, zSlot = rSlot + tile.slot_stride, rhSlot = zSlot + tile.slot_stride
+  guard let previousH = tile.previous_h else { return }
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let previous = Lanes(tile.previous_h! + inRow, count: count)
-    let r = sigmoid(Lanes(slot + tile.slot_stride))
-    r.store(slot + tile.slot_stride)
-    sigmoid(Lanes(slot + 2 &* tile.slot_stride)).store(slot + 2 &* tile.slot_stride)
-    (r * previous).store(slot + 3 &* tile.slot_stride)
+  while let place = walk.next() {
+    let r = sigmoid(Lanes(rSlot, place))
+    let z = sigmoid(Lanes(zSlot, place))
+    r.store(rSlot, place)
+    z.store(zSlot, place)
+    (r * Lanes(rows: previousH, place)).store(rhSlot, place)
   }
 }
 
@@ -81,14 +83,13 @@ func gru_reset_gates_forward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func gru_update_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let nSlot = tile.slots!, zSlot = nSlot + 2 &* tile.slot_stride
+  guard let previousH = tile.previous_h, let hRows = tile.h else { return }
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let n = tanh(Lanes(slot))
-    n.store(slot)
-    let previous = Lanes(tile.previous_h! + inRow, count: count)
-    mixed(n, Lanes(slot + 2 &* tile.slot_stride), previous, zTakesNew: tile.option)
-      .store(tile.h! + inRow, count: count)
+  while let place = walk.next() {
+    let n = tanh(Lanes(nSlot, place))
+    n.store(nSlot, place)
+    mixed(n, Lanes(zSlot, place), Lanes(rows: previousH, place), zTakesNew: tile.option).store(rows: hRows, place)
   }
 }
 
@@ -96,17 +97,17 @@ func gru_update_gates_forward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func gru_update_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let nSlot = tile.slots!, zSlot = nSlot + 2 &* tile.slot_stride
+  guard let previousH = tile.previous_h, let dhPanel = tile.dh else { return }
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    var dh = Lanes(tile.dh! + at)
-    if let dy = tile.dy { dh = dh + Lanes(dy + inRow, count: count) }
+  while let place = walk.next() {
+    var dh = Lanes(dhPanel, place)
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
     let (dn, dz, carried) = mixedBackward(
-      dh, Lanes(slot), Lanes(slot + 2 &* tile.slot_stride), Lanes(tile.previous_h! + inRow, count: count),
-      zTakesNew: tile.option)
-    dn.store(slot)
-    dz.store(slot + 2 &* tile.slot_stride)
-    carried.store(tile.dh! + at)
+      dh, Lanes(nSlot, place), Lanes(zSlot, place), Lanes(rows: previousH, place), zTakesNew: tile.option)
+    dn.store(nSlot, place)
+    dz.store(zSlot, place)
+    carried.store(dhPanel, place)
   }
 }
 
@@ -114,14 +115,13 @@ func gru_update_gates_backward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func gru_reset_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let rSlot = tile.slots! + tile.slot_stride
+  guard let previousH = tile.previous_h, let dhPanel = tile.dh, let drhPanel = tile.drh else { return }
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let r = Lanes(slot + tile.slot_stride)
-    let drh = Lanes(tile.drh! + at)
-    let previous = Lanes(tile.previous_h! + inRow, count: count)
-    (drh * previous * r.subtracting(r, times: r)).store(slot + tile.slot_stride)
-    Lanes(tile.dh! + at).adding(drh, times: r).store(tile.dh! + at)
+  while let place = walk.next() {
+    let r = Lanes(rSlot, place), drh = Lanes(drhPanel, place)
+    (drh * Lanes(rows: previousH, place) * r.subtracting(r, times: r)).store(rSlot, place)
+    Lanes(dhPanel, place).adding(drh, times: r).store(dhPanel, place)
   }
 }
 
@@ -136,19 +136,19 @@ package enum GRUGates {
     gru_gates_backward_for(set)(tile)
   }
   @inline(never)
-  static func resetForward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+  package static func resetForward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
     gru_reset_gates_forward_for(set)(tile)
   }
   @inline(never)
-  static func updateForward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+  package static func updateForward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
     gru_update_gates_forward_for(set)(tile)
   }
   @inline(never)
-  static func updateBackward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+  package static func updateBackward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
     gru_update_gates_backward_for(set)(tile)
   }
   @inline(never)
-  static func resetBackward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
+  package static func resetBackward(_ set: instruction_set, _ tile: UnsafePointer<gate_tile>) {
     gru_reset_gates_backward_for(set)(tile)
   }
 }

@@ -1,25 +1,55 @@
 import CRecurrentKernels
 
-// i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘tanh(c), or h = o∘c with the tile's option.
+/// The slots i f g o and c of a tile, and what stands before and behind them.
+private struct LSTMTile {
+  let i: UnsafeMutablePointer<Float>
+  let f: UnsafeMutablePointer<Float>
+  let g: UnsafeMutablePointer<Float>
+  let o: UnsafeMutablePointer<Float>
+  let previousC: UnsafePointer<Float>
+  let c: UnsafeMutablePointer<Float>
+
+  @inline(always) init?(_ tile: gate_tile) {
+    guard let slots = tile.slots, let previousC = tile.previous_c, let c = tile.c else { return nil }
+    i = slots
+    f = i + tile.slot_stride
+    g = f + tile.slot_stride
+    o = g + tile.slot_stride
+    self.previousC = previousC
+    self.c = c
+  }
+
+  /// The gates and c of one place, stored; o and c are needed again for h.
+  @inline(always) func activate(_ place: TilePlace) -> (o: Lanes, c: Lanes) {
+    let i = sigmoid(Lanes(self.i, place))
+    let f = sigmoid(Lanes(self.f, place))
+    let g = tanh(Lanes(self.g, place))
+    let o = sigmoid(Lanes(self.o, place))
+    let c = (i * g).adding(f, times: Lanes(previousC, place))
+    i.store(self.i, place)
+    f.store(self.f, place)
+    g.store(self.g, place)
+    o.store(self.o, place)
+    c.store(self.c, place)
+    return (o, c)
+  }
+}
+
+// i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘tanh(c), or h = o∘c with the tile's option. h comes one place
+// late, so that tanh(c) does not wait for the gates before it.
 @c @implementation
 func lstm_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  guard let slots = LSTMTile(tile), let h = tile.h else { return }
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let i = sigmoid(Lanes(slot))
-    let f = sigmoid(Lanes(slot + tile.slot_stride))
-    let g = tanh(Lanes(slot + 2 &* tile.slot_stride))
-    let o = sigmoid(Lanes(slot + 3 &* tile.slot_stride))
-    let c = (i * g).adding(f, times: Lanes(tile.previous_c! + at))
-    i.store(slot)
-    f.store(slot + tile.slot_stride)
-    g.store(slot + 2 &* tile.slot_stride)
-    o.store(slot + 3 &* tile.slot_stride)
-    c.store(tile.c! + at)
-    let h = tile.option ? o * c : o * tanh(c)
-    h.store(tile.h! + inRow, count: count)
+  guard var place = walk.next() else { return }
+  var (o, c) = slots.activate(place)
+  while let next = walk.next() {
+    (tile.option ? o * c : o * tanh(c)).store(rows: h, place)
+    (o, c) = slots.activate(next)
+    place = next
   }
+  (tile.option ? o * c : o * tanh(c)).store(rows: h, place)
 }
 
 // dh += dy; do = dh∘tanh(c), dc += dh∘o∘(1 - tanh²(c)) (or do = dh∘c, dc += dh∘o);
@@ -27,25 +57,22 @@ func lstm_gates_forward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func lstm_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  guard let slots = LSTMTile(tile), let dhPanel = tile.dh, let dcPanel = tile.dc else { return }
   let one = Lanes(1)
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let i = Lanes(slot)
-    let f = Lanes(slot + tile.slot_stride)
-    let g = Lanes(slot + 2 &* tile.slot_stride)
-    let o = Lanes(slot + 3 &* tile.slot_stride)
-    let c = Lanes(tile.c! + at)
-    var dh = Lanes(tile.dh! + at)
-    if let dy = tile.dy { dh = dh + Lanes(dy + inRow, count: count) }
+  while let place = walk.next() {
+    let i = Lanes(slots.i, place), f = Lanes(slots.f, place), g = Lanes(slots.g, place), o = Lanes(slots.o, place)
+    let c = Lanes(slots.c, place)
+    var dh = Lanes(dhPanel, place)
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
     let squashed = tile.option ? c : tanh(c)
     let slope = tile.option ? one : one.subtracting(squashed, times: squashed)
-    let dc = Lanes(tile.dc! + at).adding(dh * o, times: slope)
-    (dc * g * (i.subtracting(i, times: i))).store(slot)
-    (dc * Lanes(tile.previous_c! + at) * (f.subtracting(f, times: f))).store(slot + tile.slot_stride)
-    (dc * i * (one.subtracting(g, times: g))).store(slot + 2 &* tile.slot_stride)
-    (dh * squashed * (o.subtracting(o, times: o))).store(slot + 3 &* tile.slot_stride)
-    (dc * f).store(tile.dc! + at)
+    let dc = Lanes(dcPanel, place).adding(dh * o, times: slope)
+    (dc * g * (i.subtracting(i, times: i))).store(slots.i, place)
+    (dc * Lanes(slots.previousC, place) * (f.subtracting(f, times: f))).store(slots.f, place)
+    (dc * i * (one.subtracting(g, times: g))).store(slots.g, place)
+    (dh * squashed * (o.subtracting(o, times: o))).store(slots.o, place)
+    (dc * f).store(dcPanel, place)
   }
 }
 

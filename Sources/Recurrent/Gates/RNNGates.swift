@@ -4,14 +4,15 @@ import CRecurrentKernels
 @c @implementation
 func rnn_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let slot = tile.slots!
+  guard let hRows = tile.h else { return }
   let zero = Lanes(0)
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let slot = tile.slots + at
-    let a = Lanes(slot)
+  while let place = walk.next() {
+    let a = Lanes(slot, place)
     let h = tile.option ? zero.kept(wherePositive: zero - a, else: a) : tanh(a)
-    h.store(slot)
-    h.store(tile.h! + inRow, count: count)
+    h.store(slot, place)
+    h.store(rows: hRows, place)
   }
 }
 
@@ -19,13 +20,16 @@ func rnn_gates_forward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func rnn_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
+  let slot = tile.slots!
+  guard let dhPanel = tile.dh else { return }
+  let zero = Lanes(0), one = Lanes(1)
   var walk = TileWalk(tile)
-  while let (at, inRow, count) = walk.next() {
-    let h = Lanes(tile.slots + at)
-    var dh = Lanes(tile.dh! + at)
-    if let dy = tile.dy { dh = dh + Lanes(dy + inRow, count: count) }
-    let d = tile.option ? dh.kept(wherePositive: h, else: Lanes(0)) : dh * Lanes(1).subtracting(h, times: h)
-    d.store(tile.slots + at)
+  while let place = walk.next() {
+    let h = Lanes(slot, place)
+    var dh = Lanes(dhPanel, place)
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
+    let d = tile.option ? dh.kept(wherePositive: h, else: zero) : dh * one.subtracting(h, times: h)
+    d.store(slot, place)
   }
 }
 
