@@ -6,9 +6,13 @@
 
 Inputs, parameters and output gradients are not stored: they follow from a seed, by the generator (SplitMix64) that the
 tests use too. The loss is sum(dy·y) + sum(dhn·hn) + sum(dcn·cn).
+
+`--live FOLDER` writes others there, with random shapes: Tests/live compares with them.
 """
+import argparse
 import json
 import pathlib
+import random as standard_random
 
 import numpy
 import torch
@@ -80,15 +84,32 @@ def golden(cell, index, shape):
     return {name: tensor.detach().numpy().astype(numpy.float32) for name, tensor in tensors.items()}
 
 
+def random_shapes(count):
+    """Shapes on both sides of lanes, panels, tiles and blocks."""
+    draw = standard_random.Random()
+    sizes = [1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 40, 63, 64, 65, 100, 128, 200, 256, 520]
+    for _ in range(count):
+        yield (
+            draw.choice([1, 2, 3, 7, 20, 50]), draw.choice([1, 2, 5, 7, 11, 12, 13, 24, 25, 40, 64]),
+            draw.choice(sizes), draw.choice(sizes), draw.random() < 0.8,
+        )
+
+
 def main():
-    FOLDER.mkdir(exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--live", type=pathlib.Path, metavar="FOLDER", help="write random shapes there instead")
+    parser.add_argument("--count", type=int, default=12, help="with --live, shapes for each cell")
+    arguments = parser.parse_args()
+    folder = arguments.live or FOLDER
+    folder.mkdir(exist_ok=True, parents=True)
     for cell in CELLS:
-        tensors, metadata = {}, {"torch": torch.__version__}
-        for index, shape in enumerate(SHAPES):
+        shapes = list(random_shapes(arguments.count)) if arguments.live else SHAPES
+        tensors, metadata = {}, {"torch": torch.__version__, "cases": str(len(shapes))}
+        for index, shape in enumerate(shapes):
             metadata[f"case {index}"] = json.dumps([int(size) for size in shape])
             for name, value in golden(cell, index, shape).items():
                 tensors[f"{index}.{name}"] = numpy.ascontiguousarray(value)
-        path = FOLDER / f"{cell}.safetensors"
+        path = folder / f"{cell}.safetensors"
         save_file(tensors, path, metadata)
         print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size} bytes")
 

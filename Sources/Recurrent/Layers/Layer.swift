@@ -9,8 +9,19 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   /// H
   public let hiddenSize: Int
   public let instructionSet: InstructionSet
-  public private(set) var parameters: Parameters<Scalar>
-  package private(set) var engine: Scalar.Engine
+  /// One reference: a copy of the layer costs one count, and copies share the packed weights.
+  private(set) var content: Content
+
+  /// What changes together; only ever changed by a layer that is its sole owner.
+  final class Content: @unchecked Sendable {
+    var parameters: Parameters<Scalar>
+    var engine: Scalar.Engine
+
+    init(_ parameters: Parameters<Scalar>, _ engine: Scalar.Engine) {
+      self.parameters = parameters
+      self.engine = engine
+    }
+  }
 
   /// - Parameters:
   ///   - cell: the equations.
@@ -30,10 +41,10 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
     if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
-    self.parameters = parameters
-    engine = try Scalar.Engine(
+    var engine = try Scalar.Engine(
       cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, instructionSet: self.instructionSet)
     engine.adopt(parameters)
+    content = Content(parameters, engine)
   }
 
   public var layer: Layer<Scalar> {
@@ -41,25 +52,33 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     _modify { yield &self }
   }
 
+  public var parameters: Parameters<Scalar> { content.parameters }
+
   /// Replaces the parameters and packs them.
   ///
   /// - Throws: `RecurrentError.count` where an array has the wrong count; the layer is then as it was before.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
     try new.check(against: parameters)
-    parameters = new
-    engine.adopt(parameters)
+    makeSoleOwner()
+    content.parameters = new
+    content.engine.adopt(new)
   }
 
   /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
   public mutating func updateEachParameter(
     _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
   ) rethrows {
+    makeSoleOwner()
     let names = parameters.names
     var index = 0
-    defer { engine.adopt(parameters) }
-    try parameters.forEach { values in
+    defer { content.engine.adopt(content.parameters) }
+    try content.parameters.forEach { values in
       try values.withUnsafeMutableBufferPointer { try body(names[index], $0) }
       index += 1
     }
+  }
+
+  private mutating func makeSoleOwner() {
+    if !isKnownUniquelyReferenced(&content) { content = Content(content.parameters, content.engine) }
   }
 }

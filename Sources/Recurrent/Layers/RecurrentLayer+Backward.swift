@@ -4,6 +4,11 @@ public struct InputGradients<Scalar: RecurrentScalar>: Sendable, Equatable {
   public var dx: Sequences<Scalar>
   /// Gradients of the initial h and c, [N,H].
   public var initial: State<Scalar>
+
+  package init(dx: Sequences<Scalar>, initial: State<Scalar>) {
+    self.dx = dx
+    self.initial = initial
+  }
 }
 
 extension RecurrentLayer {
@@ -52,6 +57,7 @@ extension RecurrentLayer {
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed; nothing has
   ///   been written then.
+  @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout State<Scalar>,
     dx: inout MutableSpan<Scalar>, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
@@ -67,6 +73,7 @@ extension RecurrentLayer {
   }
 
   /// The same where nobody wants the gradient of x.
+  @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout State<Scalar>,
     into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
@@ -79,16 +86,29 @@ extension RecurrentLayer {
     }
   }
 
-  // MARK: - Binding buffers
-
   /// `backward` on pointers, for memory that no span can be taken of; `dy` nil is zero, `dx` nil is not wanted.
+  @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
-    dState state: inout State<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?,
-    into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
+    dState: inout State<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?, into gradients: inout Parameters<Scalar>,
+    scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try layer.runBackward(record, x, dy, &dState, dx, &gradients, scratch)
+  }
+}
+
+// MARK: - Binding buffers
+
+extension Layer {
+  @specialized(where Scalar == Float)
+  @usableFromInline
+  func runBackward(
+    _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
+    _ state: inout State<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
+    _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
-    guard record.fits(layer) else {
+    guard record.fits(self) else {
       throw .mismatch(
         "the record was filled by \(record.origin), this layer is \(cell) with input size \(inputSize), "
           + "hidden size \(hiddenSize) on \(instructionSet.rawValue)")
@@ -101,9 +121,9 @@ extension RecurrentLayer {
     try gradients.check(against: parameters)
     record.isFilled = false
     withPointers(&state, &gradients) { h, c, dWeightIH, dWeightHH, dBiasIH, dBiasHH in
-      layer.parameters.weightIH.withUnsafeBufferPointer { weightIH in
-        layer.parameters.weightHH.withUnsafeBufferPointer { weightHH in
-          layer.engine.backward(
+      parameters.weightIH.withUnsafeBufferPointer { weightIH in
+        parameters.weightHH.withUnsafeBufferPointer { weightHH in
+          content.engine.backward(
             BackwardCall(
               record: record, x: x.baseAddress!, dy: dy?.baseAddress, dhn: UnsafePointer(h), dcn: UnsafePointer(c),
               weightIH: weightIH.baseAddress!, weightHH: weightHH.baseAddress!, dx: dx?.baseAddress, dh0: h, dc0: c,

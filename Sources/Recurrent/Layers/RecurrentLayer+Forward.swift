@@ -4,6 +4,11 @@ public struct Output<Scalar: RecurrentScalar>: Sendable, Equatable {
   public var y: Sequences<Scalar>
   /// The state after the last step.
   public var final: State<Scalar>
+
+  package init(y: Sequences<Scalar>, final: State<Scalar>) {
+    self.y = y
+    self.final = final
+  }
 }
 
 extension RecurrentLayer {
@@ -36,15 +41,25 @@ extension RecurrentLayer {
   ///   - y: [T,N,H], overwritten; must not overlap x.
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
+  @inlinable
   public func forward(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into y: inout MutableSpan<Scalar>,
     scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in
-        try forward(x, steps: steps, batchSize: batchSize, state: &state, into: y, scratch: scratch)
+        try layer.runForward(x, steps, batchSize, &state, y, scratch)
       }
     }
+  }
+
+  /// `forward` on pointers, for memory that no span can be taken of.
+  @inlinable
+  public func forward(
+    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
+    into y: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try layer.runForward(x, steps, batchSize, &state, y, scratch)
   }
 
   /// Runs sequences through the layer and keeps what `backward` needs.
@@ -61,7 +76,7 @@ extension RecurrentLayer {
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
     try checkInput(x)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-      try self.record(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: record, scratch: Scratch())
+      try layer.runRecord(x0, x.steps, x.batchSize, &state, record, Scratch())
     }
     let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
     return (record, Output(y: y, final: state))
@@ -77,48 +92,59 @@ extension RecurrentLayer {
   ///   - record: overwritten; its `withY` gives y [T,N,H].
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
+  @inlinable
   public func record(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into record: Record<Scalar>,
     scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
-      try self.record(x, steps: steps, batchSize: batchSize, state: &state, into: record, scratch: scratch)
+      try layer.runRecord(x, steps, batchSize, &state, record, scratch)
     }
   }
 
-  // MARK: - Binding buffers
+  /// `record` on pointers, for memory that no span can be taken of.
+  @inlinable
+  public func record(
+    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
+    into record: Record<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try layer.runRecord(x, steps, batchSize, &state, record, scratch)
+  }
 
   package func checkInput(_ x: Sequences<Scalar>) throws(RecurrentError) {
     guard x.size == inputSize else {
       throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
     }
   }
+}
 
-  /// `forward` on pointers, for memory that no span can be taken of.
-  public func forward(
-    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
-    into y: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+// MARK: - Binding buffers
+
+extension Layer {
+  @specialized(where Scalar == Float)
+  @usableFromInline
+  func runForward(
+    _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
+    _ y: UnsafeMutableBufferPointer<Scalar>, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try checkShape(steps: steps, batchSize: batchSize)
     try checkX(x.count, steps: steps, batchSize: batchSize)
     try checkY("y", y.count, steps: steps, batchSize: batchSize)
     try checkState("state", state, batchSize: batchSize)
     run(x.baseAddress!, steps, batchSize, &state, y.baseAddress!, nil, scratch)
   }
 
-  /// `record` on pointers, for memory that no span can be taken of.
-  public func record(
-    _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
-    into record: Record<Scalar>, scratch: Scratch<Scalar>
+  @specialized(where Scalar == Float)
+  @usableFromInline
+  func runRecord(
+    _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
+    _ record: Record<Scalar>, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try checkShape(steps: steps, batchSize: batchSize)
     try checkX(x.count, steps: steps, batchSize: batchSize)
     try checkState("state", state, batchSize: batchSize)
     let row = batchSize * hiddenSize
-    layer.engine.prepare(record, steps: steps, batchSize: batchSize)
-    let history = record.historyStart
-    history.update(from: state.h, count: row)
-    run(x.baseAddress!, steps, batchSize, &state, history + row, record, scratch)
+    content.engine.prepare(record, steps: steps, batchSize: batchSize)
+    record.historyStart.update(from: state.h, count: row)
+    run(x.baseAddress!, steps, batchSize, &state, record.historyStart + row, record, scratch)
     record.isFilled = true
   }
 
@@ -131,12 +157,38 @@ extension RecurrentLayer {
     state.h.withUnsafeMutableBufferPointer { h in
       state.c.withUnsafeMutableBufferPointer { c in
         let c = cell.hasCellState ? c.baseAddress : nil
-        layer.engine.forward(
+        content.engine.forward(
           ForwardCall(
             steps: steps, batchSize: batchSize, x: x, h0: UnsafePointer(h.baseAddress!), c0: UnsafePointer(c), y: y,
             cn: c, record: record, scratch: scratch))
         h.baseAddress!.update(from: y + (steps - 1) * row, count: row)
       }
+    }
+  }
+
+  // MARK: - Shapes
+
+  /// Sizes that are positive and countable, and x of their count.
+  func checkX(_ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {
+    _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("inputSize", inputSize))
+    _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("hiddenSize", hiddenSize), ("slots", 8))
+    try checkCount("x", count, is: steps * batchSize * inputSize, "\(steps)·\(batchSize)·\(inputSize)")
+  }
+
+  func checkY(_ name: String, _ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {
+    try checkCount(name, count, is: steps * batchSize * hiddenSize, "\(steps)·\(batchSize)·\(hiddenSize)")
+  }
+
+  func checkState(_ name: String, _ state: State<Scalar>, batchSize: Int) throws(RecurrentError) {
+    let count = batchSize * hiddenSize
+    if state.h.count != count {
+      throw .count(name: "\(name).h", was: state.h.count, expected: count, shape: "\(batchSize)·\(hiddenSize)")
+    }
+    let cCount = cell.hasCellState ? count : 0
+    if state.c.count != cCount {
+      throw .count(
+        name: "\(name).c", was: state.c.count, expected: cCount,
+        shape: cell.hasCellState ? "\(batchSize)·\(hiddenSize)" : "none: this cell has no c")
     }
   }
 }

@@ -48,27 +48,4 @@ extension RecurrentLayer {
     return State(
       h: Array(repeating: 0, count: count), c: cell.hasCellState ? Array(repeating: 0, count: count) : [])
   }
-
-  // MARK: - Shapes
-
-  package func checkShape(steps: Int, batchSize: Int) throws(RecurrentError) {
-    _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("inputSize", inputSize))
-    _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("hiddenSize", hiddenSize), ("slots", 8))
-  }
-
-  package func checkX(_ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {
-    try checkCount("x", count, is: steps * batchSize * inputSize, "\(steps)·\(batchSize)·\(inputSize)")
-  }
-
-  package func checkY(_ name: String, _ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {
-    try checkCount(name, count, is: steps * batchSize * hiddenSize, "\(steps)·\(batchSize)·\(hiddenSize)")
-  }
-
-  package func checkState(_ name: String, _ state: State<Scalar>, batchSize: Int) throws(RecurrentError) {
-    let count = batchSize * hiddenSize
-    try checkCount("\(name).h", state.h.count, is: count, "\(batchSize)·\(hiddenSize)")
-    try checkCount(
-      "\(name).c", state.c.count, is: cell.hasCellState ? count : 0,
-      cell.hasCellState ? "\(batchSize)·\(hiddenSize)" : "none: this cell has no c")
-  }
 }
