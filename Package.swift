@@ -58,8 +58,8 @@ let package = Package(
     // MARK: - Tests
     .testTarget(
       name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"], exclude: ["Goldens"]),
-    .testTarget(name: "RecurrentFilesTests", dependencies: ["RecurrentFiles"]),
-    .testTarget(name: "RecurrentTrainingTests", dependencies: ["RecurrentTraining"]),
+    .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles"]),
+    .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17
