@@ -6,7 +6,7 @@ extension RecurrentLayer where Scalar == Float {
     var tensors: [String: Tensor] = [:]
     for name in parameters.names {
       guard let values = try? parameters.values(name), let shape = parameters.shape(name) else { continue }
-      tensors[prefix + name] = Tensor(values, shape: shape)
+      tensors[prefix + name] = try? Tensor(values, shape: shape)
     }
     return tensors
   }

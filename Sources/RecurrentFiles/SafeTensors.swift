@@ -25,8 +25,18 @@ public struct Tensor: Sendable, Equatable {
   public let bytes: Data
 
   /// 32-bit floats.
-  public init(_ values: [Float], shape: [Int]) {
-    precondition(shape.reduce(1, *) == values.count)
+  ///
+  /// - Throws: `FileError` where the shape asks for another count.
+  public init(_ values: [Float], shape: [Int]) throws(FileError) {
+    var count = 1
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { throw FileError("tensor", "has the impossible shape \(shape)") }
+      count = product
+    }
+    guard count == values.count else {
+      throw FileError("tensor", "has \(values.count) values, its shape \(shape) asks for \(count)")
+    }
     type = "F32"
     self.shape = shape
     bytes = values.withUnsafeBytes { Data($0) }
@@ -116,9 +126,7 @@ public struct SafeTensors: Sendable, Equatable {
     var places: [(first: Int, end: Int, name: String)] = []
     for (name, entry) in entries {
       switch entry {
-      case .metadata(let strings):
-        guard name == "__metadata__" else { throw bad("'\(name)' has no dtype, shape and data_offsets") }
-        metadata = strings
+      case .metadata(let strings): metadata = strings
       case .tensor(let type, let shape, let offsets):
         guard let size = SafeTensors.bytes[type] else { throw bad("'\(name)' is of the unknown type '\(type)'") }
         guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1] else {
@@ -158,6 +166,8 @@ public struct SafeTensors: Sendable, Equatable {
   public func write(to path: String) throws(FileError) {
     do {
       try encoded().write(to: URL(fileURLWithPath: path), options: .atomic)
+    } catch let error as FileError {
+      throw FileError(path, error.problem)
     } catch { throw FileError(path, "cannot be written: \(reason(error))") }
   }
 
@@ -165,6 +175,9 @@ public struct SafeTensors: Sendable, Equatable {
   package func encoded() throws -> Data {
     var entries: [String: Header] = metadata.isEmpty ? [:] : ["__metadata__": .metadata(metadata)]
     var content = Data()
+    guard tensors["__metadata__"] == nil else {
+      throw FileError("safetensors", "a tensor may not be named '__metadata__'")
+    }
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       entries[name] = .tensor(tensor.type, tensor.shape, [content.count, content.count + tensor.bytes.count])
       content.append(tensor.bytes)
@@ -197,8 +210,8 @@ public struct SafeTensors: Sendable, Equatable {
     }
 
     init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: Key.self)
-      if fields.contains(.type) || fields.contains(.offsets) {
+      if decoder.codingPath.last?.stringValue != "__metadata__" {
+        let fields = try decoder.container(keyedBy: Key.self)
         self = .tensor(
           try fields.decode(String.self, forKey: .type), try fields.decode([Int].self, forKey: .shape),
           try fields.decode([Int].self, forKey: .offsets))

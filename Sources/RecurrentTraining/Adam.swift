@@ -1,3 +1,4 @@
+import Foundation
 import Recurrent
 
 /// Adam (Kingma, Ba 2015, arXiv 1412.6980) over named arrays.
@@ -34,11 +35,7 @@ public struct Adam: Sendable, Equatable {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
     if first[name]?.count != values.count { first[name] = Array(repeating: 0, count: values.count) }
     if second[name]?.count != values.count { second[name] = Array(repeating: 0, count: values.count) }
-    var power1 = 1.0, power2 = 1.0
-    for _ in 0..<max(1, steps) {
-      power1 *= Double(beta1)
-      power2 *= Double(beta2)
-    }
+    let power1 = pow(Double(beta1), Double(max(1, steps))), power2 = pow(Double(beta2), Double(max(1, steps)))
     let rate = learningRate / Float(1 - power1), correction = Float(1 / (1 - power2))
     let (beta1, beta2, epsilon) = (beta1, beta2, epsilon)
     first[name]!.withUnsafeMutableBufferPointer { first in

@@ -38,9 +38,10 @@ public struct CharacterModel: Sendable {
   public func sample(
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64
   ) throws(RecurrentError) -> String {
-    guard temperature > 0 else {
+    guard temperature > 0, temperature.isFinite else {
       throw .mismatch("temperature is \(temperature), expected more than 0")
     }
+    guard (0...1 << 40).contains(count) else { throw .size(name: "count", was: count, expected: "0 to 2^40") }
     var random = SeededGenerator(seed: seed)
     var state = try layer.zeroState(batchSize: 1)
     let scratch = Scratch<Float>(), headScratch = Scratch<Float>()
@@ -49,14 +50,16 @@ public struct CharacterModel: Sendable {
     var text = String.UnicodeScalarView()
     var pending = vocabulary.numbers(of: start)
     if pending.isEmpty { pending = [1] }
-    for index in 0..<pending.count + max(0, count) - 1 {
+    for index in 0..<pending.count + count - 1 {
       try embedding.forward([pending[index]], into: &x)
       var span = y.mutableSpan
       try layer.forward(x.span, steps: 1, batchSize: 1, state: &state, into: &span, scratch: scratch)
-      guard index >= pending.count - 1 else { continue }
+      guard index >= pending.count - 1, text.count < count else { continue }
       try head.forward(y, rows: 1, into: &logits, scratch: headScratch)
-      for symbol in logits.indices { logits[symbol] /= temperature }
       logits[0] = -.infinity  // the number of what the vocabulary lacks
+      // The largest becomes zero first: a low temperature then overflows nothing that counts.
+      let largest = logits.max() ?? 0
+      for symbol in logits.indices { logits[symbol] = (logits[symbol] - largest) / temperature }
       logits.withUnsafeMutableBufferPointer { SoftmaxCrossEntropy.softmax($0) }
       var left = Float.random(in: 0..<1, using: &random)
       let choice =
@@ -77,7 +80,7 @@ public struct CharacterModel: Sendable {
   /// - Throws: `RecurrentError` where the text is too short.
   public func loss(of numbers: [Int], streams: Int = 4) throws(RecurrentError) -> Double {
     let steps = 100
-    var batches = TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)
+    var batches = try TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)
     guard numbers.count >= 2 else { throw .size(name: "text", was: numbers.count, expected: "at least 2 characters") }
     var state = try layer.zeroState(batchSize: batches.streams)
     var pass = ModelPass()
@@ -107,7 +110,9 @@ public struct TextBatches {
   private let length: Int
   private var position = 0
 
-  public init(_ numbers: [Int], streams: Int, steps: Int) {
+  /// - Throws: `RecurrentError.size` where a number is not positive.
+  public init(_ numbers: [Int], streams: Int, steps: Int) throws(RecurrentError) {
+    _ = try checkedCount(("streams", streams), ("steps", steps))
     self.numbers = numbers
     self.streams = streams
     self.steps = steps
@@ -115,7 +120,10 @@ public struct TextBatches {
   }
 
   /// Pieces until the streams end, the last one shorter.
-  public var count: Int { (length + steps - 1) / steps }
+  public var count: Int { length / steps + (length % steps == 0 ? 0 : 1) }
+
+  /// Back to the streams' beginning.
+  public mutating func restart() { position = 0 }
 
   public mutating func next() -> Batch? {
     let taken = min(steps, length - position)
@@ -198,7 +206,7 @@ struct ModelPass {
     try model.head.backward(
       x: y, dy: logits, rows: rows, dx: &dy, dWeight: &gradients.headWeight, dBias: &gradients.headBias,
       scratch: headScratch)
-    outputDropout?.backward(&dy)
+    try outputDropout?.backward(&dy)
     var dState = try model.layer.zeroState(batchSize: batch.streams)
     try dx.withUnsafeMutableBufferPointer { [x, dy, record, scratch] dx throws(RecurrentError) in
       var span = dx.mutableSpan

@@ -4,7 +4,7 @@ import Recurrent
 /// Trains a character model: truncated backward through time with the state carried from piece to piece, Adam, clipped
 /// gradients, a learning rate that falls along a cosine. The streams are shared out among threads, whose gradients are
 /// added in a fixed order.
-public struct CharacterTrainer {
+public final class CharacterTrainer {
   public struct Settings: Sendable, Equatable {
     /// N, pieces of the text that are read side by side.
     public var streams = 24
@@ -50,11 +50,15 @@ public struct CharacterTrainer {
       throw .size(name: name, was: value, expected: "at least 1")
     }
     guard numbers.count >= 3 else { throw .size(name: "text", was: numbers.count, expected: "at least 3 characters") }
+    guard settings.learningRate.isFinite, settings.clippingNorm.isFinite else {
+      throw .mismatch(
+        "the learning rate is \(settings.learningRate), the norm \(settings.clippingNorm): expected numbers")
+    }
     self.model = model
     self.optimizer = optimizer ?? Adam()
     // A short text has fewer streams, so that each is some pieces long.
     var settings = settings
-    settings.streams = max(1, min(settings.streams, numbers.count / (4 * settings.steps)))
+    settings.streams = max(1, min(settings.streams, numbers.count / 4 / settings.steps))
     settings.threads = min(settings.threads, settings.streams)
     self.settings = settings
     let length = (numbers.count - 1) / settings.streams
@@ -65,11 +69,13 @@ public struct CharacterTrainer {
         try Shard(
           model, numbers: Array(numbers[first * length...end * length]), streams: end - first, settings: settings,
           // A training that goes on draws anew.
-          seed: settings.seed &+ UInt64(thread) << 32 &+ UInt64(self.optimizer.steps)))
+          seed: settings.seed &+ UInt64(thread) << 32 &+ UInt64(truncatingIfNeeded: self.optimizer.steps)))
     }
     self.shards = shards
     updatesPerEpoch = shards[0].updatesPerEpoch
-    totalUpdates = updatesPerEpoch * settings.epochs
+    let (updates, overflow) = updatesPerEpoch.multipliedReportingOverflow(by: settings.epochs)
+    guard !overflow else { throw .size(name: "epochs", was: settings.epochs, expected: "fewer") }
+    totalUpdates = updates
     gradients = ModelGradients(model)
   }
 
@@ -79,7 +85,7 @@ public struct CharacterTrainer {
   ///
   /// - Returns: the loss in nats a character before the update, and how many characters it was of.
   /// - Throws: `RecurrentError` where the model's parts do not fit together.
-  public mutating func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
+  public func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
     let model = model, shards = shards
     DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model) }
     gradients.clear()
@@ -104,7 +110,7 @@ public struct CharacterTrainer {
     return min(1, warm) * (lowest + (1 - lowest) * (1 + cos(.pi * min(1, done))) / 2)
   }
 
-  private mutating func apply(_ scale: Float) throws(RecurrentError) {
+  private func apply(_ scale: Float) throws(RecurrentError) {
     var failure: RecurrentError?
     func update(_ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]) {
       do throws(RecurrentError) {
@@ -126,7 +132,6 @@ private final class Shard: @unchecked Sendable {
   private(set) var gradients: ModelGradients
   /// Mean loss and characters of the last run.
   private(set) var result: Result<(Double, Int), RecurrentError> = .success((0, 0))
-  private let numbers: [Int]
   private let streams: Int
   private let settings: CharacterTrainer.Settings
   private let initial: State<Float>
@@ -137,10 +142,9 @@ private final class Shard: @unchecked Sendable {
   init(
     _ model: CharacterModel, numbers: [Int], streams: Int, settings: CharacterTrainer.Settings, seed: UInt64
   ) throws(RecurrentError) {
-    self.numbers = numbers
     self.streams = streams
     self.settings = settings
-    batches = TextBatches(numbers, streams: streams, steps: settings.steps)
+    batches = try TextBatches(numbers, streams: streams, steps: settings.steps)
     pass = try ModelPass(dropout: settings.dropout, seed: seed)
     initial = try model.layer.zeroState(batchSize: streams)
     state = initial
@@ -153,7 +157,7 @@ private final class Shard: @unchecked Sendable {
   func run(_ model: CharacterModel) {
     var next = batches.next()
     if next == nil {
-      batches = TextBatches(numbers, streams: streams, steps: settings.steps)
+      batches.restart()
       state = initial
       next = batches.next()
     }

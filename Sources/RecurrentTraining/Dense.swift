@@ -74,8 +74,8 @@ public struct Dense: Sendable {
   ) throws(RecurrentError) {
     try check(rows, x.count, dy.count)
     try checkCount("dx", dx.count, is: x.count, "\(rows)·\(inputSize)")
-    try checkCount("dWeight", dWeight.count, is: weight.count, "\(outputSize)·\(inputSize)")
-    try checkCount("dBias", dBias.count, is: bias.count, "\(outputSize)")
+    try checkCount("dWeight", dWeight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
+    try checkCount("dBias", dBias.count, is: outputSize, "\(outputSize)")
     let some = min(rows, Dense.rowsAtOnce), width = products.width, blocks = products.panels(outputSize)
     let memory = scratch.carve { arena in
       (
@@ -119,6 +119,8 @@ public struct Dense: Sendable {
 
   private func check(_ rows: Int, _ x: Int, _ y: Int) throws(RecurrentError) {
     _ = try checkedCount(("rows", rows), ("outputSize", outputSize), ("inputSize", inputSize))
+    try checkCount("weight", weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
+    try checkCount("bias", bias.count, is: outputSize, "\(outputSize)")
     try checkCount("x", x, is: rows * inputSize, "\(rows)·\(inputSize)")
     try checkCount("y", y, is: rows * outputSize, "\(rows)·\(outputSize)")
   }

@@ -33,13 +33,15 @@ public struct Dropout: Sendable {
   }
 
   /// The gradient through the last `forward`.
-  public func backward(_ gradient: inout [Float]) {
+  ///
+  /// - Throws: `RecurrentError.count` where that had another count of values.
+  public func backward(_ gradient: inout [Float]) throws(RecurrentError) {
     guard rate > 0 else { return }
+    try checkCount("gradient", gradient.count, is: factors.count, "the values' count")
     multiply(&gradient)
   }
 
   private func multiply(_ values: inout [Float]) {
-    precondition(values.count == factors.count)
     values.withUnsafeMutableBufferPointer { values in
       factors.withUnsafeBufferPointer { for index in values.indices { values[index] *= $0[index] } }
     }

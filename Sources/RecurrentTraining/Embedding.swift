@@ -45,6 +45,7 @@ public struct Embedding: Sendable, Equatable {
   }
 
   private func check(_ indices: [Int], _ count: Int, _ name: String) throws(RecurrentError) {
+    try checkCount("weight", weight.count, is: symbols * size, "\(symbols)·\(size)")
     try checkCount(name, count, is: indices.count * size, "\(indices.count)·\(size)")
     for index in indices where index < 0 || index >= symbols {
       throw .size(name: "index", was: index, expected: "0 to \(symbols - 1)")

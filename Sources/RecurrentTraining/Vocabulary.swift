@@ -20,6 +20,6 @@ public struct Vocabulary: Sendable, Equatable {
   public func numbers(of text: [Unicode.Scalar]) -> [Int] { text.map { numbers[$0] ?? 0 } }
 
   public subscript(number: Int) -> Unicode.Scalar {
-    characters.indices.contains(number - 1) ? characters[number - 1] : "\u{fffd}"
+    number >= 1 && number <= characters.count ? characters[number - 1] : "\u{fffd}"
   }
 }

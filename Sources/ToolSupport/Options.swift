@@ -46,7 +46,10 @@ public struct Options {
       var value: UnsafePointer<CChar>?
       let index = next_option(count, &vector, names, takesValue, Int32(known.count), &value, &position)
       if index == options_end { break }
-      let text = vector[Int(position) - 1].map { String(cString: $0) } ?? ""
+      // Inside a cluster of letters the position has not moved on.
+      let next = position < count ? vector[Int(position)].map { String(cString: $0) } ?? "" : ""
+      let isCluster = next.count > 2 && next.hasPrefix("-") && !next.hasPrefix("--")
+      let text = isCluster ? next : vector[Int(position) - 1].map { String(cString: $0) } ?? ""
       if index == options_value_missing { throw ToolError("option '\(text)' needs a value; see --help") }
       guard index >= 0 else {
         let names = known.map { "--\($0.name)" }.joined(separator: ", ")
@@ -79,6 +82,19 @@ public struct Options {
     let width = lines.map(\.0.count).max() ?? 0
     return lines.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }
       .joined(separator: "\n")
+  }
+}
+
+/// Whether a file can be written there: asked before long work, not after it.
+///
+/// - Throws: `ToolError` that says why not.
+public func checkWritable(_ path: String, option: String) throws {
+  var isFolder: ObjCBool = false
+  guard !path.isEmpty, !(FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue)
+  else { throw ToolError("--\(option) '\(path)' is a folder or empty, expected a file's path") }
+  let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+  guard FileManager.default.isWritableFile(atPath: folder) else {
+    throw ToolError("--\(option) \(path): the folder \(folder) does not exist or cannot be written to")
   }
 }
 

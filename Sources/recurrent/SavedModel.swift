@@ -24,12 +24,14 @@ struct SavedModel {
   func write(to path: String) throws {
     var file = SafeTensors(tensors: model.layer.tensors(prefix: "cell."))
     let (v, d, h) = (model.embedding.symbols, model.embedding.size, model.layer.hiddenSize)
-    file.tensors["embedding.weight"] = Tensor(model.embedding.weight, shape: [v, d])
-    file.tensors["head.weight"] = Tensor(model.head.weight, shape: [v, h])
-    file.tensors["head.bias"] = Tensor(model.head.bias, shape: [v])
-    for (name, values) in optimizer.first { file.tensors["adam.first.\(name)"] = Tensor(values, shape: [values.count]) }
+    file.tensors["embedding.weight"] = try Tensor(model.embedding.weight, shape: [v, d])
+    file.tensors["head.weight"] = try Tensor(model.head.weight, shape: [v, h])
+    file.tensors["head.bias"] = try Tensor(model.head.bias, shape: [v])
+    for (name, values) in optimizer.first {
+      file.tensors["adam.first.\(name)"] = try Tensor(values, shape: [values.count])
+    }
     for (name, values) in optimizer.second {
-      file.tensors["adam.second.\(name)"] = Tensor(values, shape: [values.count])
+      file.tensors["adam.second.\(name)"] = try Tensor(values, shape: [values.count])
     }
     var characters = String.UnicodeScalarView()
     characters.append(contentsOf: model.vocabulary.characters)
@@ -51,7 +53,7 @@ struct SavedModel {
     }
     func size(_ name: String) throws -> Int {
       let text = try entry(name)
-      guard let value = Int(text), value >= 0, value <= 1 << 24 else {
+      guard let value = Int(text), value >= 0 else {
         throw ToolError("\(path): '\(name)' is '\(text)', expected a number")
       }
       return value
@@ -59,7 +61,11 @@ struct SavedModel {
     guard let cell = SavedModel.cells[try entry("cell")] else {
       throw ToolError("\(path): the cell is '\(try entry("cell"))', expected one of \(SavedModel.cells.keys.sorted())")
     }
-    let vocabulary = Vocabulary(Array(try entry("characters").unicodeScalars))
+    let characters = Array(try entry("characters").unicodeScalars)
+    guard !characters.isEmpty, Set(characters).count == characters.count else {
+      throw ToolError("\(path): 'characters' has \(characters.count), some of them twice, or none")
+    }
+    let vocabulary = Vocabulary(characters)
     // The tensors' shapes are checked before anything of the claimed sizes is allocated.
     let (v, d, h) = (vocabulary.count, try size("embedding_size"), try size("hidden_size"))
     let embedding = try file.floats("embedding.weight", shape: [v, d], path: path)
@@ -71,13 +77,16 @@ struct SavedModel {
     try model.layer.load(file, prefix: "cell.", path: path)
     optimizer = Adam()
     optimizer.steps = try size("updates")
-    for (name, tensor) in file.tensors {
-      if let array = name.trimmed(of: "adam.first.") { optimizer.first[array] = tensor.floats }
-      if let array = name.trimmed(of: "adam.second.") { optimizer.second[array] = tensor.floats }
+    guard optimizer.steps > 0 else { return }
+    var counts = [
+      "embedding.weight": embedding.count, "head.weight": headWeight.count, "head.bias": model.head.bias.count,
+    ]
+    for name in model.layer.parameters.names {
+      counts["cell.\(name)"] = try model.layer.parameters.values(name).count
+    }
+    for (name, count) in counts {
+      optimizer.first[name] = try file.floats("adam.first.\(name)", shape: [count], path: path)
+      optimizer.second[name] = try file.floats("adam.second.\(name)", shape: [count], path: path)
     }
   }
-}
-
-extension String {
-  fileprivate func trimmed(of prefix: String) -> String? { hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil }
 }

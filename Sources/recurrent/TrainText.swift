@@ -54,7 +54,7 @@ enum TrainText {
     let seed = try options.number("seed", in: 0...UInt64.max, default: 1)
     settings.dropout = try options.number("dropout", in: 0...0.99, default: settings.dropout)
     settings.seed = seed
-    if let save = options["save"] { try checkWritable(save) }
+    if let save = options["save"] { try checkWritable(save, option: "save") }
 
     var saved: SavedModel
     if let resume = options["resume"] {
@@ -92,7 +92,6 @@ enum TrainText {
   private static func train(
     _ trainer: CharacterTrainer, heldOut: [Int], save: String?
   ) throws -> CharacterModel {
-    var trainer = trainer
     let clock = ContinuousClock(), begin = clock.now
     var bar = ProgressBar("training")
     var sum = 0.0, count = 0, characters = 0
@@ -135,14 +134,6 @@ enum TrainText {
     let text = String(data: data, encoding: .utf8).map { Array($0.unicodeScalars) } ?? data.map { Unicode.Scalar($0) }
     guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }
     return text
-  }
-
-  /// Before an hour of training, not after it.
-  private static func checkWritable(_ path: String) throws {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    guard FileManager.default.isWritableFile(atPath: folder) else {
-      throw ToolError("--save \(path): the folder \(folder) does not exist or cannot be written to")
-    }
   }
 }
 

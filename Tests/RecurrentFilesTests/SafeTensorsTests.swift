@@ -13,9 +13,9 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: path) }
     let written = SafeTensors(
       tensors: [
-        "a": Tensor([1, -2.5, .infinity, 4, 5, 6], shape: [2, 3]), "b.ü": Tensor([7], shape: []),
-        "empty": Tensor([], shape: [0, 4]),
-      ], metadata: ["characters": "\n\"\\ é 𝄞\u{0}", "format": "pt"])
+        "a": try Tensor([1, -2.5, .infinity, 4, 5, 6], shape: [2, 3]), "b.ü": try Tensor([7], shape: []),
+        "empty": try Tensor([], shape: [0, 4]),
+      ], metadata: ["characters": "\n\"\\ é 𝄞\u{0}", "format": "pt", "dtype": "F32"])
     try written.write(to: path)
     let read = try SafeTensors(contentsOf: path)
     #expect(read == written)
@@ -96,7 +96,7 @@ import Testing
       ("one offset", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8]}}"#, 8), "data_offsets"),
       ("no shape", file(#"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#, 8), "shape"),
       ("unknown type", file(#"{"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}"#, 8), "unknown type 'F99'"),
-      ("strings elsewhere", file(#"{"a":{"x":"y"}}"#), "has no dtype"),
+      ("strings elsewhere", file(#"{"a":{"x":"y"}}"#), "'dtype' is missing"),
       (
         "twice",
         file(
@@ -107,6 +107,12 @@ import Testing
     for (name, data, expected) in bad {
       let error = #expect(throws: FileError.self, "\(name)") { try SafeTensors(data) }
       #expect(error?.problem.contains(expected) == true || expected.isEmpty, "\(name): \(error?.problem ?? "-")")
+    }
+    for shape in [[2], [-1, -1], [.max, 2], []] {
+      #expect(throws: FileError.self) { try Tensor([1, 2, 3], shape: shape) }
+    }
+    #expect(throws: FileError.self) {
+      try SafeTensors(tensors: ["__metadata__": Tensor([1], shape: [1])]).write(to: "/nonexistent/file")
     }
     let missing = #expect(throws: FileError.self) { try SafeTensors(contentsOf: "/nonexistent/file") }
     #expect(missing?.description == "/nonexistent/file: cannot be read: no such file")

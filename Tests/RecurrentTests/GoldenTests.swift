@@ -34,6 +34,48 @@ import Testing
     #expect(index > 0 && goldens.metadata["cases"] == "\(index)", "all cases of \(file) were read")
   }
 
+  /// The reference that every variant is held to is held to PyTorch itself.
+  @Test(arguments: GoldenTests.cells.map(\.file))
+  func theReferenceAgreesWithPyTorch(file: String) throws {
+    let cell = GoldenTests.cells.first { $0.file == file }!.cell
+    let goldens = try SafeTensors(contentsOf: folder.appendingPathComponent("\(file).safetensors").path)
+    var index = 0
+    while let text = goldens.metadata["case \(index)"] {
+      let sizes = try JSONDecoder().decode([Int].self, from: Data(text.utf8))
+      let (steps, batch, inputs, hidden) = (sizes[0], sizes[1], sizes[2], sizes[3])
+      var random = SeededGenerator(seed: UInt64(index))
+      func draw(_ count: Int, scale: Double = 1) -> [Double] {
+        (0..<count).map { _ in (Double(random.next() >> 40) / 8_388_608 - 1) * scale }
+      }
+      let scale = exp2(-(log2(Double(hidden)) / 2).rounded(.toNearestOrEven))
+      let gates = cell.gates, hasC = cell == .lstm(linearOutput: false)
+      let reference = ReferenceCell(
+        cell: cell, inputSize: inputs, hiddenSize: hidden, weightIH: draw(gates * hidden * inputs, scale: scale),
+        weightHH: draw(gates * hidden * hidden, scale: scale),
+        biasIH: draw(sizes[4] * gates * hidden, scale: scale), biasHH: draw(sizes[4] * gates * hidden, scale: scale))
+      let x = draw(steps * batch * inputs), h0 = draw(batch * hidden), c0 = hasC ? draw(batch * hidden) : []
+      let dy = draw(steps * batch * hidden), dhn = draw(batch * hidden), dcn = hasC ? draw(batch * hidden) : []
+      let run = reference.forward(x, steps: steps, batch: batch, h0: h0, c0: c0)
+      let back = reference.backward(
+        run, x: x, steps: steps, batch: batch, h0: h0, c0: c0, dy: dy, dhn: dhn, dcn: dcn)
+      var results = [
+        "y": run.y, "hn": run.hn, "dx": back.dx, "dh0": back.dh0, "dweight_ih_l0": back.weightIH,
+        "dweight_hh_l0": back.weightHH,
+      ]
+      if hasC { results.merge(["cn": run.cn, "dc0": back.dc0]) { first, _ in first } }
+      if sizes[4] == 1 {
+        results.merge(["dbias_ih_l0": back.biasIH, "dbias_hh_l0": back.biasHH]) { first, _ in first }
+      }
+      for (name, values) in results {
+        let golden = try #require(goldens.tensors["\(index).\(name)"]?.floats)
+        // The goldens are rounded to single precision.
+        #expect(relativeError(golden, values) < 1e-7, "\(name) of \(file) \(sizes)")
+      }
+      index += 1
+    }
+    #expect(index > 0)
+  }
+
   private func run(
     _ cell: Cell, steps: Int, batch: Int, inputs: Int, hidden: Int, bias: Bool, _ set: InstructionSet, seed: Int
   ) throws -> [String: [Float]] {

@@ -6,7 +6,7 @@ import Testing
   // MARK: - Errors name what was wrong, what it was and what was expected
 
   @Test func sizesMustBePositiveAndCountable() {
-    for (inputs, hidden) in [(0, 3), (-1, 3), (3, 0), (3, -7), (1 << 40, 1 << 40), (.max, 1), (1, .max)] {
+    for (inputs, hidden) in [(0, 3), (-1, 3), (3, 0), (3, -7), (1 << 40, 1 << 40), (.max, 1), (1, .max), (1 << 44, 1)] {
       #expect(throws: RecurrentError.self) { try LSTM<Float>(inputSize: inputs, hiddenSize: hidden) }
     }
     let error = #expect(throws: RecurrentError.self) { try GRU<Float>(inputSize: 4, hiddenSize: -2) }
@@ -67,7 +67,61 @@ import Testing
     #expect(error?.description == "the record is empty or was consumed: call record before backward")
   }
 
+  @Test func backwardRefusesTransposedShapesAndChangedParameters() throws {
+    var layer = try GRU<Float>(inputSize: 2, hiddenSize: 4)
+    let x = try Sequences<Float>(steps: 3, batchSize: 2, size: 2)
+    let turned = try Sequences<Float>(steps: 2, batchSize: 3, size: 2)
+    let turnedDy = try Sequences<Float>(steps: 2, batchSize: 3, size: 4)
+    var gradients = layer.zeroGradients()
+    let (record, output) = try layer.record(x)
+    #expect(throws: RecurrentError.size(name: "dy.steps", was: 2, expected: "3, as the record's")) {
+      try layer.backward(consuming: record, x: x, dy: turnedDy, into: &gradients)
+    }
+    #expect(throws: RecurrentError.size(name: "x.steps", was: 2, expected: "3, as the record's")) {
+      try layer.backward(consuming: record, x: turned, dy: nil, into: &gradients)
+    }
+    let twin = try GRU<Float>(inputSize: 2, hiddenSize: 4)
+    #expect(throws: RecurrentError.self) { try twin.backward(consuming: record, x: x, dy: nil, into: &gradients) }
+    let copy = layer
+    layer.updateEachParameter { _, values in values[0] += 1 }
+    #expect(throws: RecurrentError.self) { try layer.backward(consuming: record, x: x, dy: nil, into: &gradients) }
+    _ = try copy.backward(consuming: record, x: x, dy: output.y, into: &gradients)
+  }
+
+  @Test func overlappingBuffersAreErrors() throws {
+    let layer = try RNN<Float>(inputSize: 4, hiddenSize: 4)
+    var memory = [Float](repeating: 0.5, count: 20)
+    try memory.withUnsafeMutableBufferPointer { memory in
+      var state = try layer.zeroState(batchSize: 2), dState = state
+      var gradients = layer.zeroGradients()
+      let x = UnsafeBufferPointer(rebasing: memory[0..<16])
+      let y = UnsafeMutableBufferPointer(rebasing: memory[4..<20])
+      let record = Record<Float>()
+      #expect(throws: RecurrentError.mismatch("y overlaps x in memory, expected buffers of their own")) {
+        try layer.forward(x, steps: 2, batchSize: 2, state: &state, into: y, scratch: Scratch())
+      }
+      try layer.record(x, steps: 2, batchSize: 2, state: &state, into: record, scratch: Scratch())
+      #expect(throws: RecurrentError.mismatch("dx overlaps x in memory, expected buffers of their own")) {
+        try layer.backward(
+          consuming: record, x: x, dy: nil, dState: &dState, dx: y, into: &gradients, scratch: Scratch())
+      }
+    }
+  }
+
+  @Test func parametersOfAnotherCellAreRefused() throws {
+    var lstm = try LSTM<Float>(inputSize: 3, hiddenSize: 2, bias: false)
+    let rnn = try RNN<Float>(inputSize: 6, hiddenSize: 4, bias: false)
+    #expect(throws: RecurrentError.self) { try lstm.setParameters(rnn.parameters) }
+    #expect(lstm.parameters.shape("weight_ih_l0") == [8, 3])
+  }
+
   @Test func foreignInstructionSetsAreErrors() {
+    // What a machine without AVX-512, or any, says to it.
+    #expect(throws: RecurrentError.instructionSet(requested: "avx512", available: [.portable, .avx2])) {
+      try Processor.check("avx512", available: [.portable, .avx2])
+    }
+    let unknown = #expect(throws: RecurrentError.self) { try Processor.check("mmx", available: [.portable]) }
+    #expect(unknown?.description == "instruction set 'mmx' is not one of this processor's: portable")
     for set in InstructionSet.allCases where !Processor.available.contains(set) {
       #expect(throws: RecurrentError.instructionSet(requested: set.rawValue, available: Processor.available)) {
         try RNN<Float>(inputSize: 1, hiddenSize: 1, instructionSet: set)

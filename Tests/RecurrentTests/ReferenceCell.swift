@@ -22,13 +22,7 @@ struct ReferenceCell {
     var gates: [[Double]], c: [[Double]], u: [[Double]]
   }
 
-  var gates: Int {
-    switch cell {
-    case .rnn: 1
-    case .lstm: 4
-    case .gru: 3
-    }
-  }
+  var gates: Int { cell.gates }
 
   private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
 

@@ -105,7 +105,9 @@ import Testing
     var dropout = try Dropout(rate: 0.25, seed: 1)
     var values = [Float](repeating: 1, count: 100_001), gradient = values
     dropout.forward(&values)
-    dropout.backward(&gradient)
+    try dropout.backward(&gradient)
+    var shorter = [Float](repeating: 1, count: 3)
+    #expect(throws: RecurrentError.self) { try dropout.backward(&shorter) }
     #expect(values == gradient)
     #expect(Set(values) == [0, 1 / 0.75])
     #expect(abs(values.reduce(0, +) / 100_001 - 1) < 0.02)
@@ -139,7 +141,7 @@ import Testing
     let model = try CharacterModel(cell, vocabulary: vocabulary, embeddingSize: 12, hiddenSize: 40, seed: 1)
     let before = try model.loss(of: held)
     #expect(abs(before - log(Double(vocabulary.count))) < 1, "an untrained model guesses: \(before)")
-    var trainer = try CharacterTrainer(model, numbers: trained, settings: settings)
+    let trainer = try CharacterTrainer(model, numbers: trained, settings: settings)
     while !trainer.isFinished { _ = try trainer.update() }
     let after = try trainer.model.loss(of: held)
     // Three choices of four in some 27 characters: log(64) / 27 = 0.15 nats a character, of 3.2 before.
@@ -155,7 +157,7 @@ import Testing
     func train(_ updates: Int) throws -> CharacterTrainer {
       let model = try CharacterModel(
         .lstm(linearOutput: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
-      var trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
+      let trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
       for _ in 0..<updates { _ = try trainer.update() }
       return trainer
     }
@@ -173,7 +175,7 @@ import Testing
       (settings.streams, settings.steps, settings.threads, settings.dropout) = (7, 15, threads, 0)
       let model = try CharacterModel(
         .gru(resetBefore: false, zTakesNew: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
-      var trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
+      let trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
       for _ in 0..<3 { _ = try trainer.update() }
       weights.append(trainer.model.layer.parameters.weightHH)
     }
@@ -190,7 +192,22 @@ import Testing
     settings.steps = 0
     #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: numbers, settings: settings) }
     #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: [1, 2], settings: .init()) }
+    for (steps, epochs) in [(Int.max, 1), (4, .max)] {
+      settings = .init()
+      (settings.steps, settings.epochs) = (steps, epochs)
+      #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: numbers, settings: settings) }
+    }
+    #expect(throws: RecurrentError.self) { try TextBatches(numbers, streams: 0, steps: 1) }
+    #expect(throws: RecurrentError.self) { try TextBatches(numbers, streams: 1, steps: 0) }
     #expect(throws: RecurrentError.self) { try model.loss(of: [1]) }
+    #expect(throws: RecurrentError.self) { try model.sample(after: [], count: -5, seed: 1) }
+    #expect(throws: RecurrentError.self) { try model.sample(after: [], count: .max, seed: 1) }
+    #expect(try model.sample(after: [], count: 0, seed: 1).isEmpty)
+    var dense = try Dense(inputSize: 4, outputSize: 4, seed: 1), y = [Float](repeating: 0, count: 4)
+    dense.weight = [1]
+    #expect(throws: RecurrentError.count(name: "weight", was: 1, expected: 16, shape: "4·4")) {
+      try dense.forward([1, 2, 3, 4], rows: 1, into: &y, scratch: Scratch())
+    }
     #expect(throws: RecurrentError.self) { try model.sample(after: [], count: 3, temperature: 0, seed: 1) }
     #expect(try model.sample(after: [], count: 3, seed: 1).unicodeScalars.count == 3)
   }

@@ -1,3 +1,7 @@
+import Synchronization
+
+private let lastVersion = Atomic<UInt64>(0)
+
 /// One layer of one direction, of any cell: sizes, parameters and their packed form.
 ///
 /// A layer is a value: copies share the packed weights until one of them changes its parameters. It can be used from
@@ -17,9 +21,20 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     var parameters: Parameters<Scalar>
     var engine: Scalar.Engine
 
+    /// Another number for every change of the parameters, in the whole process.
+    private(set) var version: UInt64
+
     init(_ parameters: Parameters<Scalar>, _ engine: Scalar.Engine) {
       self.parameters = parameters
       self.engine = engine
+      version = 0
+      adopt()
+    }
+
+    /// After a change of the parameters.
+    func adopt() {
+      engine.adopt(parameters)
+      version = lastVersion.add(1, ordering: .relaxed).newValue
     }
   }
 
@@ -41,10 +56,10 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
     if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
-    var engine = try Scalar.Engine(
-      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, instructionSet: self.instructionSet)
-    engine.adopt(parameters)
-    content = Content(parameters, engine)
+    content = Content(
+      parameters,
+      try Scalar.Engine(
+        cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, instructionSet: self.instructionSet))
   }
 
   public var layer: Layer<Scalar> {
@@ -61,7 +76,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     try new.check(against: parameters)
     makeSoleOwner()
     content.parameters = new
-    content.engine.adopt(new)
+    content.adopt()
   }
 
   /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
@@ -71,7 +86,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     makeSoleOwner()
     let names = parameters.names
     var index = 0
-    defer { content.engine.adopt(content.parameters) }
+    defer { content.adopt() }
     try content.parameters.forEach { values in
       try values.withUnsafeMutableBufferPointer { try body(names[index], $0) }
       index += 1

@@ -78,8 +78,13 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     }
   }
 
-  /// - Throws: `RecurrentError.count` where an array no longer has the count of its shape.
+  /// - Throws: `RecurrentError` where the sizes are others, or an array no longer has the count of its shape.
   package func check(against other: Parameters) throws(RecurrentError) {
+    guard gates == other.gates, inputSize == other.inputSize, hiddenSize == other.hiddenSize else {
+      throw .mismatch(
+        "these parameters are of \(gates) gates, input size \(inputSize) and hidden size \(hiddenSize), "
+          + "expected \(other.gates), \(other.inputSize) and \(other.hiddenSize)")
+    }
     let gateUnits = other.gates * other.hiddenSize
     try checkCount("weightIH", weightIH.count, is: other.weightIH.count, "\(gateUnits)·\(other.inputSize)")
     try checkCount("weightHH", weightHH.count, is: other.weightHH.count, "\(gateUnits)·\(other.hiddenSize)")

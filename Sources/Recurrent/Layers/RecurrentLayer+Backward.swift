@@ -15,7 +15,7 @@ extension RecurrentLayer {
   /// Backward through time.
   ///
   /// - Parameters:
-  ///   - record: of `record`; consumed.
+  ///   - record: of `record`, with the parameters that the layer has now; consumed.
   ///   - x: [T,N,C], as `record` had it.
   ///   - dy: [T,N,H], the gradient of y; zero where it is nil.
   ///   - final: the gradient of the final state; zero where it is nil.
@@ -27,8 +27,12 @@ extension RecurrentLayer {
     into gradients: inout Parameters<Scalar>
   ) throws(RecurrentError) -> InputGradients<Scalar> {
     try checkInput(x)
-    if let dy, dy.size != hiddenSize {
-      throw .size(name: "dy.size", was: dy.size, expected: "\(hiddenSize), the hidden size")
+    try checkShape("x", x, of: record)
+    if let dy {
+      try checkShape("dy", dy, of: record)
+      guard dy.size == hiddenSize else {
+        throw .size(name: "dy.size", was: dy.size, expected: "\(hiddenSize), the hidden size")
+      }
     }
     var state = if let final { final } else { try zeroState(batchSize: x.batchSize) }
     var dx = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: inputSize)
@@ -52,7 +56,7 @@ extension RecurrentLayer {
   ///   - x: [T,N,C], as `record` had it; read.
   ///   - dy: [T,N,H], the gradient of y; read.
   ///   - dState: the gradient of the final state, read, and of the initial state, overwritten; [N,H].
-  ///   - dx: [T,N,C], overwritten.
+  ///   - dx: [T,N,C], overwritten; must not overlap x or dy.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed; nothing has
@@ -97,6 +101,21 @@ extension RecurrentLayer {
   }
 }
 
+extension RecurrentLayer {
+  private func checkShape(
+    _ name: String, _ sequences: Sequences<Scalar>, of record: Record<Scalar>
+  ) throws(RecurrentError) {
+    // An empty record is the next check's.
+    guard record.isFilled else { return }
+    if sequences.steps != record.steps {
+      throw .size(name: "\(name).steps", was: sequences.steps, expected: "\(record.steps), as the record's")
+    }
+    if sequences.batchSize != record.batchSize {
+      throw .size(name: "\(name).batchSize", was: sequences.batchSize, expected: "\(record.batchSize), as the record's")
+    }
+  }
+}
+
 // MARK: - Binding buffers
 
 extension Layer {
@@ -113,11 +132,18 @@ extension Layer {
         "the record was filled by \(record.origin), this layer is \(cell) with input size \(inputSize), "
           + "hidden size \(hiddenSize) on \(instructionSet.rawValue)")
     }
+    guard record.version == content.version else {
+      throw .mismatch("the record was filled with other parameters than the layer has now: call record again")
+    }
     let steps = record.steps, batchSize = record.batchSize
     try checkX(x.count, steps: steps, batchSize: batchSize)
     if let dy { try checkY("dy", dy.count, steps: steps, batchSize: batchSize) }
     try checkState("dState", state, batchSize: batchSize)
-    if let dx { try checkCount("dx", dx.count, is: x.count, "\(steps)·\(batchSize)·\(inputSize)") }
+    if let dx {
+      try checkCount("dx", dx.count, is: x.count, "\(steps)·\(batchSize)·\(inputSize)")
+      try checkApart("dx", dx, "x", x)
+      if let dy { try checkApart("dx", dx, "dy", dy) }
+    }
     try gradients.check(against: parameters)
     record.isFilled = false
     withPointers(&state, &gradients) { h, c, dWeightIH, dWeightHH, dBiasIH, dBiasHH in

@@ -130,6 +130,7 @@ extension Layer {
     try checkX(x.count, steps: steps, batchSize: batchSize)
     try checkY("y", y.count, steps: steps, batchSize: batchSize)
     try checkState("state", state, batchSize: batchSize)
+    try checkApart("y", y, "x", x)
     run(x.baseAddress!, steps, batchSize, &state, y.baseAddress!, nil, scratch)
   }
 
@@ -146,6 +147,7 @@ extension Layer {
     record.historyStart.update(from: state.h, count: row)
     run(x.baseAddress!, steps, batchSize, &state, record.historyStart + row, record, scratch)
     record.isFilled = true
+    record.version = content.version
   }
 
   /// All buffers have been checked.
@@ -167,6 +169,17 @@ extension Layer {
   }
 
   // MARK: - Shapes
+
+  /// An output must not overlap an input that is read after parts of the output have been written.
+  func checkApart(
+    _ name: String, _ output: UnsafeMutableBufferPointer<Scalar>, _ other: String, _ input: UnsafeBufferPointer<Scalar>
+  ) throws(RecurrentError) {
+    let o = UnsafeRawPointer(output.baseAddress!), i = UnsafeRawPointer(input.baseAddress!)
+    let size = MemoryLayout<Scalar>.stride
+    if o < i + input.count * size, i < o + output.count * size {
+      throw .mismatch("\(name) overlaps \(other) in memory, expected buffers of their own")
+    }
+  }
 
   /// Sizes that are positive and countable, and x of their count.
   func checkX(_ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {

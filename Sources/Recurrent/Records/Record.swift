@@ -14,6 +14,8 @@ public final class Record<Scalar: RecurrentScalar> {
   /// Whether there is something for `backward` to consume.
   public package(set) var isFilled = false
 
+  /// Of the parameters that filled the record.
+  package var version: UInt64 = 0
   package private(set) var cell: Cell?
   package private(set) var inputSize = 0
   package private(set) var instructionSet = instruction_set.portable

@@ -57,21 +57,26 @@ public enum Processor {
   /// Read once: the environment may be changed by other threads.
   private static let choice: Result<InstructionSet, RecurrentError> = {
     guard let value = getenv(environmentVariable) else { return .success(available.last ?? .portable) }
-    let requested = String(cString: value)
-    guard let set = InstructionSet(rawValue: requested), available.contains(set) else {
-      return .failure(.instructionSet(requested: requested, available: available))
+    do throws(RecurrentError) { return .success(try check(String(cString: value), available: available)) } catch {
+      return .failure(error)
     }
-    return .success(set)
   }()
+
+  /// An instruction set by its name.
+  package static func check(
+    _ requested: String, available: [InstructionSet]
+  ) throws(RecurrentError) -> InstructionSet {
+    guard let set = InstructionSet(rawValue: requested), available.contains(set) else {
+      throw .instructionSet(requested: requested, available: available)
+    }
+    return set
+  }
 
   /// The kernels of an instruction set, or of the active one.
   package static func kernels(_ requested: InstructionSet?) throws(RecurrentError) -> UnsafePointer<product_kernels> {
     let set: InstructionSet
     if let requested { set = requested } else { set = try active }
-    guard available.contains(set) else {
-      throw .instructionSet(requested: set.rawValue, available: available)
-    }
-    return product_kernels_for(set.kernelSet)
+    return product_kernels_for(try check(set.rawValue, available: available).kernelSet)
   }
 
   /// BLIS's version, or nil where the package runs without it.

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// What was wrong with a call, what it was and what was expected.
 public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A size that is zero, negative or too large to count with.
@@ -27,7 +35,7 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// The product of some sizes, each at least 1.
 ///
-/// - Throws: `RecurrentError.size` where one is not, or where the product leaves no room to count bytes.
+/// - Throws: `RecurrentError.size` where one is not, or where so many floats are more than the machine's memory.
 package func checkedCount(_ sizes: (name: String, value: Int)...) throws(RecurrentError) -> Int {
   var count = 1
   for (name, value) in sizes {
@@ -35,15 +43,19 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
     let (product, overflow) = count.multipliedReportingOverflow(by: value)
     guard !overflow, product <= largestCount else {
       throw .size(
-        name: sizes.map(\.name).joined(separator: "·"), was: value, expected: "a product of at most \(largestCount)")
+        name: sizes.map(\.name).joined(separator: "·"), was: value,
+        expected: "a product of at most \(largestCount), what this machine's memory holds")
     }
     count = product
   }
   return count
 }
 
-/// Counts up to here leave room for the bytes of every buffer that is derived from them.
-private let largestCount = Int.max >> 16
+/// As many floats as this machine's memory holds. What is larger could only abort the process when it is allocated.
+private let largestCount: Int = {
+  let pages = sysconf(Int32(_SC_PHYS_PAGES)), page = sysconf(Int32(_SC_PAGESIZE))
+  return pages > 0 && page > 0 ? pages * page / 4 : 1 << 40
+}()
 
 /// - Throws: `RecurrentError.count` where a buffer does not have the count of its shape.
 package func checkCount(
