@@ -25,18 +25,11 @@ struct Case {
     case .gru: "gru"
     }
   }
-  var gates: Int {
-    switch cell {
-    case .rnn: 1
-    case .lstm: 4
-    case .gru: 3
-    }
-  }
   var name: String { "\(cellName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
   /// Of the products alone: 2·G·H·(C + H)·N a step, backward twice that.
   var flops: Double {
-    2.0 * Double(gates * hidden) * Double(inputs + hidden) * Double(batch * steps) * (mode == .training ? 3 : 1)
+    2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(batch * steps) * (mode == .training ? 3 : 1)
   }
 
   static let cells: [Cell] = [

@@ -50,7 +50,7 @@ func sample(seconds: Double, set: InstructionSet, _ body: (Int) throws -> Void) 
 
 /// The products of a case through `bli_sgemm`, which packs its operands in each call; nil where there is no BLIS.
 func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) -> Double? {
-  let rows = shape.steps * shape.batch, gateUnits = shape.gates * shape.hidden
+  let rows = shape.steps * shape.batch, gateUnits = shape.cell.gates * shape.hidden
   // rows, units, k, times
   var products = [(rows, gateUnits, shape.inputs, 1), (shape.batch, gateUnits, shape.hidden, shape.steps)]
   if shape.mode == .training {

@@ -45,13 +45,13 @@ extension FloatEngine {
   private func step(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ t: Int) {
     let n = call.record.batchSize, gates = cell.gates
     if cell.resetsBefore {
-      forEachTile(n) { block, row, count in
+      forEachTile(n, downwards: false) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.updateBackward(products.set, &tile)
       }
       packGradients(call, slots: 0..<1, firstRow: t * n, rows: n, into: memory.hTiles)
       hiddenGradient(memory, rows: n, gates: 2..<3, to: memory.drh, add: false)
-      forEachTile(n) { block, row, count in
+      forEachTile(n, downwards: false) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.resetBackward(products.set, &tile)
       }
@@ -59,7 +59,7 @@ extension FloatEngine {
       hiddenGradient(memory, rows: n, gates: 0..<2, to: memory.dh, add: true)
       return
     }
-    forEachTile(n) { block, row, count in
+    forEachTile(n, downwards: false) { block, row, count in
       var tile = gateTile(call, memory, block, row, count, t)
       switch cell {
       case .rnn: RNNGates.backward(products.set, &tile)

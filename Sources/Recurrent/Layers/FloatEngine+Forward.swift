@@ -79,8 +79,9 @@ extension FloatEngine {
     let previousH = t == 0 ? call.h0 : Floats(call.y + (t - 1) * n * hiddenSize)
     let hTiles = rowTiles(previousH, rows: n, into: memory.hTiles)
     let h = call.y + t * n * hiddenSize
+    let downwards = call.scratch.turn()
     guard cell.resetsBefore else {
-      forEachTile(n) { block, row, count in
+      forEachTile(n, downwards: downwards) { block, row, count in
         hiddenProduct(
           hTiles, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow)
         var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
@@ -93,13 +94,13 @@ extension FloatEngine {
       return
     }
     // n's product needs r∘h' of all units first.
-    forEachTile(n) { block, row, count in
+    forEachTile(n, downwards: downwards) { block, row, count in
       hiddenProduct(hTiles, memory, block, row, count, gates: 0..<2, toSlot: 1, firstRow: firstRow)
       var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
       GRUGates.resetForward(products.set, &tile)
     }
     packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, rows: n, depth: hiddenSize, into: memory.hTiles)
-    forEachTile(n) { block, row, count in
+    forEachTile(n, downwards: downwards) { block, row, count in
       hiddenProduct(memory.hTiles, memory, block, row, count, gates: 2..<3, toSlot: 0, firstRow: firstRow)
       var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
       GRUGates.updateForward(products.set, &tile)
@@ -163,10 +164,14 @@ extension FloatEngine {
 
   // MARK: - Shared with backward
 
-  /// Every block of units with every row tile of a step.
+  /// Every block of units with every row tile of a step. Step by step the blocks are walked in turn upwards and
+  /// downwards: the weights that were used last are still in the nearest cache that holds a part of them.
   @inline(__always)
-  package func forEachTile(_ rows: Int, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void) {
-    for block in 0..<blocks {
+  package func forEachTile(
+    _ rows: Int, downwards: Bool, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
+  ) {
+    for index in 0..<blocks {
+      let block = downwards ? blocks - 1 - index : index
       var row = 0
       while row < rows {
         let count = min(products.tileRows, rows - row)
@@ -182,7 +187,7 @@ extension FloatEngine {
     into tiles: MutableFloats
   ) {
     let width = products.width
-    forEachTile(rows) { block, row, count in
+    forEachTile(rows, downwards: false) { block, row, count in
       let source = slots + (block * layout.blockStride + slot * layout.slotStride + (firstRow + row) * width)
       pack(
         products.kernels, tiles + (row * depth + (offset + block * width) * count), count, source, count, width,

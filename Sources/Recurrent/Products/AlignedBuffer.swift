@@ -83,8 +83,15 @@ package struct Arena {
 public final class Scratch<Scalar: RecurrentScalar> {
   private var buffer: AlignedBuffer?
   private var guarded: [AlignedBuffer] = []
+  private var isTurned = false
 
   public init() {}
+
+  /// True every other time: which way a step walks over the weights.
+  package func turn() -> Bool {
+    isTurned.toggle()
+    return isTurned
+  }
 
   /// Runs `layout` twice, to count and to hand out.
   package func carve<Parts>(_ layout: (inout Arena) -> Parts) -> Parts {
