@@ -30,7 +30,9 @@ struct Samples {
 }
 
 /// Runs `body`, which repeats its work as often as it is told, for about `seconds`, in samples of at least 20 µs.
-func sample(seconds: Double, set: InstructionSet, _ body: (Int) throws -> Void) rethrows -> Samples {
+func sample(
+  seconds: Double, set: InstructionSet, measuresPeak: Bool = true, _ body: (Int) throws -> Void
+) rethrows -> Samples {
   let clock = ContinuousClock()
   try body(1)
   var repetitions = 1
@@ -42,10 +44,10 @@ func sample(seconds: Double, set: InstructionSet, _ body: (Int) throws -> Void) 
   var times: [Double] = [], peaks: [Double] = []
   let end = clock.now + .microseconds(seconds * 1e6)
   while times.count < 5 || (clock.now < end && times.count < 100_000) {
-    if times.count % max(1, Int(2000 / once)) == 0 { peaks.append(measurePeak(set)) }
+    if measuresPeak, times.count % max(1, Int(2000 / once)) == 0 { peaks.append(measurePeak(set)) }
     times.append(try clock.measure { try body(repetitions) }.microseconds / Double(repetitions))
   }
-  return Samples(microseconds: times, peak: percentile(peaks, 0.5))
+  return Samples(microseconds: times, peak: measuresPeak ? percentile(peaks, 0.5) : .nan)
 }
 
 /// The products of a case through `bli_sgemm`, which packs its operands in each call; nil where there is no BLIS.

@@ -6,6 +6,7 @@ let known = [
   Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512' or '^gates'"),
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
+  Option("alone", nil, "run the cases alone, for a profiler: no bli_sgemm, no gate passes, no peak"),
   Option("list", nil, "print the cases' names"),
   Option("accuracy", nil, "check both activations on all 2^32 floats instead; fails above 2 ULP"),
   Option("stride", "K", "with --accuracy: check every K-th float, K up to 1048576"),
@@ -49,6 +50,14 @@ func run() throws {
     return
   }
   let seconds = try options.number("seconds", in: 0.01...100, default: 1.0)
+  if options.has("alone") {
+    for shape in cases {
+      let runner = try Runner(shape)
+      let samples = try sample(seconds: seconds, set: try Processor.active, measuresPeak: false, runner.run)
+      printLine("\(shape.name): \(String(format: "%.3f", samples.p50)) µs")
+    }
+    return
+  }
   try measure(cases, matching: matches, seconds: seconds, json: options["json"])
 }
 
