@@ -63,8 +63,9 @@ LANES void all_panels(const bool fused, const int vectors, const int most_sums, 
       switch (4 * rows + (int)panels - 1) {
         RUN(1, 1)
         RUN(1, 2)
-        RUN(1, 3) RUN(1, 4) RUN(2, 1) RUN(2, 2) RUN(2, 3) RUN(2, 4) RUN(3, 1) RUN(3, 2) RUN(3, 3) RUN(3, 4) RUN(4, 1)
-            RUN(4, 2) RUN(5, 1) RUN(5, 2) RUN(6, 1) RUN(7, 1) RUN(8, 1) RUN(9, 1) RUN(10, 1) RUN(11, 1) RUN(12, 1)
+        RUN(1, 3)
+        RUN(1, 4) RUN(2, 1) RUN(2, 2) RUN(2, 3) RUN(2, 4) RUN(3, 1) RUN(3, 2) RUN(3, 3) RUN(3, 4) RUN(4, 1) RUN(4, 2)
+            RUN(5, 1) RUN(5, 2) RUN(6, 1) RUN(7, 1) RUN(8, 1) RUN(9, 1) RUN(10, 1) RUN(11, 1) RUN(12, 1)
       }
 #undef RUN
     }

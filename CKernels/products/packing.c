@@ -62,8 +62,10 @@ LANES void pack_copying(float *packed, ptrdiff_t width, const float *source, ptr
   COPY(16)
   COPY(12)
 #undef COPY
-  for (ptrdiff_t d = 0; d < depth; d++)
-    for (ptrdiff_t i = 0; i < width; i++) packed[d * width + i] = i < count ? source[d * depth_stride + i] : 0;
+  for (ptrdiff_t d = 0; d < depth; d++) {
+    memcpy(packed + d * width, source + d * depth_stride, (size_t)count * sizeof(float));
+    memset(packed + d * width + count, 0, (size_t)(width - count) * sizeof(float));
+  }
 }
 
 LANES void pack_body(const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source,

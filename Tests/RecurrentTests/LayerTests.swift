@@ -45,6 +45,14 @@ import Testing
       }
     }
     #expect(short == Array(repeating: 7, count: 15), "nothing is written before an error")
+    // Sizes of which a record would be larger than any memory, though x is not.
+    let broad = try RNN<Float>(inputSize: 1, hiddenSize: 4096)
+    var wideState = try broad.zeroState(batchSize: 4096)
+    #expect(throws: RecurrentError.self) {
+      try broad.record(
+        [Float](repeating: 0, count: 1 << 24).span, steps: 4096, batchSize: 4096, state: &wideState, into: Record(),
+        scratch: Scratch())
+    }
   }
 
   @Test func backwardRefusesForeignAndConsumedRecords() throws {

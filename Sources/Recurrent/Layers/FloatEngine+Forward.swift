@@ -54,7 +54,7 @@ extension FloatEngine {
   private func inputProduct(_ x: Floats, rows: Int, firstRow: Int, _ memory: ForwardMemory) {
     let gates = cell.gates, biased = cell.biasedSlots, width = products.width
     let slotStride = memory.layout.slotStride, panelStride = inputSize * width
-    products.packRows(x, rows: rows, stride: inputSize, depth: inputSize, into: memory.xTiles)
+    let xTiles = rowTiles(x, rows: rows, depth: inputSize, into: memory.xTiles)
     for block in 0..<blocks {
       var row = 0
       while row < rows {
@@ -65,7 +65,7 @@ extension FloatEngine {
             products.kernels, tile + slot * slotStride, packed.bias.start + (block * biased + slot) * width, count)
         }
         products.run(
-          memory.xTiles + row * inputSize, count: count, packed.weightIH.start + block * gates * panelStride,
+          xTiles + row * inputSize, count: count, packed.weightIH.start + block * gates * panelStride,
           panelCount: gates, panelStride: panelStride, depth: inputSize, c: tile, cPanelStride: slotStride,
           cRowStride: width, add: true)
         row += count
@@ -77,7 +77,7 @@ extension FloatEngine {
   private func step(_ call: ForwardCall<Float>, _ memory: ForwardMemory, _ t: Int, firstRow: Int) {
     let n = call.batchSize
     let previousH = t == 0 ? call.h0 : Floats(call.y + (t - 1) * n * hiddenSize)
-    let hTiles = rowTiles(previousH, rows: n, into: memory.hTiles)
+    let hTiles = rowTiles(previousH, rows: n, depth: hiddenSize, into: memory.hTiles)
     let h = call.y + t * n * hiddenSize
     let downwards = call.scratch.turn()
     guard cell.resetsBefore else {
@@ -107,10 +107,10 @@ extension FloatEngine {
     }
   }
 
-  /// The tiles of `rows` rows of h; the tile of a single row is the row itself.
-  private func rowTiles(_ h: Floats, rows: Int, into tiles: MutableFloats) -> Floats {
-    if rows == 1 { return h }
-    products.packRows(h, rows: rows, stride: hiddenSize, depth: hiddenSize, into: tiles)
+  /// The tiles of some rows [rows][depth]; the tile of a single row is the row itself.
+  private func rowTiles(_ source: Floats, rows: Int, depth: Int, into tiles: MutableFloats) -> Floats {
+    if rows == 1 { return source }
+    products.packRows(source, rows: rows, stride: depth, depth: depth, into: tiles)
     return Floats(tiles)
   }
 
