@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A client's debug build keeps fast kernels (gates 100 times slower without). `-wmo` belongs to it: the SIMD helpers must
+// A client's debug build keeps fast kernels. `-wmo` belongs to it: the SIMD helpers must
 // be inlined across files, since no vector may cross a call between instruction sets. Several threads give it an object
 // a file, which SwiftPM's indexing asks for.
 let fastInDebug: [SwiftSetting] = [

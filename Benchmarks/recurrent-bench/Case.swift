@@ -18,14 +18,7 @@ struct Case {
   let inputs: Int
   let hidden: Int
 
-  var cellName: String {
-    switch cell {
-    case .rnn: "rnn"
-    case .lstm: "lstm"
-    case .gru: "gru"
-    }
-  }
-  var name: String { "\(cellName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
+  var name: String { "\(cell.name)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
   /// Of the products alone: 2·G·H·(C + H)·N a step, backward twice that.
   var flops: Double {

@@ -74,7 +74,7 @@ func measure(_ cases: [Case], matching: (String) -> Bool, seconds: Double, json:
     peaks.append(samples.peak)
     let gflops = shape.flops / samples.p50 * 1e-3
     let result = Report.Result(
-      name: shape.name, cell: shape.cellName, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
+      name: shape.name, cell: shape.cell.name, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
       c: shape.inputs, h: shape.hidden, threads: 1, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
       peakShare: gflops / samples.peak, sgemmUs: measureSgemm(shape, seconds: seconds / 4, set: set))
     report.results.append(result)

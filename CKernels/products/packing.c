@@ -20,8 +20,7 @@ LANES ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) {
   return a < b ? a : b;
 }
 
-// Rows of `source` become columns of `packed`, 16 x 16 at a time in registers: 8 % of a whole forward pass against
-// scalar code.
+// Rows of `source` become columns of `packed`, 16 x 16 at a time in registers.
 LANES void pack_transposing(float *packed, ptrdiff_t width, const float *source, ptrdiff_t count, ptrdiff_t item_stride,
                             ptrdiff_t depth) {
   for (ptrdiff_t first = 0; first < width; first += 16) {

@@ -28,12 +28,7 @@ public struct Tensor: Sendable, Equatable {
   ///
   /// - Throws: `FileError` where the shape asks for another count.
   public init(_ values: [Float], shape: [Int]) throws(FileError) {
-    var count = 1
-    for extent in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard extent >= 0, !overflow else { throw FileError("tensor", "has the impossible shape \(shape)") }
-      count = product
-    }
+    guard let count = Tensor.count(shape) else { throw FileError("tensor", "has the impossible shape \(shape)") }
     guard count == values.count else {
       throw FileError("tensor", "has \(values.count) values, its shape \(shape) asks for \(count)")
     }
@@ -57,6 +52,17 @@ public struct Tensor: Sendable, Equatable {
     case "F16": numbers(UInt16.self).map(Tensor.half)
     default: nil
     }
+  }
+
+  /// The product of the extents and a factor; nil where an extent is negative or the product cannot be counted.
+  fileprivate static func count(_ shape: [Int], times factor: Int = 1) -> Int? {
+    var count = factor
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { return nil }
+      count = product
+    }
+    return count
   }
 
   private func numbers<Bits: FixedWidthInteger>(_: Bits.Type) -> [Bits] {
@@ -135,11 +141,8 @@ public struct SafeTensors: Sendable, Equatable {
         guard offsets[1] <= content.count else {
           throw bad("is truncated: '\(name)' ends at byte \(offsets[1]), \(content.count) are there")
         }
-        var count = size
-        for extent in shape {
-          let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-          guard extent >= 0, !overflow else { throw bad("'\(name)' has the impossible shape \(shape)") }
-          count = product
+        guard let count = Tensor.count(shape, times: size) else {
+          throw bad("'\(name)' has the impossible shape \(shape)")
         }
         guard count == offsets[1] - offsets[0] else {
           throw bad("'\(name)' has \(offsets[1] - offsets[0]) bytes, its shape \(shape) of \(type) asks for \(count)")

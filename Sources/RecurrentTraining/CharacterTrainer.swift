@@ -34,6 +34,7 @@ public final class CharacterTrainer {
   public let updatesPerEpoch: Int
   private var gradients: ModelGradients
   private let shards: [Shard]
+
   /// - Parameters:
   ///   - model: a new one, or one that has been trained by `optimizer` so far.
   ///   - optimizer: its count of updates says where in the schedule the training goes on.
@@ -86,8 +87,7 @@ public final class CharacterTrainer {
   /// - Returns: the loss in nats a character before the update, and how many characters it was of.
   /// - Throws: `RecurrentError` where the model's parts do not fit together.
   public func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    let model = model, shards = shards
-    DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model) }
+    runShards()
     gradients.clear()
     var loss = 0.0, characters = 0
     for shard in shards {
@@ -101,6 +101,13 @@ public final class CharacterTrainer {
     optimizer.beginStep()
     try apply(scale)
     return (loss / Double(characters), characters)
+  }
+
+  /// The copy of the model that the threads read is gone when this returns: an update then changes it in place.
+  @inline(never)
+  private func runShards() {
+    let model = model, shards = shards
+    DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model) }
   }
 
   /// From 0 up to 1 over the first updates, then down along a cosine to a fiftieth.

@@ -10,11 +10,11 @@ struct SavedModel {
   var model: CharacterModel
   var optimizer: Adam
 
-  static let cells: [String: Cell] = [
-    "lstm": .lstm(linearOutput: false), "gru": .gru(resetBefore: false, zTakesNew: false), "rnn": .rnn(relu: false),
-  ]
-
-  static func name(of cell: Cell) -> String { cells.first { $0.value == cell }?.key ?? "\(cell)" }
+  /// By name; a model is always of a cell without variants.
+  static let cells = Dictionary(
+    uniqueKeysWithValues: [
+      Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
+    ].map { ($0.name, $0) })
 
   init(model: CharacterModel, optimizer: Adam) {
     self.model = model
@@ -36,7 +36,7 @@ struct SavedModel {
     var characters = String.UnicodeScalarView()
     characters.append(contentsOf: model.vocabulary.characters)
     file.metadata = [
-      "format": "swift-recurrent character model 1", "cell": SavedModel.name(of: model.layer.cell),
+      "format": "swift-recurrent character model 1", "cell": model.layer.cell.name,
       "embedding_size": "\(d)", "hidden_size": "\(h)", "updates": "\(optimizer.steps)",
       "characters": String(characters),
     ]

@@ -76,7 +76,7 @@ enum TrainText {
       saved.model, optimizer: saved.optimizer, numbers: Array(numbers[..<trained]), settings: settings)
     print(Processor.description)
     print(
-      "\(SavedModel.name(of: saved.model.layer.cell)) of \(saved.model.layer.hiddenSize) units, "
+      "\(saved.model.layer.cell.name) of \(saved.model.layer.hiddenSize) units, "
         + "\(saved.model.parameterCount) parameters; \(trained) characters to train on, \(text.count - trained) held out, "
         + "\(saved.model.vocabulary.characters.count) different ones")
     if trainer.isFinished {

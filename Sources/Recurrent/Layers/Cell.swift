@@ -10,6 +10,15 @@ public enum Cell: Equatable, Sendable {
   /// Slots n r z, and U h' + b_hn or r∘h'.
   case gru(resetBefore: Bool, zTakesNew: Bool)
 
+  /// Without its variant, for names of files and cases.
+  package var name: String {
+    switch self {
+    case .rnn: "rnn"
+    case .lstm: "lstm"
+    case .gru: "gru"
+    }
+  }
+
   /// G, as the parameters count them.
   package var gates: Int {
     switch self {
@@ -45,6 +54,11 @@ public enum Cell: Equatable, Sendable {
   }
   /// The first slot of U's window, whose order is that of the parameters.
   package var firstHiddenSlot: Int { isGRU ? 1 : 0 }
+  /// The slots whose gradients contract with h': U's window, without n where its reset comes before the product.
+  package var hiddenSlots: Range<Int> { firstHiddenSlot..<firstHiddenSlot + (resetsBefore ? 2 : gates) }
+  /// The slot that a gate's recurrent bias goes to where that is not the one of its input bias: the GRU's b_hn stands
+  /// inside r∘(…) where the reset comes after the product.
+  package func apartBiasSlot(ofGate gate: Int) -> Int? { isGRU && !resetsBefore && gate == 2 ? 3 : nil }
 
   /// The gate passes' option.
   package var option: Bool {

@@ -55,7 +55,7 @@ extension FloatEngine {
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.resetBackward(products.set, &tile)
       }
-      packGradients(call, slots: 1..<3, firstRow: t * n, rows: n, into: memory.hTiles)
+      packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, rows: n, into: memory.hTiles)
       hiddenGradient(memory, rows: n, gates: 0..<2, to: memory.dh, add: true)
       return
     }
@@ -67,8 +67,7 @@ extension FloatEngine {
       case .gru: GRUGates.backward(products.set, &tile)
       }
     }
-    let window = cell.firstHiddenSlot..<cell.firstHiddenSlot + gates
-    packGradients(call, slots: window, firstRow: t * n, rows: n, into: memory.hTiles)
+    packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, rows: n, into: memory.hTiles)
     hiddenGradient(memory, rows: n, gates: 0..<gates, to: memory.dh, add: cell.carriesDh)
   }
 
@@ -152,14 +151,9 @@ extension FloatEngine {
       for block in 0..<blocks {
         closingProduct(
           call, block, slots: 0..<gates, row, count, memory.xColumns, inputSize, firstGate: 0, memory.dWeightIH)
-        if cell.resetsBefore {
-          closingProduct(
-            call, block, slots: 1..<3, row, count, memory.hColumns, hiddenSize, firstGate: 0, memory.dWeightHH)
-        } else {
-          closingProduct(
-            call, block, slots: cell.firstHiddenSlot..<cell.firstHiddenSlot + gates, row, count, memory.hColumns,
-            hiddenSize, firstGate: 0, memory.dWeightHH)
-        }
+        closingProduct(
+          call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, hiddenSize, firstGate: 0,
+          memory.dWeightHH)
         for slot in 0..<biased {
           add_rows(
             products.kernels, memory.bias + (block * biased + slot) * products.width,
@@ -220,8 +214,7 @@ extension FloatEngine {
         memory.dWeightHH + gate * hiddenSize * width, panelStride: gates * hiddenSize * width, units: hiddenSize,
         depth: hiddenSize, to: call.dWeightHH + first * hiddenSize)
       guard let dBiasIH = call.dBiasIH, let dBiasHH = call.dBiasHH else { continue }
-      // Of the GRU with reset after the product, n's recurrent bias has its own slot.
-      let hiddenSlot = cell.isGRU && !cell.resetsBefore && gate == 2 ? 3 : place
+      let hiddenSlot = cell.apartBiasSlot(ofGate: gate) ?? place
       for unit in 0..<hiddenSize {
         let sums = memory.bias + (unit / width * biased * width + unit % width)
         dBiasIH[first + unit] += sums[place * width]

@@ -77,12 +77,11 @@ package final class PackedParameters: @unchecked Sendable {
     fuse(parameters.weightHH, depth: hiddenSize, order: Array(0..<gates), into: weightHH)
     guard !parameters.biasIH.isEmpty else { return }
     for (place, gate) in cell.inputOrder.enumerated() {
-      // The GRU's n keeps b_hn apart, inside r∘(…), where its reset comes after the product.
-      let apart = cell.isGRU && !cell.resetsBefore && gate == 2
+      let apart = cell.apartBiasSlot(ofGate: gate)
       for unit in 0..<hiddenSize {
         let at = gate * hiddenSize + unit
-        self[bias: place, unit, width] = parameters.biasIH[at] + (apart ? 0 : parameters.biasHH[at])
-        if apart { self[bias: 3, unit, width] = parameters.biasHH[at] }
+        self[bias: place, unit, width] = parameters.biasIH[at] + (apart == nil ? parameters.biasHH[at] : 0)
+        if let apart { self[bias: apart, unit, width] = parameters.biasHH[at] }
       }
     }
   }

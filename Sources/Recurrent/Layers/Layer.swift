@@ -22,13 +22,12 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     var engine: Scalar.Engine
 
     /// Another number for every change of the parameters, in the whole process.
-    private(set) var version: UInt64
+    private(set) var version: UInt64  // 0 until the first `adopt`
 
     init(_ parameters: Parameters<Scalar>, _ engine: Scalar.Engine) {
       self.parameters = parameters
       self.engine = engine
       version = 0
-      adopt()
     }
 
     /// After a change of the parameters.
@@ -60,6 +59,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
       parameters,
       try Scalar.Engine(
         cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, instructionSet: self.instructionSet))
+    content.adopt()
   }
 
   public var layer: Layer<Scalar> {

@@ -39,7 +39,7 @@ extension RecurrentLayer {
     let dyValues = dy?.values ?? []
     try x.values.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dyValues.withUnsafeBufferPointer { dyValues throws(RecurrentError) in
-        try dx.withTypedMutableValues { dx throws(RecurrentError) in
+        try dx.withMutableValues { dx throws(RecurrentError) in
           try backward(
             consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &state, dx: dx, into: &gradients,
             scratch: Scratch())

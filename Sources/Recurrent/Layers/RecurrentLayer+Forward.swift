@@ -24,7 +24,7 @@ extension RecurrentLayer {
     var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
     try checkInput(x)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-      try y.withTypedMutableValues { y0 throws(RecurrentError) in
+      try y.withMutableValues { y0 throws(RecurrentError) in
         try forward(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, scratch: Scratch())
       }
     }
@@ -210,18 +210,5 @@ extension Layer {
         name: "\(name).c", was: state.c.count, expected: cCount,
         shape: cell.hasCellState ? "\(batchSize)·\(hiddenSize)" : "none: this cell has no c")
     }
-  }
-}
-
-extension Sequences {
-  /// `withMutableValues` with a typed error.
-  package mutating func withTypedMutableValues<Result, Failure: Error>(
-    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    var result: Swift.Result<Result, Failure>?
-    withMutableValues { values in
-      do throws(Failure) { result = .success(try body(values)) } catch { result = .failure(error) }
-    }
-    return try result!.get()
   }
 }

@@ -36,10 +36,10 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   }
 
   /// Changes values in place; their count stays.
-  public mutating func withMutableValues<Result>(
-    _ body: (UnsafeMutableBufferPointer<Scalar>) throws -> Result
-  ) rethrows -> Result {
-    try values.withUnsafeMutableBufferPointer { try body($0) }
+  public mutating func withMutableValues<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try values.withUnsafeMutableBufferPointer { values throws(Failure) in try body(values) }
   }
 }
 
