@@ -35,12 +35,26 @@ struct Case {
       Case(cell: cell, mode: .training, steps: 50, batch: 64, inputs: 512, hidden: 512),
       Case(cell: cell, mode: .forward, steps: 100, batch: 32, inputs: 256, hidden: 256),
       Case(cell: cell, mode: .training, steps: 100, batch: 32, inputs: 256, hidden: 256),
+      Case(cell: cell, mode: .forward, steps: 25, batch: 128, inputs: 1024, hidden: 1024),
+      Case(cell: cell, mode: .training, steps: 25, batch: 128, inputs: 1024, hidden: 1024),
       Case(cell: cell, mode: .forward, steps: 100, batch: 1, inputs: 64, hidden: 64),
-      Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 16, hidden: 16),
-      Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 64, hidden: 64),
-      Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 512, hidden: 512),
+    ]
+      + [16, 32, 64, 128, 512].map { Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: $0, hidden: $0) } + [
       Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512),
     ]
+  }
+}
+
+extension Case {
+  /// N, H and cells in every combination, C = H.
+  static let grid: [Case] = cells.flatMap { cell in
+    [Mode.forward, .training].flatMap { mode in
+      [1, 4, 16, 64].flatMap { batch in
+        [8, 16, 32, 64, 128, 256, 512, 1024].map { hidden in
+          Case(cell: cell, mode: mode, steps: hidden < 512 ? 100 : 25, batch: batch, inputs: hidden, hidden: hidden)
+        }
+      }
+    }
   }
 }
 

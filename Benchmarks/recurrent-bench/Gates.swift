@@ -29,14 +29,14 @@ struct GateMeasurement: Encodable {
 
   /// Eight tiles of one block of units, in place again and again. The gradients that come in are zero: no number decays
   /// to a denormal, which would slow the pass.
-  private static func measure(_ set: InstructionSet, slots: Int, _ pass: Pass, seconds: Double) throws -> Double {
+  private static func measure(_ set: InstructionSet, slots: Int, _ pass: @escaping Pass, seconds: Double) throws -> Double {
     let products = try Products(set)
     let width = products.width, rows = products.tileRows, tiles = 8
     let slotStride = rows * tiles * width
     var random = SeededGenerator(seed: 3)
     let memory = AlignedBuffer(count: (slots + 7) * slotStride)
     for index in 0..<(slots + 4) * slotStride { memory.start[index] = Float.random(in: 0.1...0.9, using: &random) }
-    let samples = sample(seconds: seconds, set: set) { repetitions in
+    let samples = try sample(seconds: seconds) { repetitions in
       for _ in 0..<repetitions {
         for index in 0..<tiles {
           let at = index * rows * width

@@ -29,29 +29,54 @@ struct Samples {
   var p90: Double { percentile(microseconds, 0.9) }
 }
 
-/// Runs `body`, which repeats its work as often as it is told, for about `seconds`, in samples of at least 20 µs.
+/// Samples of a body that repeats its work as often as it is told, each of at least 20 µs.
+struct Sampler {
+  private let body: (Int) throws -> Void
+  private let peakOf: InstructionSet?
+  private let repetitions: Int
+  private let once: Double
+  private var times: [Double] = []
+  private var peaks: [Double] = []
+
+  /// Runs the body until it is warm; the peak of an instruction set is measured between the samples.
+  init(peakOf set: InstructionSet?, _ body: @escaping (Int) throws -> Void) throws {
+    let clock = ContinuousClock()
+    try body(1)
+    var repetitions = 1
+    var once = try clock.measure { try body(repetitions) }.microseconds
+    while once < 20, repetitions < 1 << 20 {
+      repetitions *= 2
+      once = try clock.measure { try body(repetitions) }.microseconds
+    }
+    self.body = body
+    self.repetitions = repetitions
+    self.once = once
+    peakOf = set
+  }
+
+  /// Samples for about `seconds`, at least one.
+  mutating func burst(seconds: Double) throws {
+    let clock = ContinuousClock(), end = clock.now + .microseconds(seconds * 1e6)
+    repeat {
+      if let peakOf, times.count % max(1, Int(2000 / once)) == 0 { peaks.append(measurePeak(peakOf)) }
+      times.append(try clock.measure { try body(repetitions) }.microseconds / Double(repetitions))
+    } while clock.now < end && times.count < 100_000
+  }
+
+  var samples: Samples { Samples(microseconds: times, peak: peaks.isEmpty ? .nan : percentile(peaks, 0.5)) }
+}
+
+/// Samples of `body` for about `seconds`, at least five.
 func sample(
-  seconds: Double, set: InstructionSet, measuresPeak: Bool = true, _ body: (Int) throws -> Void
-) rethrows -> Samples {
-  let clock = ContinuousClock()
-  try body(1)
-  var repetitions = 1
-  var once = try clock.measure { try body(repetitions) }.microseconds
-  while once < 20, repetitions < 1 << 20 {
-    repetitions *= 2
-    once = try clock.measure { try body(repetitions) }.microseconds
-  }
-  var times: [Double] = [], peaks: [Double] = []
-  let end = clock.now + .microseconds(seconds * 1e6)
-  while times.count < 5 || (clock.now < end && times.count < 100_000) {
-    if measuresPeak, times.count % max(1, Int(2000 / once)) == 0 { peaks.append(measurePeak(set)) }
-    times.append(try clock.measure { try body(repetitions) }.microseconds / Double(repetitions))
-  }
-  return Samples(microseconds: times, peak: measuresPeak ? percentile(peaks, 0.5) : .nan)
+  seconds: Double, peakOf set: InstructionSet? = nil, _ body: @escaping (Int) throws -> Void
+) throws -> Samples {
+  var sampler = try Sampler(peakOf: set, body)
+  for _ in 0..<5 { try sampler.burst(seconds: seconds / 5) }
+  return sampler.samples
 }
 
 /// The products of a case through `bli_sgemm`, which packs its operands in each call; nil where there is no BLIS.
-func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) -> Double? {
+func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) throws -> Double? {
   let rows = shape.steps * shape.batch, gateUnits = shape.cell.gates * shape.hidden
   // rows, units, k, times
   var products = [(rows, gateUnits, shape.inputs, 1), (shape.batch, gateUnits, shape.hidden, shape.steps)]
@@ -66,7 +91,7 @@ func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) -> Double
   var c = [Float](repeating: 0, count: products.map { $0.0 * $0.1 }.max()!)
   let kernels = product_kernels_for(set.kernelSet)
   var works = true
-  let samples = sample(seconds: seconds, set: set) { repetitions in
+  let samples = try sample(seconds: seconds) { repetitions in
     for _ in 0..<repetitions {
       for (rows, units, k, times) in products {
         for _ in 0..<times {

@@ -27,6 +27,10 @@ struct Report: Encodable {
     let gflops: Double
     let peakShare: Double
     let sgemmUs: Double?
+    /// Of a run with peers, each on the same shape in the same minute.
+    var peers: [Contest.Entry]?
+    /// The best peer's time over ours.
+    var ratio: Double?
   }
 
   var machine: Machine
@@ -50,22 +54,44 @@ struct Report: Encodable {
 
   // MARK: - The table
 
-  private static let columns: [(title: String, width: Int)] = [
-    ("case", 34), ("p50 µs", 11), ("p90 µs", 11), ("GF/s", 8), ("of peak", 9), ("bli_sgemm µs", 14), ("ratio", 7),
-  ]
-
-  static func printHeader() {
-    print(line(columns.map(\.title)))
-    print(line(columns.map { String(repeating: "-", count: $0.width - 2) }))
+  /// The columns that every run has, then those of the comparison: bli_sgemm, or the peers and the best one's ratio.
+  private static func columns(_ peers: [String]) -> [(title: String, width: Int)] {
+    [("case", 34), ("p50 µs", 11), ("p90 µs", 11), ("GF/s", 8), ("of peak", 9)]
+      + (peers.isEmpty ? [("bli_sgemm µs", 14)] : peers.map { ($0, max(11, $0.count + 2)) }) + [("ratio", 7)]
   }
 
-  static func show(_ result: Result) {
+  static func printHeader(peers: [String]) {
+    let columns = columns(peers)
+    print(line(columns.map(\.title), columns))
+    print(line(columns.map { String(repeating: "-", count: $0.width - 2) }, columns))
+  }
+
+  static func show(_ result: Result, peers: [String]) {
+    let comparison =
+      peers.isEmpty
+      ? [result.sgemmUs.map(format) ?? "-"]
+      : peers.map { name in
+        result.peers?.first { "\($0.name) \($0.version)" == name }.map { format($0.p50Us) } ?? "-"
+      }
+    let ratio = peers.isEmpty ? result.sgemmUs.map { $0 / result.p50Us } : result.ratio
     printLine(
-      line([
-        result.name, format(result.p50Us), format(result.p90Us), String(format: "%.1f", result.gflops),
-        String(format: "%.1f %%", result.peakShare * 100), result.sgemmUs.map(format) ?? "-",
-        result.sgemmUs.map { String(format: "%.2f", $0 / result.p50Us) } ?? "-",
-      ]))
+      line(
+        [
+          result.name, format(result.p50Us), format(result.p90Us), String(format: "%.1f", result.gflops),
+          String(format: "%.1f %%", result.peakShare * 100),
+        ] + comparison + [ratio.map { String(format: "%.2f", $0) } ?? "-"], columns(peers)))
+  }
+
+  /// How the run went against the peers, in two lines.
+  func showRatios() {
+    let ratios = results.compactMap { result in result.ratio.map { (result.name, $0) } }
+    guard let worst = ratios.min(by: { $0.1 < $1.1 }) else { return }
+    let mean = exp(ratios.map { log($0.1) }.reduce(0, +) / Double(ratios.count))
+    let behind = ratios.filter { $0.1 < 1 }.count
+    print(
+      String(
+        format: "\nbest peer's time over ours: geometric mean %.2f, least %.2f (%@), behind in %d of %d", mean, worst.1,
+        worst.0, behind, ratios.count))
   }
 
   func showGates() {
@@ -84,7 +110,7 @@ struct Report: Encodable {
   }
 
   /// The name left, the numbers right.
-  private static func line(_ cells: [String]) -> String {
+  private static func line(_ cells: [String], _ columns: [(title: String, width: Int)]) -> String {
     zip(cells, columns).enumerated().map { index, cell in
       let space = String(repeating: " ", count: max(0, cell.1.width - cell.0.count))
       return index == 0 ? cell.0 + space : space + cell.0

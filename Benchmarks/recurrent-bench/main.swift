@@ -4,6 +4,8 @@ import ToolSupport
 
 let known = [
   Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512' or '^gates'"),
+  Option("grid", nil, "the whole grid instead of the usual cases: N 1 to 64, H 8 to 1024, forward and training"),
+  Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=all] sets them up"),
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
   Option("alone", nil, "run the cases alone, for a profiler: no bli_sgemm, no gate passes, no peak"),
@@ -44,7 +46,7 @@ func run() throws {
   }
   if let json = options["json"] { try checkWritable(json, option: "json") }
   let matches = { (name: String) in options["filter"] == nil || name.contains(pattern) }
-  let cases = Case.all.filter { matches($0.name) }
+  let cases = (options.has("grid") ? Case.grid : Case.all).filter { matches($0.name) }
   if options.has("list") {
     for shape in cases { print(shape.name) }
     return
@@ -53,34 +55,44 @@ func run() throws {
   if options.has("alone") {
     for shape in cases {
       let runner = try Runner(shape)
-      let samples = try sample(seconds: seconds, set: try Processor.active, measuresPeak: false, runner.run)
+      let samples = try sample(seconds: seconds, runner.run)
       printLine("\(shape.name): \(String(format: "%.3f", samples.p50)) µs")
     }
     return
   }
-  try measure(cases, matching: matches, seconds: seconds, json: options["json"])
+  let peers = try (options["peers"] ?? "").split(separator: ";").map { try Peer(command: String($0)) }
+  try measure(cases, matching: matches, peers: peers, seconds: seconds, json: options["json"])
 }
 
-func measure(_ cases: [Case], matching: (String) -> Bool, seconds: Double, json: String?) throws {
+func measure(
+  _ cases: [Case], matching: (String) -> Bool, peers: [Peer], seconds: Double, json: String?
+) throws {
   var report = try Report()
-  let set = try Processor.active
+  let set = try Processor.active, names = peers.map(\.name)
   print(Processor.description)
   print("one thread; a share is of the multiply-add peak measured between the samples of its case\n")
   var peaks: [Double] = []
-  if !cases.isEmpty { Report.printHeader() }
+  if !cases.isEmpty { Report.printHeader(peers: names) }
   for shape in cases {
     let runner = try Runner(shape)
-    let samples = try sample(seconds: seconds, set: set) { try runner.run($0) }
+    let contest = try Contest(shape, peers, seconds: seconds, set: set, ours: runner.run)
+    let samples = contest.ours
     peaks.append(samples.peak)
     let gflops = shape.flops / samples.p50 * 1e-3
-    let result = Report.Result(
+    var result = Report.Result(
       name: shape.name, cell: shape.cell.name, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
       c: shape.inputs, h: shape.hidden, threads: 1, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
-      peakShare: gflops / samples.peak, sgemmUs: measureSgemm(shape, seconds: seconds / 4, set: set))
+      peakShare: gflops / samples.peak,
+      sgemmUs: peers.isEmpty ? try measureSgemm(shape, seconds: seconds / 4, set: set) : nil)
+    if !peers.isEmpty {
+      result.peers = contest.peers
+      result.ratio = contest.ratio
+    }
     report.results.append(result)
-    Report.show(result)
+    Report.show(result, peers: names)
   }
-  report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching)
+  report.showRatios()
+  if peers.isEmpty { report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching) }
   report.showGates()
   guard !report.results.isEmpty || !report.gates.isEmpty else {
     throw ToolError("no case matches; --list prints the names")

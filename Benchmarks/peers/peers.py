@@ -1,0 +1,193 @@
+"""Another library's recurrent cells on the benchmark's shapes: peers.py torch|onnxruntime|keras THREADS
+
+Answers the benchmark's questions on standard input, a line each (Peer.swift asks them; onednn.cpp is the same in C++):
+
+    prepare CELL MODE T N C H    ->  ready, or 'none REASON' where this library lacks it
+    run SECONDS                  ->  microseconds of one call, of each sample taken
+
+CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients)
+or step (T = 1 from a given state). The first line it prints is its name and version.
+"""
+
+import os
+import sys
+import time
+
+import numpy as np
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+class Torch:
+    def __init__(self, threads):
+        import torch
+
+        self.torch = torch
+        torch.set_num_threads(threads)
+        self.name = f"PyTorch {torch.__version__.split('+')[0]}"
+
+    def prepare(self, cell, mode, t, n, c, h):
+        torch = self.torch
+        layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](c, h)
+        x = torch.rand(t, n, c) * 2 - 1
+        if mode == "training":
+            x.requires_grad_()
+            dy = torch.rand(t, n, h) * 2 - 1
+
+            def call():
+                layer(x)[0].backward(dy)
+
+            return call
+        layer.eval()
+        state = torch.rand(1, n, h)
+        if mode == "step":
+            arguments = (x, (state, state.clone()) if cell == "lstm" else state)
+        else:
+            arguments = (x,)
+
+        def call():
+            with torch.inference_mode():
+                layer(*arguments)
+
+        return call
+
+
+class OnnxRuntime:
+    def __init__(self, threads):
+        import onnxruntime
+
+        self.runtime = onnxruntime
+        self.threads = threads
+        self.name = f"ONNX Runtime {onnxruntime.__version__}"
+
+    def prepare(self, cell, mode, t, n, c, h):
+        if mode == "training":
+            return None
+        from onnx import TensorProto, helper, numpy_helper
+
+        gates, random = GATES[cell], np.random.default_rng(1)
+        bound = h**-0.5
+
+        def weights(name, *shape):
+            return numpy_helper.from_array(random.uniform(-bound, bound, shape).astype(np.float32), name)
+
+        states = (["h0"] + (["c0"] if cell == "lstm" else [])) if mode == "step" else []
+        options = {"linear_before_reset": 1} if cell == "gru" else {}
+        node = helper.make_node(
+            cell.upper(),
+            ["x", "W", "R", "B"] + ([""] + states if states else []),
+            ["y", "hn"] + (["cn"] if cell == "lstm" else []),
+            hidden_size=h,
+            **options,
+        )
+        shapes = {"x": [t, n, c]} | {name: [1, n, h] for name in states}
+        graph = helper.make_graph(
+            [node],
+            cell,
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [t, 1, n, h])]
+            + [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n, h]) for name in node.output[1:]],
+            [
+                weights("W", 1, gates * h, c),
+                weights("R", 1, gates * h, h),
+                weights("B", 1, 2 * gates * h),
+            ],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+        options = self.runtime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        session = self.runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        # Bound to fixed memory: the cheapest call that it offers.
+        binding = session.io_binding()
+        self.kept = []
+        for name, shape in shapes.items():
+            values = self.runtime.OrtValue.ortvalue_from_numpy(random.uniform(-1, 1, shape).astype(np.float32))
+            self.kept.append(values)
+            binding.bind_ortvalue_input(name, values)
+        for output in session.get_outputs():
+            values = self.runtime.OrtValue.ortvalue_from_numpy(np.zeros(output.shape, np.float32))
+            self.kept.append(values)
+            binding.bind_ortvalue_output(output.name, values)
+        return lambda: session.run_with_iobinding(binding)
+
+
+class Keras:
+    def __init__(self, threads):
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        import keras
+        import tensorflow
+
+        self.tensorflow, self.keras = tensorflow, keras
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        self.name = f"Keras {keras.__version__} (TensorFlow {tensorflow.__version__})"
+
+    def prepare(self, cell, mode, t, n, c, h):
+        tensorflow, layers = self.tensorflow, self.keras.layers
+        layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](h, return_sequences=True)
+        x = tensorflow.random.uniform((n, t, c), -1, 1)
+        dy = tensorflow.random.uniform((n, t, h), -1, 1)
+        state = tensorflow.random.uniform((n, h), -1, 1)
+        states = [state, state] if cell == "lstm" else [state]
+        layer(x)
+
+        @tensorflow.function
+        def forward(x):
+            return layer(x, initial_state=states) if mode == "step" else layer(x)
+
+        @tensorflow.function
+        def training(x):
+            with tensorflow.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x)
+            return tape.gradient(y, [x] + layer.trainable_variables, output_gradients=dy)
+
+        function = training if mode == "training" else forward
+        return lambda: function(x)
+
+
+def samples(call, seconds):
+    """Microseconds of one call: samples of at least 20 µs."""
+    clock, repetitions = time.perf_counter, 1
+    while True:
+        start = clock()
+        for _ in range(repetitions):
+            call()
+        if clock() - start > 20e-6 or repetitions > 1 << 20:
+            break
+        repetitions *= 2
+    times, end = [], clock() + seconds
+    while not times or clock() < end:
+        start = clock()
+        for _ in range(repetitions):
+            call()
+        times.append((clock() - start) / repetitions * 1e6)
+    return times
+
+
+def main():
+    peer = {"torch": Torch, "onnxruntime": OnnxRuntime, "keras": Keras}[sys.argv[1]](int(sys.argv[2]))
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what the library prints by itself is no answer
+    print(peer.name, file=answers)
+    call = None
+    for line in sys.stdin:
+        question, *arguments = line.split()
+        if question == "prepare":
+            try:
+                call = peer.prepare(*arguments[:2], *map(int, arguments[2:]))
+                if call:
+                    call()
+                print("ready" if call else "none has no such mode", file=answers)
+            except Exception as error:  # one shape that a library cannot do must not end the run
+                call = None
+                print("none", " ".join(str(error).split()), file=answers)
+        elif question == "run" and call:
+            print(*(f"{value:.4f}" for value in samples(call, float(arguments[0]))), file=answers)
+        else:
+            print("none unknown question", file=answers)
+
+
+main()

@@ -1,0 +1,107 @@
+import Foundation
+import Recurrent
+import ToolSupport
+
+/// Another library in a process of its own, which runs the same shapes; peers.py says what is asked and answered.
+final class Peer {
+  /// What it calls itself, with its version.
+  let name: String
+  private let process = Process()
+  private let questions = Pipe()
+  private let answers = Pipe()
+  private var unread = Data()
+
+  /// - Throws: `ToolError` where the command does not start, or does not say its name.
+  init(command: String) throws {
+    signal(SIGPIPE, SIG_IGN)  // a peer that died is an error to name, not our end
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", "exec \(command)"]
+    process.standardInput = questions
+    process.standardOutput = answers
+    try process.run()
+    var name: String?
+    name = Peer.line(from: answers, &unread)
+    guard let name, !name.isEmpty else { throw ToolError("the peer '\(command)' did not start") }
+    self.name = name
+  }
+
+  deinit {
+    try? questions.fileHandleForWriting.close()
+    process.waitUntilExit()
+  }
+
+  /// Makes the cell of a case; false where the peer does not have it.
+  func prepare(_ shape: Case) throws -> Bool {
+    try ask(
+      "prepare \(shape.cell.name) \(shape.mode.rawValue) \(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)")
+      == "ready"
+  }
+
+  /// Microseconds of one call of the case prepared last: samples over about `seconds`.
+  func run(seconds: Double) throws -> [Double] {
+    let answer = try ask("run \(seconds)")
+    let times = answer.split(separator: " ").compactMap { Double($0) }
+    guard !times.isEmpty else { throw ToolError("\(name) answered '\(answer)' instead of times") }
+    return times
+  }
+
+  private func ask(_ question: String) throws -> String {
+    do {
+      try questions.fileHandleForWriting.write(contentsOf: Data("\(question)\n".utf8))
+    } catch {
+      throw ToolError("\(name) ended before '\(question)'")
+    }
+    guard let answer = Peer.line(from: answers, &unread) else { throw ToolError("\(name) ended at '\(question)'") }
+    return answer
+  }
+
+  private static func line(from pipe: Pipe, _ unread: inout Data) -> String? {
+    let newline = UInt8(ascii: "\n")
+    while !unread.contains(newline) {
+      let more = pipe.fileHandleForReading.availableData
+      if more.isEmpty { return nil }
+      unread.append(more)
+    }
+    let end = unread.firstIndex(of: newline)!
+    let line = String(decoding: unread[unread.startIndex..<end], as: UTF8.self)
+    unread = Data(unread[(end + 1)...])
+    return line.trimmingCharacters(in: .whitespaces)
+  }
+}
+
+/// A case on several libraries in turn, so that a machine's slow minute meets them all.
+struct Contest {
+  struct Entry: Encodable {
+    let name: String
+    let version: String
+    let p50Us: Double
+  }
+
+  let ours: Samples
+  let peers: [Entry]
+
+  /// The best peer's time over ours.
+  var ratio: Double? { peers.map(\.p50Us).min().map { $0 / ours.p50 } }
+
+  init(_ shape: Case, _ peers: [Peer], seconds: Double, set: InstructionSet, ours: @escaping (Int) throws -> Void) throws
+  {
+    var sampler = try Sampler(peakOf: set, ours)
+    let present = try peers.filter { try $0.prepare(shape) }
+    var times = present.map { _ in [Double]() }
+    let rounds = 5
+    for _ in 0..<rounds {
+      try sampler.burst(seconds: seconds / Double(rounds))
+      for (index, peer) in present.enumerated() {
+        times[index] += try peer.run(seconds: seconds / Double(rounds))
+      }
+    }
+    self.ours = sampler.samples
+    self.peers = zip(present, times).map { peer, times in
+      let words = peer.name.split(separator: " ")
+      let version = words.firstIndex { $0.first!.isNumber } ?? words.endIndex
+      return Entry(
+        name: words[..<version].joined(separator: " "), version: words[version...].joined(separator: " "),
+        p50Us: percentile(times, 0.5))
+    }
+  }
+}
