@@ -31,7 +31,7 @@ struct GateMeasurement: Encodable {
   /// to a denormal, which would slow the pass.
   private static func measure(_ set: InstructionSet, slots: Int, _ pass: @escaping Pass, seconds: Double) throws -> Double {
     let products = try Products(set)
-    let width = products.width, rows = products.tileRows, tiles = 8
+    let width = products.width, rows = 12, tiles = 8
     let slotStride = rows * tiles * width
     var random = SeededGenerator(seed: 3)
     let memory = AlignedBuffer(count: (slots + 7) * slotStride)

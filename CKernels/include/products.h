@@ -1,8 +1,8 @@
 // Products of row tiles and weight panels.
 //
 // A panel holds P units of a matrix, P = panel_width: panel[k][u], u < P contiguous, zero beyond the last unit. A row
-// tile holds up to R = tile_rows rows: tile[k][r], r < its own number of rows, so that the tile of a single row is the
-// row itself. A product adds for each element one chain of multiply-adds in ascending k from zero, cut every
+// tile holds up to R = most_rows rows: packed, tile[k][r], r < its own number of rows, or plain, the rows of a matrix as
+// they are. A product adds for each element one chain of multiply-adds in ascending k from zero, cut every
 // PRODUCT_K_BLOCK, and adds the chains to c in ascending order; all kernels of an instruction set give the same bits.
 // AVX2 and AVX-512 kernels fuse each multiply-add, portable ones round the product first.
 //
@@ -13,13 +13,14 @@
 
 #pragma clang assume_nonnull begin
 
-enum { PRODUCT_SLACK = 64, PRODUCT_K_BLOCK = 512, PRODUCT_MOST_TILE_ROWS = 12 };
+enum { PRODUCT_SLACK = 64, PRODUCT_K_BLOCK = 512, PRODUCT_MOST_TILE_ROWS = 14 };
 
 // The kernels of one instruction set, and how they were chosen.
 typedef struct product_kernels {
   instruction_set set;
-  ptrdiff_t tile_rows;    // R: 12 on AVX-512, 6 on AVX2, 4 portable
-  ptrdiff_t panel_width;  // P: 32 on AVX-512, 16 elsewhere
+  ptrdiff_t tile_rows;    // of BLIS's micro-kernel: 12 on AVX-512, 6 on AVX2, 4 portable
+  ptrdiff_t most_rows;    // R, of our own: 14 on AVX-512 (13 with narrow panels), 6 and 4 elsewhere
+  ptrdiff_t panel_width;  // P: 32 on AVX-512, where 16 for narrow layers; 16 elsewhere
   const char *_Nullable blis_version;
   const char *_Nullable sub_configuration;  // null: our own kernels instead of BLIS's
   const char *reason;
@@ -34,11 +35,15 @@ typedef struct product_kernels {
 // The kernels of a set that the processor supports. Chosen at the first call; safe from any thread.
 const product_kernels *product_kernels_for(instruction_set set);
 
+// The same, with the panel width that wastes the least on a layer of so many units.
+const product_kernels *product_kernels_for_units(instruction_set set, ptrdiff_t units);
+
 // For each panel q < panel_count, row r < row_count and unit u < P:
 //   c[q][r][u] = (add ? c[q][r][u] : 0) + Σ_k rows[k][r] · panels[q][k][u]
 typedef struct product {
-  const float *rows;  // [k][row_count], one row tile
+  const float *rows;  // one row tile: [k][row_count], or plain [row_count][k]
   ptrdiff_t row_count;
+  ptrdiff_t row_stride;  // 1 for a packed tile, of plain rows any other; a single row may be either
   const float *panels;  // [panel_count] at panel_stride, each [k][P]
   ptrdiff_t panel_count;
   ptrdiff_t panel_stride;
@@ -68,7 +73,7 @@ typedef struct sgemm_comparison {
 bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *product);
 
 // packed[d][i] = source[i·item_stride + d·depth_stride] for i < count, 0 for count <= i < width, d < depth. One of the
-// strides must be 1. Makes panels (width P, 16 or 32) and row tiles (width = count <= 12) of either orientation.
+// strides must be 1. Makes panels (width P, 16 or 32) and row tiles (width = count <= R) of either orientation.
 void pack(const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source, ptrdiff_t count,
           ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t depth_stride);
 

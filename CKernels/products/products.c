@@ -4,10 +4,13 @@
 
 #include "blis/micro_kernel.h"
 
+enum { narrow_avx512 = instruction_set_avx512 + 1 };
+
 static product_kernels all_kernels[] = {
-    {.set = instruction_set_portable, .tile_rows = 4, .panel_width = 16},
-    {.set = instruction_set_avx2, .tile_rows = 6, .panel_width = 16},
-    {.set = instruction_set_avx512, .tile_rows = 12, .panel_width = 32},
+    {.set = instruction_set_portable, .tile_rows = 4, .most_rows = 4, .panel_width = 16},
+    {.set = instruction_set_avx2, .tile_rows = 6, .most_rows = 6, .panel_width = 16},
+    {.set = instruction_set_avx512, .tile_rows = 12, .most_rows = 14, .panel_width = 32},
+    {.set = instruction_set_avx512, .tile_rows = 12, .most_rows = 13, .panel_width = 16},
 };
 
 static void choose_kernels(void) {
@@ -24,8 +27,16 @@ const product_kernels *product_kernels_for(instruction_set set) {
   return &all_kernels[set];
 }
 
+const product_kernels *product_kernels_for_units(instruction_set set, ptrdiff_t units) {
+  const product_kernels *wide = product_kernels_for(set);
+  if (set != instruction_set_avx512) return wide;
+  // An eighth saved is more than BLIS's micro-kernel gives.
+  const ptrdiff_t in_wide = (units + 31) / 32 * 32, in_narrow = (units + 15) / 16 * 16;
+  return 8 * in_narrow <= 7 * in_wide ? &all_kernels[narrow_avx512] : wide;
+}
+
 void product_run(const product_kernels *kernels, const product *p) {
-  if (!kernels->micro_kernel.function || p->row_count < kernels->tile_rows) {
+  if (!kernels->micro_kernel.function || p->row_count != kernels->tile_rows || p->row_stride != 1) {
     product_run_own(kernels, p);
     return;
   }

@@ -51,9 +51,9 @@ public struct Dense: Sendable {
         while row < rows {
           let count = min(some, rows - row), target = y.baseAddress! + row * outputSize
           products.packRows(
-            x.baseAddress! + row * inputSize, rows: count, stride: inputSize, depth: inputSize, into: tiles)
+            x.baseAddress! + row * inputSize, products.tiles(count), stride: inputSize, depth: inputSize, into: tiles)
           products.multiply(
-            tiles: tiles, rows: count, depth: inputSize, panels: panels, into: target, units: outputSize, rest: rest)
+            tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, into: target, units: outputSize, rest: rest)
           for at in 0..<count { for unit in 0..<outputSize { target[at * outputSize + unit] += bias[unit] } }
           row += count
         }
@@ -93,19 +93,19 @@ public struct Dense: Sendable {
         dy.withUnsafeBufferPointer { dy in
           dx.withUnsafeMutableBufferPointer { dx in
             let dy = dy.baseAddress! + row * outputSize
-            products.packRows(dy, rows: count, stride: outputSize, depth: outputSize, into: memory.tiles)
+            products.packRows(dy, products.tiles(count), stride: outputSize, depth: outputSize, into: memory.tiles)
             products.multiply(
-              tiles: memory.tiles, rows: count, depth: outputSize, panels: memory.transposed,
+              tiles: memory.tiles, products.tiles(count), depth: outputSize, panels: memory.transposed,
               into: dx.baseAddress! + row * inputSize, units: inputSize, rest: memory.rest)
             // dW = dyᵀ·x: dy as panels of units, x as tiles of columns.
             products.packPanels(
               columnsOf: dy, units: outputSize, depth: count, stride: outputSize, panelStride: count * width,
               into: memory.panels)
             products.packColumns(
-              x.baseAddress! + row * inputSize, columns: inputSize, depth: count, into: memory.tiles)
+              x.baseAddress! + row * inputSize, products.tiles(inputSize), depth: count, into: memory.tiles)
             products.multiply(
-              tiles: memory.tiles, rows: inputSize, depth: count, panels: memory.panels, panelStride: count * width,
-              panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width, cRowStride: width, add: row > 0)
+              tiles: memory.tiles, products.tiles(inputSize), depth: count, panels: memory.panels,
+              panelStride: count * width, panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width, cRowStride: width, add: row > 0)
             for at in 0..<count { for unit in 0..<outputSize { dBias[unit] += dy[at * outputSize + unit] } }
           }
         }

@@ -45,21 +45,21 @@ extension FloatEngine {
   private func step(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ t: Int) {
     let n = call.record.batchSize, gates = cell.gates
     if cell.resetsBefore {
-      forEachTile(n, downwards: false) { block, row, count in
+      forEachTile(memory.tiles, downwards: false) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.updateBackward(products.set, &tile)
       }
-      packGradients(call, slots: 0..<1, firstRow: t * n, rows: n, into: memory.hTiles)
-      hiddenGradient(memory, rows: n, gates: 2..<3, to: memory.drh, add: false)
-      forEachTile(n, downwards: false) { block, row, count in
+      packGradients(call, slots: 0..<1, firstRow: t * n, memory.tiles, into: memory.hTiles)
+      hiddenGradient(memory, gates: 2..<3, to: memory.drh, add: false)
+      forEachTile(memory.tiles, downwards: false) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.resetBackward(products.set, &tile)
       }
-      packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, rows: n, into: memory.hTiles)
-      hiddenGradient(memory, rows: n, gates: 0..<2, to: memory.dh, add: true)
+      packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, memory.tiles, into: memory.hTiles)
+      hiddenGradient(memory, gates: 0..<2, to: memory.dh, add: true)
       return
     }
-    forEachTile(n, downwards: false) { block, row, count in
+    forEachTile(memory.tiles, downwards: false) { block, row, count in
       var tile = gateTile(call, memory, block, row, count, t)
       switch cell {
       case .rnn: RNNGates.backward(products.set, &tile)
@@ -67,8 +67,8 @@ extension FloatEngine {
       case .gru: GRUGates.backward(products.set, &tile)
       }
     }
-    packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, rows: n, into: memory.hTiles)
-    hiddenGradient(memory, rows: n, gates: 0..<gates, to: memory.dh, add: cell.carriesDh)
+    packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, memory.tiles, into: memory.hTiles)
+    hiddenGradient(memory, gates: 0..<gates, to: memory.dh, add: cell.carriesDh)
   }
 
   @inline(__always)
@@ -102,22 +102,22 @@ extension FloatEngine {
 
   /// Row tiles of some slots' gradients, one slot's units after the other's in the tiles' depth.
   private func packGradients(
-    _ call: BackwardCall<Float>, slots: Range<Int>, firstRow: Int, rows: Int, into tiles: MutableFloats
+    _ call: BackwardCall<Float>, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, into tiles: MutableFloats
   ) {
     for (place, slot) in slots.enumerated() {
       packSlot(
-        slot, of: call.record.slots.start, call.record.layout, firstRow: firstRow, rows: rows,
+        slot, of: call.record.slots.start, call.record.layout, firstRow: firstRow, rows,
         depth: slots.count * hiddenSize, offset: place * hiddenSize, into: tiles)
     }
   }
 
   /// panels [unit block][N][P] = or += dG·U over some gates, whose gradients are in the row tiles.
   private func hiddenGradient(
-    _ memory: BackwardMemory, rows: Int, gates: Range<Int>, to panels: MutableFloats, add: Bool
+    _ memory: BackwardMemory, gates: Range<Int>, to panels: MutableFloats, add: Bool
   ) {
-    let width = products.width
+    let width = products.width, rows = memory.tiles.rows
     products.multiply(
-      tiles: memory.hTiles, rows: rows, depth: gates.count * hiddenSize,
+      tiles: memory.hTiles, memory.tiles, depth: gates.count * hiddenSize,
       panels: memory.transposedHH + gates.lowerBound * hiddenSize * width,
       panelStride: cell.gates * hiddenSize * width, panelCount: blocks, c: panels, cPanelStride: rows * width,
       cRowStride: width, add: add)
@@ -127,10 +127,10 @@ extension FloatEngine {
   private func inputGradient(
     _ call: BackwardCall<Float>, _ memory: BackwardMemory, _ steps: Range<Int>, _ dx: MutableFloats
   ) {
-    let n = call.record.batchSize, rows = steps.count * n
-    packGradients(call, slots: 0..<cell.gates, firstRow: steps.lowerBound * n, rows: rows, into: memory.xTiles)
+    let n = call.record.batchSize, tiles = products.tiles(steps.count * n)
+    packGradients(call, slots: 0..<cell.gates, firstRow: steps.lowerBound * n, tiles, into: memory.xTiles)
     products.multiply(
-      tiles: memory.xTiles, rows: rows, depth: cell.gates * hiddenSize, panels: memory.transposedIH,
+      tiles: memory.xTiles, tiles, depth: cell.gates * hiddenSize, panels: memory.transposedIH,
       into: dx + steps.lowerBound * n * inputSize, units: inputSize, rest: memory.dxRest)
   }
 
@@ -145,14 +145,14 @@ extension FloatEngine {
     while row < rows {
       let count = min(BackwardMemory.closingRows, rows - row)
       products.packColumns(
-        call.x + row * inputSize, columns: inputSize, depth: count, into: memory.xColumns)
+        call.x + row * inputSize, memory.xColumnTiles, depth: count, into: memory.xColumns)
       products.packColumns(
-        record.history.start + row * hiddenSize, columns: hiddenSize, depth: count, into: memory.hColumns)
+        record.history.start + row * hiddenSize, memory.hColumnTiles, depth: count, into: memory.hColumns)
       for block in 0..<blocks {
         closingProduct(
-          call, block, slots: 0..<gates, row, count, memory.xColumns, inputSize, firstGate: 0, memory.dWeightIH)
+          call, block, slots: 0..<gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0, memory.dWeightIH)
         closingProduct(
-          call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, hiddenSize, firstGate: 0,
+          call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 0,
           memory.dWeightHH)
         for slot in 0..<biased {
           add_rows(
@@ -172,10 +172,10 @@ extension FloatEngine {
     products.copyRows(
       ofPanels: slotRows(record, 0, 3, row), panelStride: record.layout.blockStride, rows: count, units: hiddenSize,
       to: memory.rhRows, stride: hiddenSize)
-    products.packColumns(memory.rhRows, columns: hiddenSize, depth: count, into: memory.hColumns)
+    products.packColumns(memory.rhRows, memory.hColumnTiles, depth: count, into: memory.hColumns)
     for block in 0..<blocks {
       closingProduct(
-        call, block, slots: 0..<1, row, count, memory.hColumns, hiddenSize, firstGate: 2, memory.dWeightHH)
+        call, block, slots: 0..<1, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 2, memory.dWeightHH)
     }
   }
 
@@ -187,18 +187,15 @@ extension FloatEngine {
   /// gradient [block][gate][column][P] += dGᵀ·columns over a block of rows.
   private func closingProduct(
     _ call: BackwardCall<Float>, _ block: Int, slots: Range<Int>, _ row: Int, _ count: Int, _ columnTiles: Floats,
-    _ columns: Int, firstGate: Int, _ gradient: MutableFloats
+    _ columns: RowTiles, firstGate: Int, _ gradient: MutableFloats
   ) {
-    let width = products.width, panelStride = columns * width
+    let width = products.width, panelStride = columns.rows * width
     let target = gradient + (block * cell.gates + firstGate) * panelStride
-    var column = 0
-    while column < columns {
-      let together = min(products.tileRows, columns - column)
+    columns.forEach { column, together in
       products.run(
         columnTiles + column * count, count: together, slotRows(call.record, block, slots.lowerBound, row),
         panelCount: slots.count, panelStride: call.record.layout.slotStride, depth: count, c: target + column * width,
         cPanelStride: panelStride, cRowStride: width, add: row > 0)
-      column += together
     }
   }
 
@@ -232,6 +229,9 @@ struct BackwardMemory {
 
   let transposedIH: MutableFloats  // [block of C][G·H][P]
   let transposedHH: MutableFloats  // [block of H][G·H][P]
+  let tiles: RowTiles  // of a step's rows
+  let xColumnTiles: RowTiles
+  let hColumnTiles: RowTiles
   let dh: MutableFloats  // [unit block][N][P]
   let dc: MutableFloats  // the same, of an LSTM
   let drh: MutableFloats  // the same, of a GRU with reset before the product
@@ -252,6 +252,9 @@ struct BackwardMemory {
     let chunkRows = engine.chunkSteps(steps: call.record.steps, batchSize: n) * n
     let wantsDx = call.dx != nil
     let columnRows = min(BackwardMemory.closingRows, call.record.steps * n)
+    tiles = products.tiles(n)
+    xColumnTiles = products.tiles(c)
+    hColumnTiles = products.tiles(h)
     transposedIH = arena.take(wantsDx ? products.panels(c) * width * depth : 0)
     transposedHH = arena.take(units * depth)
     dh = arena.take(units * n)

@@ -12,6 +12,7 @@ extension FloatEngine {
       ForwardMemory(
         slots: call.record?.slots.start ?? arena.take(chunkLayout.count),
         layout: call.record?.layout ?? chunkLayout,
+        tiles: products.tiles(n),
         xTiles: arena.take(chunkRows * inputSize),
         hTiles: arena.take(n * hiddenSize),
         c: cell.hasCellState ? call.record?.initialC.start ?? arena.take(blocks * n * width) : nil)
@@ -54,36 +55,34 @@ extension FloatEngine {
   private func inputProduct(_ x: Floats, rows: Int, firstRow: Int, _ memory: ForwardMemory) {
     let gates = cell.gates, biased = cell.biasedSlots, width = products.width
     let slotStride = memory.layout.slotStride, panelStride = inputSize * width
-    let xTiles = rowTiles(x, rows: rows, depth: inputSize, into: memory.xTiles)
+    let tiles = products.tiles(rows)
+    let (xTiles, stride) = rowTiles(x, tiles, depth: inputSize, into: memory.xTiles)
     for block in 0..<blocks {
-      var row = 0
-      while row < rows {
-        let count = min(products.tileRows, rows - row)
+      tiles.forEach { row, count in
         let tile = memory.slots + (block * memory.layout.blockStride + (firstRow + row) * width)
         for slot in 0..<biased {
           fill_rows(
             products.kernels, tile + slot * slotStride, packed.bias.start + (block * biased + slot) * width, count)
         }
         products.run(
-          xTiles + row * inputSize, count: count, packed.weightIH.start + block * gates * panelStride,
+          xTiles + row * inputSize, count: count, stride: stride, packed.weightIH.start + block * gates * panelStride,
           panelCount: gates, panelStride: panelStride, depth: inputSize, c: tile, cPanelStride: slotStride,
           cRowStride: width, add: true)
-        row += count
       }
     }
   }
 
   /// One step: the gates of a block of units run on its tile as soon as its product is done.
   private func step(_ call: ForwardCall<Float>, _ memory: ForwardMemory, _ t: Int, firstRow: Int) {
-    let n = call.batchSize
+    let n = call.batchSize, tiles = memory.tiles
     let previousH = t == 0 ? call.h0 : Floats(call.y + (t - 1) * n * hiddenSize)
-    let hTiles = rowTiles(previousH, rows: n, depth: hiddenSize, into: memory.hTiles)
+    let (hTiles, stride) = rowTiles(previousH, tiles, depth: hiddenSize, into: memory.hTiles)
     let h = call.y + t * n * hiddenSize
     let downwards = call.scratch.turn()
     guard cell.resetsBefore else {
-      forEachTile(n, downwards: downwards) { block, row, count in
+      forEachTile(tiles, downwards: downwards) { block, row, count in
         hiddenProduct(
-          hTiles, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow)
+          hTiles, stride, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow)
         var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
         switch cell {
         case .rnn: RNNGates.forward(products.set, &tile)
@@ -94,35 +93,38 @@ extension FloatEngine {
       return
     }
     // n's product needs r∘h' of all units first.
-    forEachTile(n, downwards: downwards) { block, row, count in
-      hiddenProduct(hTiles, memory, block, row, count, gates: 0..<2, toSlot: 1, firstRow: firstRow)
+    forEachTile(tiles, downwards: downwards) { block, row, count in
+      hiddenProduct(hTiles, stride, memory, block, row, count, gates: 0..<2, toSlot: 1, firstRow: firstRow)
       var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
       GRUGates.resetForward(products.set, &tile)
     }
-    packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, rows: n, depth: hiddenSize, into: memory.hTiles)
-    forEachTile(n, downwards: downwards) { block, row, count in
-      hiddenProduct(memory.hTiles, memory, block, row, count, gates: 2..<3, toSlot: 0, firstRow: firstRow)
+    packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, tiles, depth: hiddenSize, into: memory.hTiles)
+    forEachTile(tiles, downwards: downwards) { block, row, count in
+      hiddenProduct(memory.hTiles, 1, memory, block, row, count, gates: 2..<3, toSlot: 0, firstRow: firstRow)
       var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
       GRUGates.updateForward(products.set, &tile)
     }
   }
 
-  /// The tiles of some rows [rows][depth]; the tile of a single row is the row itself.
-  private func rowTiles(_ source: Floats, rows: Int, depth: Int, into tiles: MutableFloats) -> Floats {
-    if rows == 1 { return source }
-    products.packRows(source, rows: rows, stride: depth, depth: depth, into: tiles)
-    return Floats(tiles)
+  /// The rows [rows][depth] as a product reads them, with their stride: plain, or packed where that pays.
+  private func rowTiles(
+    _ source: Floats, _ rows: RowTiles, depth: Int, into tiles: MutableFloats
+  ) -> (rows: Floats, stride: Int) {
+    if rows.rows == 1 { return (source, 1) }
+    if depth <= FloatEngine.plainDepth { return (source, depth) }
+    products.packRows(source, rows, stride: depth, depth: depth, into: tiles)
+    return (Floats(tiles), 1)
   }
 
   /// slots += U h' of one tile
   @inline(__always)
   private func hiddenProduct(
-    _ tiles: Floats, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int, gates: Range<Int>, toSlot: Int,
+    _ tiles: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int, gates: Range<Int>, toSlot: Int,
     firstRow: Int
   ) {
     let width = products.width, panelStride = hiddenSize * width
     products.run(
-      tiles + row * hiddenSize, count: count,
+      tiles + row * hiddenSize, count: count, stride: stride,
       packed.weightHH.start + (block * cell.gates + gates.lowerBound) * panelStride, panelCount: gates.count,
       panelStride: panelStride, depth: hiddenSize,
       c: memory.slots
@@ -168,22 +170,17 @@ extension FloatEngine {
   /// downwards: the weights that were used last are still in the nearest cache that holds a part of them.
   @inline(__always)
   package func forEachTile(
-    _ rows: Int, downwards: Bool, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
+    _ rows: RowTiles, downwards: Bool, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
   ) {
     for index in 0..<blocks {
       let block = downwards ? blocks - 1 - index : index
-      var row = 0
-      while row < rows {
-        let count = min(products.tileRows, rows - row)
-        body(block, row, count)
-        row += count
-      }
+      rows.forEach { row, count in body(block, row, count) }
     }
   }
 
   /// A slot's rows as row tiles [tile][depth][rows of the tile], with its units from `offset` in the tiles' depth.
   package func packSlot(
-    _ slot: Int, of slots: MutableFloats, _ layout: SlotLayout, firstRow: Int, rows: Int, depth: Int, offset: Int = 0,
+    _ slot: Int, of slots: MutableFloats, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles, depth: Int, offset: Int = 0,
     into tiles: MutableFloats
   ) {
     let width = products.width
@@ -200,6 +197,8 @@ extension FloatEngine {
 private struct ForwardMemory {
   let slots: MutableFloats
   let layout: SlotLayout
+  /// Of a step's rows.
+  let tiles: RowTiles
   let xTiles: MutableFloats
   let hTiles: MutableFloats
   /// [unit block][N][P]: c of the step before; with a record the initial c.

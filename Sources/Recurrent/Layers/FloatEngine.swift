@@ -12,6 +12,9 @@ public struct FloatEngine: CellEngine {
   /// Rows whose input product is made at once, before their steps: full tiles of every instruction set, few enough that
   /// they stay in the second cache until their steps have run.
   package static let chunkRows = 240
+  /// Up to this depth products read their rows where they are. Beyond it rows are packed into tiles first: a cache that
+  /// holds few lines of one alignment would lose them.
+  package static let plainDepth = 128
 
   public init(
     cell: Cell, inputSize: Int, hiddenSize: Int, instructionSet: InstructionSet?
@@ -19,7 +22,7 @@ public struct FloatEngine: CellEngine {
     self.cell = cell
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
-    products = try Products(instructionSet)
+    products = try Products(instructionSet, units: hiddenSize)
     blocks = products.panels(hiddenSize)
     packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
   }

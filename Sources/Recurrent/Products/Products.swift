@@ -3,17 +3,43 @@ import CRecurrentKernels
 package typealias Floats = UnsafePointer<Float>
 package typealias MutableFloats = UnsafeMutablePointer<Float>
 
+/// Rows cut into tiles of nearly the same count: the best where it divides them, otherwise as few tiles as there can be.
+/// A small last tile would use the weights for a few rows alone.
+package struct RowTiles: Sendable {
+  package let rows: Int
+  private let tiles: Int
+  /// Of all tiles; the first `larger` ones have one row more.
+  private let smaller: Int
+  private let larger: Int
+
+  package init(_ rows: Int, best: Int, most: Int) {
+    self.rows = rows
+    tiles = rows % best == 0 ? rows / best : (rows + most - 1) / most
+    smaller = rows / tiles
+    larger = rows - tiles * smaller
+  }
+
+  @inline(__always)
+  package func forEach(_ body: (_ first: Int, _ count: Int) -> Void) {
+    var first = 0
+    for index in 0..<tiles {
+      let count = index < larger ? smaller + 1 : smaller
+      body(first, count)
+      first += count
+    }
+  }
+}
+
 /// The kernels of one instruction set, with the loops around them.
 package struct Products: @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
-  /// R, the rows of a full tile.
-  package let tileRows: Int
   /// P, the units of a panel.
   package let width: Int
 
-  package init(_ instructionSet: InstructionSet?) throws(RecurrentError) {
-    kernels = try Processor.kernels(instructionSet)
-    tileRows = kernels.pointee.tile_rows
+  /// - Parameter units: of the layer, for panels that waste the least; nil for the widest.
+  package init(_ instructionSet: InstructionSet?, units: Int? = nil) throws(RecurrentError) {
+    let chosen = try Processor.kernels(instructionSet)
+    kernels = if let units { product_kernels_for_units(chosen.pointee.set, units) } else { chosen }
     width = kernels.pointee.panel_width
   }
 
@@ -21,25 +47,24 @@ package struct Products: @unchecked Sendable {
 
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }
 
+  /// How some rows are cut into tiles.
+  package func tiles(_ rows: Int) -> RowTiles {
+    RowTiles(rows, best: kernels.pointee.tile_rows, most: kernels.pointee.most_rows)
+  }
+
   // MARK: - Packing
 
   /// Row tiles of `source` [rows][depth], rows `stride` apart: [tile][depth][rows of the tile].
-  package func packRows(_ source: Floats, rows: Int, stride: Int, depth: Int, into tiles: MutableFloats) {
-    var first = 0
-    while first < rows {
-      let count = min(tileRows, rows - first)
+  package func packRows(_ source: Floats, _ rows: RowTiles, stride: Int, depth: Int, into tiles: MutableFloats) {
+    rows.forEach { first, count in
       pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, 1)
-      first += count
     }
   }
 
   /// Row tiles of the columns of `source` [depth][columns]: the operand that contracts over rows.
-  package func packColumns(_ source: Floats, columns: Int, depth: Int, into tiles: MutableFloats) {
-    var first = 0
-    while first < columns {
-      let count = min(tileRows, columns - first)
-      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, columns)
-      first += count
+  package func packColumns(_ source: Floats, _ columns: RowTiles, depth: Int, into tiles: MutableFloats) {
+    columns.forEach { first, count in
+      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, columns.rows)
     }
   }
 
@@ -91,14 +116,14 @@ package struct Products: @unchecked Sendable {
 
   // MARK: - Products
 
-  /// One row tile times some panels.
+  /// One row tile times some panels. Packed rows have the stride 1, plain ones that of their matrix.
   @inline(__always)
   package func run(
-    _ rows: Floats, count: Int, _ panels: Floats, panelCount: Int, panelStride: Int, depth: Int,
+    _ rows: Floats, count: Int, stride: Int = 1, _ panels: Floats, panelCount: Int, panelStride: Int, depth: Int,
     c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
   ) {
     var operands = product(
-      rows: rows, row_count: count, panels: panels, panel_count: panelCount, panel_stride: panelStride, k: depth, c: c,
+      rows: rows, row_count: count, row_stride: stride, panels: panels, panel_count: panelCount, panel_stride: panelStride, k: depth, c: c,
       c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add)
     product_run(kernels, &operands)
   }
@@ -106,7 +131,7 @@ package struct Products: @unchecked Sendable {
   /// All row tiles times all panels, each [depth][P], `panelStride` apart. The block of k is outermost and the tiles innermost, so that four
   /// panels' block stays in the second cache while the tiles pass by.
   package func multiply(
-    tiles: Floats, rows: Int, depth: Int, panels: Floats, panelStride: Int, panelCount: Int,
+    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, panelStride: Int, panelCount: Int,
     c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
   ) {
     var k = 0
@@ -115,15 +140,12 @@ package struct Products: @unchecked Sendable {
       var panel = 0
       while panel < panelCount {
         let together = min(4, panelCount - panel)
-        var first = 0
-        while first < rows {
-          let count = min(tileRows, rows - first)
+        rows.forEach { first, count in
           run(
             tiles + (first * depth + k * count), count: count, panels + (panel * panelStride + k * width),
             panelCount: together, panelStride: panelStride, depth: block,
             c: c + (panel * cPanelStride + first * cRowStride), cPanelStride: cPanelStride, cRowStride: cRowStride,
             add: add || k > 0)
-          first += count
         }
         panel += together
       }
@@ -133,18 +155,17 @@ package struct Products: @unchecked Sendable {
 
   /// The same into a matrix [rows][units]. A last panel that is not full goes through `rest` [rows][P].
   package func multiply(
-    tiles: Floats, rows: Int, depth: Int, panels: Floats, into matrix: MutableFloats, units: Int, rest: MutableFloats
+    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, into matrix: MutableFloats, units: Int, rest: MutableFloats
   ) {
     let full = units / width, left = units - full * width
     multiply(
-      tiles: tiles, rows: rows, depth: depth, panels: panels, panelStride: depth * width, panelCount: full, c: matrix,
-      cPanelStride: width,
-      cRowStride: units, add: false)
+      tiles: tiles, rows, depth: depth, panels: panels, panelStride: depth * width, panelCount: full, c: matrix,
+      cPanelStride: width, cRowStride: units, add: false)
     guard left > 0 else { return }
     multiply(
-      tiles: tiles, rows: rows, depth: depth, panels: panels + full * depth * width, panelStride: 0, panelCount: 1,
+      tiles: tiles, rows, depth: depth, panels: panels + full * depth * width, panelStride: 0, panelCount: 1,
       c: rest, cPanelStride: 0, cRowStride: width, add: false)
     copyRows(
-      ofPanels: rest, panelStride: 0, rows: rows, units: left, to: matrix + full * width, stride: units)
+      ofPanels: rest, panelStride: 0, rows: rows.rows, units: left, to: matrix + full * width, stride: units)
   }
 }
