@@ -40,8 +40,8 @@ struct Case {
       Case(cell: cell, mode: .forward, steps: 100, batch: 1, inputs: 64, hidden: 64),
     ]
       + [16, 32, 64, 128, 512].map { Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: $0, hidden: $0) } + [
-      Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512),
-    ]
+        Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512)
+      ]
   }
 }
 

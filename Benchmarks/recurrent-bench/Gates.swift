@@ -29,7 +29,9 @@ struct GateMeasurement: Encodable {
 
   /// Eight tiles of one block of units, in place again and again. The gradients that come in are zero: no number decays
   /// to a denormal, which would slow the pass.
-  private static func measure(_ set: InstructionSet, slots: Int, _ pass: @escaping Pass, seconds: Double) throws -> Double {
+  private static func measure(_ set: InstructionSet, slots: Int, _ pass: @escaping Pass, seconds: Double) throws
+    -> Double
+  {
     let products = try Products(set)
     let width = products.width, rows = 12, tiles = 8
     let slotStride = rows * tiles * width

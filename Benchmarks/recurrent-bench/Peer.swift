@@ -83,7 +83,8 @@ struct Contest {
   /// The best peer's time over ours.
   var ratio: Double? { peers.map(\.p50Us).min().map { $0 / ours.p50 } }
 
-  init(_ shape: Case, _ peers: [Peer], seconds: Double, set: InstructionSet, ours: @escaping (Int) throws -> Void) throws
+  init(_ shape: Case, _ peers: [Peer], seconds: Double, set: InstructionSet, ours: @escaping (Int) throws -> Void)
+    throws
   {
     var sampler = try Sampler(peakOf: set, ours)
     let present = try peers.filter { try $0.prepare(shape) }

@@ -1,7 +1,7 @@
 // Products of row tiles and weight panels.
 //
 // A panel holds P units of a matrix, P = panel_width: panel[k][u], u < P contiguous, zero beyond the last unit. A row
-// tile holds up to R = most_rows rows: packed, tile[k][r], r < its own number of rows, or plain, the rows of a matrix as
+// tile holds up to R = tile_rows rows: packed, tile[k][r], r < its own number of rows, or plain, the rows of a matrix as
 // they are. A product adds for each element one chain of multiply-adds in ascending k from zero, cut every
 // PRODUCT_K_BLOCK, and adds the chains to c in ascending order; all kernels of an instruction set give the same bits.
 // AVX2 and AVX-512 kernels fuse each multiply-add, portable ones round the product first.
@@ -13,13 +13,12 @@
 
 #pragma clang assume_nonnull begin
 
-enum { PRODUCT_SLACK = 64, PRODUCT_K_BLOCK = 512, PRODUCT_MOST_TILE_ROWS = 14 };
+enum { PRODUCT_SLACK = 64, PRODUCT_K_BLOCK = 512, PRODUCT_MOST_TILE_ROWS = 12 };
 
 // The kernels of one instruction set, and how they were chosen.
 typedef struct product_kernels {
   instruction_set set;
-  ptrdiff_t tile_rows;    // of BLIS's micro-kernel: 12 on AVX-512, 6 on AVX2, 4 portable
-  ptrdiff_t most_rows;    // R, of our own: 14 on AVX-512 (13 with narrow panels), 6 and 4 elsewhere
+  ptrdiff_t tile_rows;    // R: 12 on AVX-512, 6 on AVX2, 4 portable
   ptrdiff_t panel_width;  // P: 32 on AVX-512, where 16 for narrow layers; 16 elsewhere
   const char *_Nullable blis_version;
   const char *_Nullable sub_configuration;  // null: our own kernels instead of BLIS's

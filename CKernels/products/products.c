@@ -7,10 +7,10 @@
 enum { narrow_avx512 = instruction_set_avx512 + 1 };
 
 static product_kernels all_kernels[] = {
-    {.set = instruction_set_portable, .tile_rows = 4, .most_rows = 4, .panel_width = 16},
-    {.set = instruction_set_avx2, .tile_rows = 6, .most_rows = 6, .panel_width = 16},
-    {.set = instruction_set_avx512, .tile_rows = 12, .most_rows = 14, .panel_width = 32},
-    {.set = instruction_set_avx512, .tile_rows = 12, .most_rows = 13, .panel_width = 16},
+    {.set = instruction_set_portable, .tile_rows = 4, .panel_width = 16},
+    {.set = instruction_set_avx2, .tile_rows = 6, .panel_width = 16},
+    {.set = instruction_set_avx512, .tile_rows = 12, .panel_width = 32},
+    {.set = instruction_set_avx512, .tile_rows = 12, .panel_width = 16},
 };
 
 static void choose_kernels(void) {

@@ -53,7 +53,8 @@ public struct Dense: Sendable {
           products.packRows(
             x.baseAddress! + row * inputSize, products.tiles(count), stride: inputSize, depth: inputSize, into: tiles)
           products.multiply(
-            tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, into: target, units: outputSize, rest: rest)
+            tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, into: target, units: outputSize,
+            rest: rest)
           for at in 0..<count { for unit in 0..<outputSize { target[at * outputSize + unit] += bias[unit] } }
           row += count
         }
@@ -105,7 +106,8 @@ public struct Dense: Sendable {
               x.baseAddress! + row * inputSize, products.tiles(inputSize), depth: count, into: memory.tiles)
             products.multiply(
               tiles: memory.tiles, products.tiles(inputSize), depth: count, panels: memory.panels,
-              panelStride: count * width, panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width, cRowStride: width, add: row > 0)
+              panelStride: count * width, panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width,
+              cRowStride: width, add: row > 0)
             for at in 0..<count { for unit in 0..<outputSize { dBias[unit] += dy[at * outputSize + unit] } }
           }
         }

@@ -21,33 +21,45 @@ import Testing
     return result!
   }
 
-  @Test(arguments: Processor.available)
-  func everyKernelAddsInTheSameOrder(set: InstructionSet) throws {
-    let products = try Products(set)
+  /// Every instruction set, with panels as wide as they get and for a layer of 16 units.
+  static let kernels = Processor.available.flatMap { set in [nil, 16].map { (set, $0) } }
+
+  @Test(arguments: kernels)
+  func everyKernelAddsInTheSameOrder(set: InstructionSet, units: Int?) throws {
+    let products = try Products(set, units: units)
     let width = products.width
     var random = SeededGenerator(seed: 5)
     for depth in [1, 2, 3, 7, 8, 31, 64, 100, 511, 512, 513, 1100] {
-      for rows in 1...products.tileRows {
+      for rows in 1...products.tiles(1).size {
         for panelCount in 1...5 {
           let row = products.panelsFilled(rows * depth, &random),
             panels = products.panelsFilled(panelCount * depth * width, &random)
           let start = (0..<panelCount * rows * width).map { _ in Float.random(in: -1...1, using: &random) }
           for add in [false, true] {
             var results: [[Float]] = []
-            for run in [product_run, product_run_own] {
+            // The rows of the tile as a matrix, with something between them.
+            let stride = depth + 3
+            let plain = products.panelsFilled(rows * stride, &random)
+            for r in 0..<rows { for k in 0..<depth { plain.start[r * stride + k] = row.start[k * rows + r] } }
+            for (run, rowStart, rowStride) in [
+              (product_run, row, 1), (product_run_own, row, 1), (product_run, plain, stride),
+            ] {
               var c = start
               c.withUnsafeMutableBufferPointer { c in
                 var operands = product(
-                  rows: row.start, row_count: rows, panels: panels.start, panel_count: panelCount,
+                  rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: panels.start,
+                  panel_count: panelCount,
                   panel_stride: depth * width, k: depth, c: c.baseAddress!, c_panel_stride: rows * width,
                   c_row_stride: width, add: add)
                 run(products.kernels, &operands)
               }
               results.append(c)
             }
-            #expect(
-              results[0].map(\.bitPattern) == results[1].map(\.bitPattern),
-              "\(set), k \(depth), rows \(rows), panels \(panelCount), add \(add)")
+            for other in results.dropFirst() {
+              #expect(
+                results[0].map(\.bitPattern) == other.map(\.bitPattern),
+                "\(set), k \(depth), rows \(rows), panels \(panelCount), add \(add)")
+            }
             let q = panelCount - 1, r = rows - 1, u = width - 1
             let panel = Array(UnsafeBufferPointer(start: panels.start + q * depth * width, count: depth * width))
             let tile = Array(UnsafeBufferPointer(start: row.start, count: rows * depth))
@@ -72,13 +84,14 @@ import Testing
       let weights = (0..<units * depth).map { _ in Float.random(in: -1...1, using: &random) }
       let tiles = AlignedBuffer(count: rows * depth), rest = AlignedBuffer(count: rows * products.width)
       let panels = AlignedBuffer(count: products.panels(units) * products.width * depth)
-      products.packRows(x, rows: rows, stride: depth, depth: depth, into: tiles.start)
+      products.packRows(x, products.tiles(rows), stride: depth, depth: depth, into: tiles.start)
       products.packPanels(
         rowsOf: weights, units: units, depth: depth, panelStride: depth * products.width, into: panels.start)
       var result = [Float](repeating: .nan, count: rows * units), bySgemm = result
       result.withUnsafeMutableBufferPointer {
         products.multiply(
-          tiles: tiles.start, rows: rows, depth: depth, panels: panels.start, into: $0.baseAddress!, units: units,
+          tiles: tiles.start, products.tiles(rows), depth: depth, panels: panels.start, into: $0.baseAddress!,
+          units: units,
           rest: rest.start)
       }
       bySgemm.withUnsafeMutableBufferPointer { c in

@@ -5,10 +5,6 @@ extension FloatEngine {
   /// dh' = dG·U; per chunk of steps dx = dG·W; at the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
   public func backward(_ call: BackwardCall<Float>) {
     let memory = call.scratch.carve { BackwardMemory(engine: self, call: call, arena: &$0) }
-    products.packPanels(
-      columnsOf: call.weightHH, units: hiddenSize, depth: cell.gates * hiddenSize, stride: hiddenSize,
-      panelStride: cell.gates * hiddenSize * products.width, into: memory.transposedHH)
-    if call.dx != nil { packTransposedIH(call.weightIH, into: memory.transposedIH) }
     packState(call.dhn, batchSize: call.record.batchSize, into: memory.dh)
     if cell.hasCellState { packState(call.dcn, batchSize: call.record.batchSize, into: memory.dc) }
 
@@ -30,14 +26,28 @@ extension FloatEngine {
     parameterGradients(call, memory)
   }
 
-  /// Wᵀ with its gates in the order of the slots, so that its depth is that of the packed gradients.
-  private func packTransposedIH(_ weightIH: Floats, into panels: MutableFloats) {
+  /// Uᵀ [block of H][G·H][P]
+  fileprivate func transposedHH(_ call: BackwardCall<Float>) -> Floats {
+    let depth = cell.gates * hiddenSize
+    return Floats(
+      packed.transposedHH.start(count: blocks * products.width * depth) { panels in
+        products.packPanels(
+          columnsOf: call.weightHH, units: hiddenSize, depth: depth, stride: hiddenSize,
+          panelStride: depth * products.width, into: panels)
+      })
+  }
+
+  /// Wᵀ [block of C][G·H][P], its gates in the order of the slots, so that its depth is that of the packed gradients.
+  fileprivate func transposedIH(_ call: BackwardCall<Float>) -> Floats {
     let width = products.width, depth = cell.gates * hiddenSize
-    for (place, gate) in cell.inputOrder.enumerated() {
-      products.packPanels(
-        columnsOf: weightIH + gate * hiddenSize * inputSize, units: inputSize, depth: hiddenSize, stride: inputSize,
-        panelStride: depth * width, into: panels + place * hiddenSize * width)
-    }
+    return Floats(
+      packed.transposedIH.start(count: products.panels(inputSize) * width * depth) { panels in
+        for (place, gate) in cell.inputOrder.enumerated() {
+          products.packPanels(
+            columnsOf: call.weightIH + gate * hiddenSize * inputSize, units: inputSize, depth: hiddenSize,
+            stride: inputSize, panelStride: depth * width, into: panels + place * hiddenSize * width)
+        }
+      })
   }
 
   // MARK: - One step
@@ -130,7 +140,7 @@ extension FloatEngine {
     let n = call.record.batchSize, tiles = products.tiles(steps.count * n)
     packGradients(call, slots: 0..<cell.gates, firstRow: steps.lowerBound * n, tiles, into: memory.xTiles)
     products.multiply(
-      tiles: memory.xTiles, tiles, depth: cell.gates * hiddenSize, panels: memory.transposedIH,
+      tiles: memory.xTiles, tiles, depth: cell.gates * hiddenSize, panels: memory.transposedIH!,
       into: dx + steps.lowerBound * n * inputSize, units: inputSize, rest: memory.dxRest)
   }
 
@@ -150,7 +160,8 @@ extension FloatEngine {
         record.history.start + row * hiddenSize, memory.hColumnTiles, depth: count, into: memory.hColumns)
       for block in 0..<blocks {
         closingProduct(
-          call, block, slots: 0..<gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0, memory.dWeightIH)
+          call, block, slots: 0..<gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0,
+          memory.dWeightIH)
         closingProduct(
           call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 0,
           memory.dWeightHH)
@@ -227,8 +238,8 @@ struct BackwardMemory {
   /// in the second cache.
   static let closingRows = 256
 
-  let transposedIH: MutableFloats  // [block of C][G·H][P]
-  let transposedHH: MutableFloats  // [block of H][G·H][P]
+  let transposedIH: Floats?
+  let transposedHH: Floats
   let tiles: RowTiles  // of a step's rows
   let xColumnTiles: RowTiles
   let hColumnTiles: RowTiles
@@ -255,8 +266,8 @@ struct BackwardMemory {
     tiles = products.tiles(n)
     xColumnTiles = products.tiles(c)
     hColumnTiles = products.tiles(h)
-    transposedIH = arena.take(wantsDx ? products.panels(c) * width * depth : 0)
-    transposedHH = arena.take(units * depth)
+    transposedIH = wantsDx ? engine.transposedIH(call) : nil
+    transposedHH = engine.transposedHH(call)
     dh = arena.take(units * n)
     dc = arena.take(cell.hasCellState ? units * n : 0)
     drh = arena.take(cell.resetsBefore ? units * n : 0)

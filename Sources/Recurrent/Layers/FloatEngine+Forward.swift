@@ -82,7 +82,8 @@ extension FloatEngine {
     guard cell.resetsBefore else {
       forEachTile(tiles, downwards: downwards) { block, row, count in
         hiddenProduct(
-          hTiles, stride, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow)
+          hTiles, stride, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot,
+          firstRow: firstRow)
         var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
         switch cell {
         case .rnn: RNNGates.forward(products.set, &tile)
@@ -119,7 +120,8 @@ extension FloatEngine {
   /// slots += U h' of one tile
   @inline(__always)
   private func hiddenProduct(
-    _ tiles: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int, gates: Range<Int>, toSlot: Int,
+    _ tiles: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int, gates: Range<Int>,
+    toSlot: Int,
     firstRow: Int
   ) {
     let width = products.width, panelStride = hiddenSize * width
@@ -180,7 +182,8 @@ extension FloatEngine {
 
   /// A slot's rows as row tiles [tile][depth][rows of the tile], with its units from `offset` in the tiles' depth.
   package func packSlot(
-    _ slot: Int, of slots: MutableFloats, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles, depth: Int, offset: Int = 0,
+    _ slot: Int, of slots: MutableFloats, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles, depth: Int,
+    offset: Int = 0,
     into tiles: MutableFloats
   ) {
     let width = products.width

@@ -1,4 +1,5 @@
 import CRecurrentKernels
+import Synchronization
 
 /// The loops of every cell for `Float`: products into the gates' tiles, gates on the tiles while they are hot.
 public struct FloatEngine: CellEngine {
@@ -45,12 +46,37 @@ public struct FloatEngine: CellEngine {
   }
 }
 
+/// Panels that are filled at their first use, and again after they were emptied; any thread may be the first.
+package final class LazyPanels: @unchecked Sendable {
+  private let isFilled = Atomic(false)
+  private let filling = Mutex(())
+  private var buffer: AlignedBuffer?
+
+  package func start(count: Int, fill: (MutableFloats) -> Void) -> MutableFloats {
+    if !isFilled.load(ordering: .acquiring) {
+      filling.withLock { _ in
+        guard !isFilled.load(ordering: .relaxed) else { return }
+        let buffer = self.buffer ?? AlignedBuffer(count: count)
+        fill(buffer.start)
+        self.buffer = buffer
+        isFilled.store(true, ordering: .releasing)
+      }
+    }
+    return buffer!.start
+  }
+
+  /// While nobody else uses them.
+  package func empty() { isFilled.store(false, ordering: .relaxed) }
+}
+
 /// The weights in gate-fused panels, read only once filled: [unit block][gate][depth][P], and the biases that the slots
-/// start from, [unit block][slot][P].
+/// start from, [unit block][slot][P]. For backward the weights once more, by columns.
 package final class PackedParameters: @unchecked Sendable {
   package let weightIH: AlignedBuffer
   package let weightHH: AlignedBuffer
   package let bias: AlignedBuffer
+  package let transposedIH = LazyPanels()  // [block of C][G·H][P]
+  package let transposedHH = LazyPanels()  // [block of H][G·H][P]
   private let cell: Cell
   private let inputSize: Int
   private let hiddenSize: Int
@@ -67,6 +93,8 @@ package final class PackedParameters: @unchecked Sendable {
 
   package func fill(_ parameters: Parameters<Float>, products: Products) {
     let gates = cell.gates, width = products.width
+    transposedIH.empty()
+    transposedHH.empty()
     func fuse(_ weights: [Float], depth: Int, order: [Int], into panels: AlignedBuffer) {
       weights.withUnsafeBufferPointer { weights in
         for (place, gate) in order.enumerated() {
