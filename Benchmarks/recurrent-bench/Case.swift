@@ -70,10 +70,11 @@ final class Runner {
   private var dState: State<Float>
   private var gradients: Parameters<Float>
   private let record = Record<Float>()
-  private let scratch = Scratch<Float>()
+  private let scratch: Scratch<Float>
 
-  init(_ shape: Case) throws {
+  init(_ shape: Case, threads: Threads?) throws {
     self.shape = shape
+    scratch = Scratch(threads: threads)
     layer = try Layer(
       shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, initialization: Initialization(seed: 1))
     let rows = shape.steps * shape.batch

@@ -37,10 +37,10 @@ struct Report: Encodable {
   var results: [Result] = []
   var gates: [GateMeasurement] = []
 
-  init() throws {
+  init(threads: Int) throws {
     machine = Machine(
       cpu: Processor.name, isa: try Processor.active.rawValue, blis: Processor.blisVersion ?? "none",
-      subConfiguration: try Processor.subConfiguration() ?? "own kernels", threads: 1, swift: swiftVersion,
+      subConfiguration: try Processor.subConfiguration() ?? "own kernels", threads: threads, swift: swiftVersion,
       peakGflops: 0)
   }
 

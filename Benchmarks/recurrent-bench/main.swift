@@ -6,6 +6,7 @@ let known = [
   Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512' or '^gates'"),
   Option("grid", nil, "the whole grid instead of the usual cases: N 1 to 64, H 8 to 1024, forward and training"),
   Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=all] sets them up"),
+  Option("threads", "N", "threads of a pool for each case, 1 by default"),
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
   Option("alone", nil, "run the cases alone, for a profiler: no bli_sgemm, no gate passes, no peak"),
@@ -52,38 +53,42 @@ func run() throws {
     return
   }
   let seconds = try options.number("seconds", in: 0.01...100, default: 1.0)
+  let threads = try Threads(count: try options.number("threads", in: 1...1024, default: 1))
   if options.has("alone") {
     for shape in cases {
-      let runner = try Runner(shape)
+      let runner = try Runner(shape, threads: threads)
       let samples = try sample(seconds: seconds, runner.run)
       printLine("\(shape.name): \(String(format: "%.3f", samples.p50)) µs")
     }
     return
   }
   let peers = try (options["peers"] ?? "").split(separator: ";").map { try Peer(command: String($0)) }
-  try measure(cases, matching: matches, peers: peers, seconds: seconds, json: options["json"])
+  try measure(cases, matching: matches, peers: peers, threads: threads, seconds: seconds, json: options["json"])
 }
 
 func measure(
-  _ cases: [Case], matching: (String) -> Bool, peers: [Peer], seconds: Double, json: String?
+  _ cases: [Case], matching: (String) -> Bool, peers: [Peer], threads: Threads, seconds: Double, json: String?
 ) throws {
-  var report = try Report()
+  var report = try Report(threads: threads.count)
   let set = try Processor.active, names = peers.map(\.name)
   print(Processor.description)
-  print("one thread; a share is of the multiply-add peak measured between the samples of its case\n")
+  print(
+    "\(threads.count == 1 ? "one thread" : "\(threads.count) threads"); a share is of "
+      + "\(threads.count == 1 ? "the multiply-add peak" : "\(threads.count) times one core's multiply-add peak") measured "
+      + "between the samples of its case\n")
   var peaks: [Double] = []
   if !cases.isEmpty { Report.printHeader(peers: names) }
   for shape in cases {
-    let runner = try Runner(shape)
+    let runner = try Runner(shape, threads: threads)
     let contest = try Contest(shape, peers, seconds: seconds, set: set, ours: runner.run)
     let samples = contest.ours
     peaks.append(samples.peak)
     let gflops = shape.flops / samples.p50 * 1e-3
     var result = Report.Result(
       name: shape.name, cell: shape.cell.name, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
-      c: shape.inputs, h: shape.hidden, threads: 1, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
-      peakShare: gflops / samples.peak,
-      sgemmUs: peers.isEmpty ? try measureSgemm(shape, seconds: seconds / 4, set: set) : nil)
+      c: shape.inputs, h: shape.hidden, threads: threads.count, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
+      peakShare: gflops / samples.peak / Double(threads.count),
+      sgemmUs: peers.isEmpty && threads.count == 1 ? try measureSgemm(shape, seconds: seconds / 4, set: set) : nil)
     if !peers.isEmpty {
       result.peers = contest.peers
       result.ratio = contest.ratio
@@ -92,7 +97,7 @@ func measure(
     Report.show(result, peers: names)
   }
   report.showRatios()
-  if peers.isEmpty { report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching) }
+  if peers.isEmpty, threads.count == 1 { report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching) }
   report.showGates()
   guard !report.results.isEmpty || !report.gates.isEmpty else {
     throw ToolError("no case matches; --list prints the names")

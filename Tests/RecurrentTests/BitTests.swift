@@ -43,5 +43,41 @@ import Testing
     #expect(bits(state.h) == bits(whole.final.h) && bits(state.c) == bits(whole.final.c), "\(cell), \(set)")
   }
 
+  /// Units are divided among the threads; no sum is.
+  @Test(arguments: Cell.all, Processor.available)
+  func threadsGiveTheSame(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden) in [(3, 40, 70, 200), (9, 1, 5, 760), (20, 29, 150, 144), (2, 300, 9, 100)] {
+      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
+      var results: [[UInt32]] = []
+      for count in [1, 2, 3, 7] {
+        let scratch = Scratch<Float>(threads: try Threads(count: count)), record = Record<Float>()
+        for _ in 0..<2 {
+          var state = fixture.initial, recorded = fixture.initial, dState = fixture.dFinal
+          var y = [Float](repeating: 0, count: fixture.dy.values.count), dx = fixture.x.values
+          var gradients = fixture.layer.zeroGradients()
+          try fixture.x.values.withUnsafeBufferPointer { x in
+            try y.withUnsafeMutableBufferPointer { y in
+              try fixture.layer.forward(x, steps: steps, batchSize: batch, state: &state, into: y, scratch: scratch)
+            }
+            try fixture.layer.record(
+              x, steps: steps, batchSize: batch, state: &recorded, into: record, scratch: scratch)
+            try fixture.dy.values.withUnsafeBufferPointer { dy in
+              try dx.withUnsafeMutableBufferPointer { dx in
+                try fixture.layer.backward(
+                  consuming: record, x: x, dy: dy, dState: &dState, dx: dx, into: &gradients, scratch: scratch)
+              }
+            }
+          }
+          #expect(record.withY { Array($0) } == y)
+          let all =
+            y + state.h + state.c + recorded.h + recorded.c + dx + dState.h + dState.c + gradients.weightIH
+            + gradients.weightHH + gradients.biasIH + gradients.biasHH
+          results.append(bits(all))
+        }
+      }
+      for result in results { #expect(result == results[0], "\(cell), N \(batch), H \(hidden), \(set)") }
+    }
+  }
+
   private func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
 }

@@ -5,25 +5,27 @@ extension FloatEngine {
   /// dh' = dG·U; per chunk of steps dx = dG·W; at the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
   public func backward(_ call: BackwardCall<Float>) {
     let memory = call.scratch.carve { BackwardMemory(engine: self, call: call, arena: &$0) }
-    packState(call.dhn, batchSize: call.record.batchSize, into: memory.dh)
-    if cell.hasCellState { packState(call.dcn, batchSize: call.record.batchSize, into: memory.dc) }
+    run(on: call.scratch, batchSize: call.record.batchSize) { backward(call, memory, $0) }
+  }
 
-    let stepsOfChunk = chunkSteps(steps: call.record.steps, batchSize: call.record.batchSize)
+  /// One thread's part: its blocks of units, and of C for dx. Between two barriers threads read what others wrote before
+  /// the first alone.
+  private func backward(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ share: Share) {
+    let n = call.record.batchSize, panelStride = n * products.width, own = share.part(of: blocks)
+    packState(call.dhn, batchSize: n, own, into: memory.dh)
+    if cell.hasCellState { packState(call.dcn, batchSize: n, own, into: memory.dc) }
+
+    let stepsOfChunk = chunkSteps(steps: call.record.steps, batchSize: n)
     var end = call.record.steps
     while end > 0 {
       let start = (end - 1) / stepsOfChunk * stepsOfChunk
-      for t in (start..<end).reversed() { step(call, memory, t) }
-      if let dx = call.dx { inputGradient(call, memory, start..<end, dx) }
+      for t in (start..<end).reversed() { step(call, memory, t, share) }
+      if let dx = call.dx { inputGradient(call, memory, start..<end, dx, share) }
       end = start
     }
-    let n = call.record.batchSize, width = products.width
-    products.copyRows(
-      ofPanels: memory.dh, panelStride: n * width, rows: n, units: hiddenSize, to: call.dh0, stride: hiddenSize)
-    if let dc0 = call.dc0 {
-      products.copyRows(
-        ofPanels: memory.dc, panelStride: n * width, rows: n, units: hiddenSize, to: dc0, stride: hiddenSize)
-    }
-    parameterGradients(call, memory)
+    copyState(ofPanels: memory.dh, panelStride: panelStride, batchSize: n, own, to: call.dh0)
+    if let dc0 = call.dc0 { copyState(ofPanels: memory.dc, panelStride: panelStride, batchSize: n, own, to: dc0) }
+    parameterGradients(call, memory, share)
   }
 
   /// Uᵀ [block of H][G·H][P]
@@ -52,24 +54,30 @@ extension FloatEngine {
 
   // MARK: - One step
 
-  private func step(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ t: Int) {
-    let n = call.record.batchSize, gates = cell.gates
+  /// The gates of a thread's own units turn into gradients; their tiles are what every thread's product reads, whose
+  /// own units' dh is what its next step needs. One barrier between the two; the next step fills other tiles.
+  private func step(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ t: Int, _ share: Share) {
+    let own = share.part(of: blocks), firstRow = t * call.record.batchSize
+    let hTiles = t & 1 == 0 ? memory.hTiles.even : memory.hTiles.odd
     if cell.resetsBefore {
-      forEachTile(memory.tiles, downwards: false) { block, row, count in
+      let restTiles = hTiles + call.record.batchSize * hiddenSize
+      forEachTile(memory.tiles, own, downwards: false) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.updateBackward(products.set, &tile)
       }
-      packGradients(call, slots: 0..<1, firstRow: t * n, memory.tiles, into: memory.hTiles)
-      hiddenGradient(memory, gates: 2..<3, to: memory.drh, add: false)
-      forEachTile(memory.tiles, downwards: false) { block, row, count in
+      packGradients(call, slots: 0..<1, firstRow: firstRow, memory.tiles, own, into: hTiles)
+      share.barrier()
+      hiddenGradient(hTiles, memory, own, gates: 2..<3, to: memory.drh, add: false)
+      forEachTile(memory.tiles, own, downwards: false) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.resetBackward(products.set, &tile)
       }
-      packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, memory.tiles, into: memory.hTiles)
-      hiddenGradient(memory, gates: 0..<2, to: memory.dh, add: true)
+      packGradients(call, slots: cell.hiddenSlots, firstRow: firstRow, memory.tiles, own, into: restTiles)
+      share.barrier()
+      hiddenGradient(restTiles, memory, own, gates: 0..<2, to: memory.dh, add: true)
       return
     }
-    forEachTile(memory.tiles, downwards: false) { block, row, count in
+    forEachTile(memory.tiles, own, downwards: false) { block, row, count in
       var tile = gateTile(call, memory, block, row, count, t)
       switch cell {
       case .rnn: RNNGates.backward(products.set, &tile)
@@ -77,8 +85,9 @@ extension FloatEngine {
       case .gru: GRUGates.backward(products.set, &tile)
       }
     }
-    packGradients(call, slots: cell.hiddenSlots, firstRow: t * n, memory.tiles, into: memory.hTiles)
-    hiddenGradient(memory, gates: 0..<gates, to: memory.dh, add: cell.carriesDh)
+    packGradients(call, slots: cell.hiddenSlots, firstRow: firstRow, memory.tiles, own, into: hTiles)
+    share.barrier()
+    hiddenGradient(hTiles, memory, own, gates: 0..<cell.gates, to: memory.dh, add: cell.carriesDh)
   }
 
   @inline(__always)
@@ -110,57 +119,66 @@ extension FloatEngine {
     return tile
   }
 
-  /// Row tiles of some slots' gradients, one slot's units after the other's in the tiles' depth.
+  /// Row tiles of some slots' gradients, one slot's units after the other's in the tiles' depth; some blocks of them.
   private func packGradients(
-    _ call: BackwardCall<Float>, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, into tiles: MutableFloats
+    _ call: BackwardCall<Float>, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, _ blocks: Range<Int>,
+    into tiles: MutableFloats
   ) {
     for (place, slot) in slots.enumerated() {
       packSlot(
-        slot, of: call.record.slots.start, call.record.layout, firstRow: firstRow, rows,
+        slot, of: call.record.slots.start, call.record.layout, firstRow: firstRow, rows, blocks,
         depth: slots.count * hiddenSize, offset: place * hiddenSize, into: tiles)
     }
   }
 
-  /// panels [unit block][N][P] = or += dG·U over some gates, whose gradients are in the row tiles.
+  /// Some blocks of panels [unit block][N][P] = or += dG·U over some gates, whose gradients are in the row tiles.
   private func hiddenGradient(
-    _ memory: BackwardMemory, gates: Range<Int>, to panels: MutableFloats, add: Bool
+    _ tiles: MutableFloats, _ memory: BackwardMemory, _ blocks: Range<Int>, gates: Range<Int>,
+    to panels: MutableFloats, add: Bool
   ) {
-    let width = products.width, rows = memory.tiles.rows
+    let width = products.width, cStride = memory.tiles.rows * width
+    let panelStride = cell.gates * hiddenSize * width
     products.multiply(
-      tiles: memory.hTiles, memory.tiles, depth: gates.count * hiddenSize,
-      panels: memory.transposedHH + gates.lowerBound * hiddenSize * width,
-      panelStride: cell.gates * hiddenSize * width, panelCount: blocks, c: panels, cPanelStride: rows * width,
-      cRowStride: width, add: add)
+      tiles: tiles, memory.tiles, depth: gates.count * hiddenSize,
+      panels: memory.transposedHH + (gates.lowerBound * hiddenSize * width + blocks.lowerBound * panelStride),
+      panelStride: panelStride, panelCount: blocks.count, c: panels + blocks.lowerBound * cStride,
+      cPanelStride: cStride, cRowStride: width, add: add)
   }
 
-  /// dx = dG·W for a chunk of steps.
+  /// dx = dG·W for a chunk of steps. The next chunk's tiles wait for this one's products at its steps' barriers.
   private func inputGradient(
-    _ call: BackwardCall<Float>, _ memory: BackwardMemory, _ steps: Range<Int>, _ dx: MutableFloats
+    _ call: BackwardCall<Float>, _ memory: BackwardMemory, _ steps: Range<Int>, _ dx: MutableFloats, _ share: Share
   ) {
     let n = call.record.batchSize, tiles = products.tiles(steps.count * n)
-    packGradients(call, slots: 0..<cell.gates, firstRow: steps.lowerBound * n, tiles, into: memory.xTiles)
+    packGradients(
+      call, slots: 0..<cell.gates, firstRow: steps.lowerBound * n, tiles, share.part(of: blocks), into: memory.xTiles)
+    share.barrier()
     products.multiply(
       tiles: memory.xTiles, tiles, depth: cell.gates * hiddenSize, panels: memory.transposedIH!,
-      into: dx + steps.lowerBound * n * inputSize, units: inputSize, rest: memory.dxRest)
+      share.part(of: products.panels(inputSize)), into: dx + steps.lowerBound * n * inputSize, units: inputSize,
+      rest: memory.dxRest)
   }
 
   // MARK: - Over all rows
 
   /// A slot over all rows is a packed operand already; x and h' are packed by columns, a block of rows at a time.
-  private func parameterGradients(_ call: BackwardCall<Float>, _ memory: BackwardMemory) {
-    let record = call.record, rows = record.steps * record.batchSize
-    let gates = cell.gates, biased = cell.biasedSlots
-    memory.bias.update(repeating: 0, count: blocks * biased * products.width)
+  private func parameterGradients(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ share: Share) {
+    let record = call.record, rows = record.steps * record.batchSize, own = share.part(of: blocks)
+    let biased = cell.biasedSlots, biasStride = biased * products.width
+    (memory.bias + own.lowerBound * biasStride).update(repeating: 0, count: own.count * biasStride)
     var row = 0
     while row < rows {
       let count = min(BackwardMemory.closingRows, rows - row)
       products.packColumns(
-        call.x + row * inputSize, memory.xColumnTiles, depth: count, into: memory.xColumns)
+        call.x + row * inputSize, memory.xColumnTiles, share.part(of: memory.xColumnTiles.count), depth: count,
+        into: memory.xColumns)
       products.packColumns(
-        record.history.start + row * hiddenSize, memory.hColumnTiles, depth: count, into: memory.hColumns)
-      for block in 0..<blocks {
+        record.history.start + row * hiddenSize, memory.hColumnTiles, share.part(of: memory.hColumnTiles.count),
+        depth: count, into: memory.hColumns)
+      share.barrier()
+      for block in own {
         closingProduct(
-          call, block, slots: 0..<gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0,
+          call, block, slots: 0..<cell.gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0,
           memory.dWeightIH)
         closingProduct(
           call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 0,
@@ -171,23 +189,31 @@ extension FloatEngine {
             slotRows(record, block, slot, row), count)
         }
       }
-      if cell.resetsBefore { closeResetProduct(call, memory, row, count) }
+      share.barrier()
+      if cell.resetsBefore { closeResetProduct(call, memory, row, count, share) }
       row += count
     }
-    unpackGradients(call, memory)
+    unpackGradients(call, memory, own)
   }
 
   /// dU_n = dnᵀ·(r∘h'), of a GRU with reset before the product: r∘h' stands in slot 3.
-  private func closeResetProduct(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ row: Int, _ count: Int) {
-    let record = call.record
-    products.copyRows(
-      ofPanels: slotRows(record, 0, 3, row), panelStride: record.layout.blockStride, rows: count, units: hiddenSize,
-      to: memory.rhRows, stride: hiddenSize)
-    products.packColumns(memory.rhRows, memory.hColumnTiles, depth: count, into: memory.hColumns)
-    for block in 0..<blocks {
+  private func closeResetProduct(
+    _ call: BackwardCall<Float>, _ memory: BackwardMemory, _ row: Int, _ count: Int, _ share: Share
+  ) {
+    let record = call.record, own = share.part(of: blocks)
+    copyState(
+      ofPanels: Floats(slotRows(record, 0, 3, row)), panelStride: record.layout.blockStride, batchSize: count, own,
+      to: memory.rhRows)
+    share.barrier()
+    products.packColumns(
+      memory.rhRows, memory.hColumnTiles, share.part(of: memory.hColumnTiles.count), depth: count,
+      into: memory.hColumns)
+    share.barrier()
+    for block in own {
       closingProduct(
         call, block, slots: 0..<1, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 2, memory.dWeightHH)
     }
+    share.barrier()
   }
 
   private func slotRows(_ record: Record<Float>, _ block: Int, _ slot: Int, _ row: Int) -> MutableFloats {
@@ -210,20 +236,23 @@ extension FloatEngine {
     }
   }
 
-  /// The packed gradients, added to the caller's.
-  private func unpackGradients(_ call: BackwardCall<Float>, _ memory: BackwardMemory) {
+  /// Some blocks of the packed gradients, added to the caller's.
+  private func unpackGradients(_ call: BackwardCall<Float>, _ memory: BackwardMemory, _ blocks: Range<Int>) {
     let gates = cell.gates, biased = cell.biasedSlots, width = products.width
+    let firstUnit = blocks.lowerBound * width
+    let units = firstUnit..<min(blocks.upperBound * width, hiddenSize)
+    func unpack(_ packed: Floats, place: Int, depth: Int, to target: MutableFloats) {
+      products.unpackAdding(
+        packed + (blocks.lowerBound * gates + place) * depth * width, panelStride: gates * depth * width,
+        units: units.count, depth: depth, to: target + firstUnit * depth)
+    }
     for (place, gate) in cell.inputOrder.enumerated() {
       let first = gate * hiddenSize
-      products.unpackAdding(
-        memory.dWeightIH + place * inputSize * width, panelStride: gates * inputSize * width, units: hiddenSize,
-        depth: inputSize, to: call.dWeightIH + first * inputSize)
-      products.unpackAdding(
-        memory.dWeightHH + gate * hiddenSize * width, panelStride: gates * hiddenSize * width, units: hiddenSize,
-        depth: hiddenSize, to: call.dWeightHH + first * hiddenSize)
+      unpack(memory.dWeightIH, place: place, depth: inputSize, to: call.dWeightIH + first * inputSize)
+      unpack(memory.dWeightHH, place: gate, depth: hiddenSize, to: call.dWeightHH + first * hiddenSize)
       guard let dBiasIH = call.dBiasIH, let dBiasHH = call.dBiasHH else { continue }
       let hiddenSlot = cell.apartBiasSlot(ofGate: gate) ?? place
-      for unit in 0..<hiddenSize {
+      for unit in units {
         let sums = memory.bias + (unit / width * biased * width + unit % width)
         dBiasIH[first + unit] += sums[place * width]
         dBiasHH[first + unit] += sums[hiddenSlot * width]
@@ -246,7 +275,7 @@ struct BackwardMemory {
   let dh: MutableFloats  // [unit block][N][P]
   let dc: MutableFloats  // the same, of an LSTM
   let drh: MutableFloats  // the same, of a GRU with reset before the product
-  let hTiles: MutableFloats  // a step's gradients
+  let hTiles: (even: MutableFloats, odd: MutableFloats)  // a step's gradients, of even and odd steps
   let xTiles: MutableFloats  // a chunk's gradients
   let dxRest: MutableFloats  // [rows of a chunk][P]
   let xColumns: MutableFloats  // [columns][closingRows]
@@ -271,7 +300,7 @@ struct BackwardMemory {
     dh = arena.take(units * n)
     dc = arena.take(cell.hasCellState ? units * n : 0)
     drh = arena.take(cell.resetsBefore ? units * n : 0)
-    hTiles = arena.take(n * depth)
+    hTiles = (arena.take(n * depth), arena.take(n * depth))
     xTiles = arena.take(wantsDx ? chunkRows * depth : 0)
     dxRest = arena.take(wantsDx ? chunkRows * width : 0)
     xColumns = arena.take(columnRows * c)

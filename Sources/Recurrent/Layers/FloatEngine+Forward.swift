@@ -5,59 +5,63 @@ extension FloatEngine {
   /// the slots are the record's own rows, without one those of a chunk.
   public func forward(_ call: ForwardCall<Float>) {
     let n = call.batchSize, width = products.width
-    let stepsOfChunk = chunkSteps(steps: call.steps, batchSize: n)
-    let chunkRows = stepsOfChunk * n
+    let chunkRows = chunkSteps(steps: call.steps, batchSize: n) * n
     let chunkLayout = SlotLayout(blocks: blocks, slots: cell.slots, rows: chunkRows, width: width)
     let memory = call.scratch.carve { arena in
       ForwardMemory(
         slots: call.record?.slots.start ?? arena.take(chunkLayout.count),
         layout: call.record?.layout ?? chunkLayout,
         tiles: products.tiles(n),
-        xTiles: arena.take(chunkRows * inputSize),
-        hTiles: arena.take(n * hiddenSize),
-        c: cell.hasCellState ? call.record?.initialC.start ?? arena.take(blocks * n * width) : nil)
+        xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * inputSize) : nil,
+        hTiles: packsRows(n, depth: hiddenSize)
+          ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
+        rhTiles: cell.resetsBefore ? arena.take(n * hiddenSize) : nil,
+        c: cell.hasCellState ? call.record?.initialC.start ?? arena.take(blocks * n * width) : nil,
+        turns: call.scratch.turns)
     }
-    if let c = memory.c { packState(call.c0, batchSize: n, into: c) }
+    call.scratch.turns += call.steps
+    run(on: call.scratch, batchSize: n) { forward(call, memory, $0) }
+  }
 
+  /// One thread's part: its blocks of units. Between two barriers threads read what others wrote before the first alone.
+  private func forward(_ call: ForwardCall<Float>, _ memory: ForwardMemory, _ share: Share) {
+    let n = call.batchSize, stepsOfChunk = chunkSteps(steps: call.steps, batchSize: n)
+    let own = share.part(of: blocks)
+    if let c = memory.c { packState(call.c0, batchSize: n, own, into: c) }
+    packH(call.h0, memory, own, forStep: 0)
     var chunk = 0
     while chunk < call.steps {
       let steps = min(stepsOfChunk, call.steps - chunk)
       let firstRow = call.record == nil ? 0 : chunk * n
-      inputProduct(call.x + chunk * n * inputSize, rows: steps * n, firstRow: firstRow, memory)
+      inputProduct(call.x + chunk * n * inputSize, rows: steps * n, firstRow: firstRow, memory, share)
       for step in 0..<steps {
-        self.step(call, memory, chunk + step, firstRow: firstRow + step * n)
+        self.step(call, memory, chunk + step, firstRow: firstRow + step * n, share)
+        share.barrier()
       }
       chunk += steps
     }
     if let cn = call.cn, let c = memory.c {
       if call.record == nil {
-        products.copyRows(
-          ofPanels: c, panelStride: n * width, rows: n, units: hiddenSize, to: cn, stride: hiddenSize)
+        copyState(ofPanels: c, panelStride: n * products.width, batchSize: n, own, to: cn)
       } else {
-        products.copyRows(
-          ofPanels: memory.slot(cell.slots, row: (call.steps - 1) * n, width), panelStride: memory.layout.blockStride,
-          rows: n, units: hiddenSize, to: cn, stride: hiddenSize)
+        copyState(
+          ofPanels: memory.slots + (cell.slots * memory.layout.slotStride + (call.steps - 1) * n * products.width),
+          panelStride: memory.layout.blockStride, batchSize: n, own, to: cn)
       }
     }
   }
 
-  /// A state [N,H] as panels [unit block][N][P]; zero where there is none.
-  package func packState(_ state: Floats?, batchSize n: Int, into panels: MutableFloats) {
-    guard let state else {
-      panels.update(repeating: 0, count: blocks * n * products.width)
-      return
-    }
-    products.packPanels(
-      columnsOf: state, units: hiddenSize, depth: n, stride: hiddenSize, panelStride: n * products.width, into: panels)
-  }
-
   /// slots[rows] = b + W x
-  private func inputProduct(_ x: Floats, rows: Int, firstRow: Int, _ memory: ForwardMemory) {
+  private func inputProduct(_ x: Floats, rows: Int, firstRow: Int, _ memory: ForwardMemory, _ share: Share) {
     let gates = cell.gates, biased = cell.biasedSlots, width = products.width
     let slotStride = memory.layout.slotStride, panelStride = inputSize * width
     let tiles = products.tiles(rows)
-    let (xTiles, stride) = rowTiles(x, tiles, depth: inputSize, into: memory.xTiles)
-    for block in 0..<blocks {
+    if let xTiles = memory.xTiles {
+      products.packRows(x, tiles, share.part(of: tiles.count), stride: inputSize, depth: inputSize, into: xTiles)
+    }
+    share.barrier()
+    let source = memory.xTiles.map { Floats($0) } ?? x, stride = rowStride(memory.xTiles, rows, inputSize)
+    for block in share.part(of: blocks) {
       tiles.forEach { row, count in
         let tile = memory.slots + (block * memory.layout.blockStride + (firstRow + row) * width)
         for slot in 0..<biased {
@@ -65,7 +69,7 @@ extension FloatEngine {
             products.kernels, tile + slot * slotStride, packed.bias.start + (block * biased + slot) * width, count)
         }
         products.run(
-          xTiles + row * inputSize, count: count, stride: stride, packed.weightIH.start + block * gates * panelStride,
+          source + row * inputSize, count: count, stride: stride, packed.weightIH.start + block * gates * panelStride,
           panelCount: gates, panelStride: panelStride, depth: inputSize, c: tile, cPanelStride: slotStride,
           cRowStride: width, add: true)
       }
@@ -73,16 +77,32 @@ extension FloatEngine {
   }
 
   /// One step: the gates of a block of units run on its tile as soon as its product is done.
-  private func step(_ call: ForwardCall<Float>, _ memory: ForwardMemory, _ t: Int, firstRow: Int) {
-    let n = call.batchSize, tiles = memory.tiles
+  private func step(_ call: ForwardCall<Float>, _ memory: ForwardMemory, _ t: Int, firstRow: Int, _ share: Share) {
+    let n = call.batchSize, tiles = memory.tiles, own = share.part(of: blocks)
     let previousH = t == 0 ? call.h0 : Floats(call.y + (t - 1) * n * hiddenSize)
-    let (hTiles, stride) = rowTiles(previousH, tiles, depth: hiddenSize, into: memory.hTiles)
+    let source = memory.packedH(forStep: t).map { Floats($0) } ?? previousH
+    let stride = rowStride(memory.hTiles?.even, n, hiddenSize)
     let h = call.y + t * n * hiddenSize
-    let downwards = call.scratch.turn()
-    guard cell.resetsBefore else {
-      forEachTile(tiles, downwards: downwards) { block, row, count in
+    let downwards = (memory.turns + t) & 1 == 1
+    if cell.resetsBefore {
+      // n's product needs r∘h' of all units first.
+      forEachTile(tiles, own, downwards: downwards) { block, row, count in
+        hiddenProduct(source, stride, memory, block, row, count, gates: 0..<2, toSlot: 1, firstRow: firstRow)
+        var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
+        GRUGates.resetForward(products.set, &tile)
+      }
+      let rhTiles = memory.rhTiles!
+      packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, tiles, own, depth: hiddenSize, into: rhTiles)
+      share.barrier()
+      forEachTile(tiles, own, downwards: downwards) { block, row, count in
+        hiddenProduct(Floats(rhTiles), 1, memory, block, row, count, gates: 2..<3, toSlot: 0, firstRow: firstRow)
+        var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
+        GRUGates.updateForward(products.set, &tile)
+      }
+    } else {
+      forEachTile(tiles, own, downwards: downwards) { block, row, count in
         hiddenProduct(
-          hTiles, stride, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot,
+          source, stride, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot,
           firstRow: firstRow)
         var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
         switch cell {
@@ -91,30 +111,30 @@ extension FloatEngine {
         case .gru: GRUGates.forward(products.set, &tile)
         }
       }
-      return
     }
-    // n's product needs r∘h' of all units first.
-    forEachTile(tiles, downwards: downwards) { block, row, count in
-      hiddenProduct(hTiles, stride, memory, block, row, count, gates: 0..<2, toSlot: 1, firstRow: firstRow)
-      var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
-      GRUGates.resetForward(products.set, &tile)
-    }
-    packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, tiles, depth: hiddenSize, into: memory.hTiles)
-    forEachTile(tiles, downwards: downwards) { block, row, count in
-      hiddenProduct(memory.hTiles, 1, memory, block, row, count, gates: 2..<3, toSlot: 0, firstRow: firstRow)
-      var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
-      GRUGates.updateForward(products.set, &tile)
-    }
+    if t + 1 < call.steps { packH(Floats(h), memory, own, forStep: t + 1) }
   }
 
-  /// The rows [rows][depth] as a product reads them, with their stride: plain, or packed where that pays.
-  private func rowTiles(
-    _ source: Floats, _ rows: RowTiles, depth: Int, into tiles: MutableFloats
-  ) -> (rows: Floats, stride: Int) {
-    if rows.rows == 1 { return (source, 1) }
-    if depth <= FloatEngine.plainDepth { return (source, depth) }
-    products.packRows(source, rows, stride: depth, depth: depth, into: tiles)
-    return (Floats(tiles), 1)
+  // MARK: - Rows
+
+  /// Whether a product's rows are packed into tiles. A single row is its own tile.
+  private func packsRows(_ rows: Int, depth: Int) -> Bool { rows > 1 && depth > FloatEngine.plainDepth }
+
+  /// What a product takes as the stride of rows: 1 of tiles and of a single row.
+  private func rowStride(_ tiles: MutableFloats?, _ rows: Int, _ depth: Int) -> Int {
+    tiles == nil && rows > 1 ? depth : 1
+  }
+
+  /// Some blocks' units of h [N,H] into the row tiles that a step reads, where it reads tiles.
+  private func packH(_ h: Floats, _ memory: ForwardMemory, _ blocks: Range<Int>, forStep t: Int) {
+    guard let packed = memory.packedH(forStep: t), !blocks.isEmpty else { return }
+    let first = blocks.lowerBound * products.width
+    let units = min(blocks.upperBound * products.width, hiddenSize) - first
+    memory.tiles.forEach { row, count in
+      pack(
+        products.kernels, packed + (row * hiddenSize + first * count), count, h + (row * hiddenSize + first), count,
+        hiddenSize, units, 1)
+    }
   }
 
   /// slots += U h' of one tile
@@ -168,31 +188,54 @@ extension FloatEngine {
 
   // MARK: - Shared with backward
 
-  /// Every block of units with every row tile of a step. Step by step the blocks are walked in turn upwards and
+  /// Some blocks of units with every row tile of a step. Step by step the blocks are walked in turn upwards and
   /// downwards: the weights that were used last are still in the nearest cache that holds a part of them.
   @inline(__always)
   package func forEachTile(
-    _ rows: RowTiles, downwards: Bool, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
+    _ rows: RowTiles, _ blocks: Range<Int>, downwards: Bool, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
   ) {
-    for index in 0..<blocks {
-      let block = downwards ? blocks - 1 - index : index
+    for index in 0..<blocks.count {
+      let block = downwards ? blocks.upperBound - 1 - index : blocks.lowerBound + index
       rows.forEach { row, count in body(block, row, count) }
     }
   }
 
-  /// A slot's rows as row tiles [tile][depth][rows of the tile], with its units from `offset` in the tiles' depth.
+  /// Some blocks of a slot's rows as row tiles [tile][depth][rows of the tile], with its units from `offset` in the
+  /// tiles' depth.
   package func packSlot(
-    _ slot: Int, of slots: MutableFloats, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles, depth: Int,
-    offset: Int = 0,
-    into tiles: MutableFloats
+    _ slot: Int, of slots: MutableFloats, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles, _ blocks: Range<Int>,
+    depth: Int, offset: Int = 0, into tiles: MutableFloats
   ) {
     let width = products.width
-    forEachTile(rows, downwards: false) { block, row, count in
+    forEachTile(rows, blocks, downwards: false) { block, row, count in
       let source = slots + (block * layout.blockStride + slot * layout.slotStride + (firstRow + row) * width)
       pack(
         products.kernels, tiles + (row * depth + (offset + block * width) * count), count, source, count, width,
         min(width, hiddenSize - block * width), 1)
     }
+  }
+
+  /// Some blocks of a state [N,H] as panels [unit block][N][P]; zero where there is none.
+  package func packState(_ state: Floats?, batchSize n: Int, _ blocks: Range<Int>, into panels: MutableFloats) {
+    let width = products.width, first = blocks.lowerBound * width
+    let panels = panels + first * n
+    guard let state else {
+      panels.update(repeating: 0, count: blocks.count * n * width)
+      return
+    }
+    products.packPanels(
+      columnsOf: state + first, units: min(blocks.upperBound * width, hiddenSize) - first, depth: n, stride: hiddenSize,
+      panelStride: n * width, into: panels)
+  }
+
+  /// Some blocks of panels, `panelStride` apart, as a state [N,H].
+  package func copyState(
+    ofPanels panels: Floats, panelStride: Int, batchSize n: Int, _ blocks: Range<Int>, to state: MutableFloats
+  ) {
+    let first = blocks.lowerBound * products.width
+    products.copyRows(
+      ofPanels: panels + blocks.lowerBound * panelStride, panelStride: panelStride, rows: n,
+      units: min(blocks.upperBound * products.width, hiddenSize) - first, to: state + first, stride: hiddenSize)
   }
 }
 
@@ -202,12 +245,15 @@ private struct ForwardMemory {
   let layout: SlotLayout
   /// Of a step's rows.
   let tiles: RowTiles
-  let xTiles: MutableFloats
-  let hTiles: MutableFloats
+  /// A chunk's rows of x in tiles; nil where products read them where they are.
+  let xTiles: MutableFloats?
+  /// h in tiles, for even and odd steps: while a step reads one, the other is filled.
+  let hTiles: (even: MutableFloats, odd: MutableFloats)?
+  let rhTiles: MutableFloats?
   /// [unit block][N][P]: c of the step before; with a record the initial c.
   let c: MutableFloats?
+  /// The scratch's, before this call.
+  let turns: Int
 
-  func slot(_ slot: Int, row: Int, _ width: Int) -> MutableFloats {
-    slots + (slot * layout.slotStride + row * width)
-  }
+  func packedH(forStep t: Int) -> MutableFloats? { t & 1 == 0 ? hTiles?.even : hTiles?.odd }
 }

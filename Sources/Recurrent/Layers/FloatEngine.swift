@@ -16,6 +16,8 @@ public struct FloatEngine: CellEngine {
   /// Up to this depth products read their rows where they are. Beyond it rows are packed into tiles first: a cache that
   /// holds few lines of one alignment would lose them.
   package static let plainDepth = 128
+  /// Multiply-adds of a step from which several threads pay.
+  package static let sharedMultiplies = 1 << 19
 
   public init(
     cell: Cell, inputSize: Int, hiddenSize: Int, instructionSet: InstructionSet?
@@ -38,6 +40,16 @@ public struct FloatEngine: CellEngine {
   public func prepare(_ record: Record<Float>, steps: Int, batchSize: Int) {
     record.prepare(
       cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, steps: steps, batchSize: batchSize, products: products)
+  }
+
+  /// Runs a call on the scratch's threads where a step's work pays for its barrier, otherwise on the caller's.
+  package func run(on scratch: Scratch<Float>, batchSize: Int, _ body: (Share) -> Void) {
+    let multiplies = cell.gates * hiddenSize * hiddenSize * batchSize
+    if let threads = scratch.threads, blocks > 1, multiplies >= FloatEngine.sharedMultiplies {
+      threads.run(body)
+    } else {
+      body(.whole)
+    }
   }
 
   /// How many steps a chunk takes.

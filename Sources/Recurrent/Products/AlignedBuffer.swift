@@ -78,20 +78,17 @@ package struct Arena {
   private static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
 }
 
-/// What a call needs for itself. A scratch grows at its first use for a size and allocates nothing after that; it must
-/// serve one call at a time.
+/// What a call needs for itself: memory, and threads. A scratch grows at its first use for a size and allocates nothing
+/// after that; it must serve one call at a time.
 public final class Scratch<Scalar: RecurrentScalar> {
   private var buffer: AlignedBuffer?
   private var guarded: [AlignedBuffer] = []
-  private var isTurned = false
+  package let threads: Threads?
+  /// Steps so far: every other one walks over the weights downwards.
+  package var turns = 0
 
-  public init() {}
-
-  /// True every other time: which way a step walks over the weights.
-  package func turn() -> Bool {
-    isTurned.toggle()
-    return isTurned
-  }
+  /// - Parameter threads: what calls run on where it pays; the caller's thread alone by default.
+  public init(threads: Threads? = nil) { self.threads = threads }
 
   /// Runs `layout` twice, to count and to hand out.
   package func carve<Parts>(_ layout: (inout Arena) -> Parts) -> Parts {

@@ -9,10 +9,14 @@ package struct RowTiles: Sendable {
   package let rows: Int
   package let size: Int
 
+  package var count: Int { (rows + size - 1) / size }
+
+  /// Each tile, or those of some numbers.
   @inline(__always)
-  package func forEach(_ body: (_ first: Int, _ count: Int) -> Void) {
-    var first = 0
-    while first < rows {
+  package func forEach(_ some: Range<Int>? = nil, _ body: (_ first: Int, _ count: Int) -> Void) {
+    var first = some.map { $0.lowerBound * size } ?? 0
+    let end = some.map { min(rows, $0.upperBound * size) } ?? rows
+    while first < end {
       let count = min(size, rows - first)
       body(first, count)
       first += count
@@ -45,15 +49,19 @@ package struct Products: @unchecked Sendable {
   // MARK: - Packing
 
   /// Row tiles of `source` [rows][depth], rows `stride` apart: [tile][depth][rows of the tile].
-  package func packRows(_ source: Floats, _ rows: RowTiles, stride: Int, depth: Int, into tiles: MutableFloats) {
-    rows.forEach { first, count in
+  package func packRows(
+    _ source: Floats, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int, into tiles: MutableFloats
+  ) {
+    rows.forEach(some) { first, count in
       pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, 1)
     }
   }
 
   /// Row tiles of the columns of `source` [depth][columns]: the operand that contracts over rows.
-  package func packColumns(_ source: Floats, _ columns: RowTiles, depth: Int, into tiles: MutableFloats) {
-    columns.forEach { first, count in
+  package func packColumns(
+    _ source: Floats, _ columns: RowTiles, _ some: Range<Int>? = nil, depth: Int, into tiles: MutableFloats
+  ) {
+    columns.forEach(some) { first, count in
       pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, columns.rows)
     }
   }
@@ -144,16 +152,19 @@ package struct Products: @unchecked Sendable {
     }
   }
 
-  /// The same into a matrix [rows][units]. A last panel that is not full goes through `rest` [rows][P].
+  /// The same into a matrix [rows][units], all panels or some. A last panel that is not full goes through `rest`
+  /// [rows][P].
   package func multiply(
-    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, into matrix: MutableFloats, units: Int,
-    rest: MutableFloats
+    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, _ some: Range<Int>? = nil, into matrix: MutableFloats,
+    units: Int, rest: MutableFloats
   ) {
     let full = units / width, left = units - full * width
+    let some = some ?? 0..<self.panels(units)
     multiply(
-      tiles: tiles, rows, depth: depth, panels: panels, panelStride: depth * width, panelCount: full, c: matrix,
+      tiles: tiles, rows, depth: depth, panels: panels + some.lowerBound * depth * width, panelStride: depth * width,
+      panelCount: min(full, some.upperBound) - some.lowerBound, c: matrix + some.lowerBound * width,
       cPanelStride: width, cRowStride: units, add: false)
-    guard left > 0 else { return }
+    guard left > 0, some.contains(full) else { return }
     multiply(
       tiles: tiles, rows, depth: depth, panels: panels + full * depth * width, panelStride: 0, panelCount: 1,
       c: rest, cPanelStride: 0, cRowStride: width, add: false)

@@ -1,0 +1,24 @@
+// A pool of threads that share the units of one call.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#pragma clang assume_nonnull begin
+
+typedef struct thread_pool thread_pool;
+
+// A pool of `count` threads, 1 to 1024: the caller of each call and count - 1 that wait for one. Null where the system
+// gives no more threads or memory.
+thread_pool *_Nullable thread_pool_create(ptrdiff_t count);
+
+// Ends the threads; no call may be running.
+void thread_pool_destroy(thread_pool *pool);
+
+// body(context, index) on every thread, index 0 on the caller's, and returns when all have. Calls from several threads
+// take turns; a call from inside a body would wait for itself.
+void thread_pool_run(thread_pool *pool, void (*body)(void *context, ptrdiff_t index), void *context);
+
+// Every thread of a running call waits here until all have come. Waiting spins for some microseconds and then sleeps.
+void thread_pool_barrier(thread_pool *pool);
+
+#pragma clang assume_nonnull end
