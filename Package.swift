@@ -39,7 +39,8 @@ let package = Package(
     // MARK: - Libraries
     .target(name: "Recurrent", dependencies: ["CRecurrentKernels"], swiftSettings: fastInDebug),
     .target(name: "RecurrentFiles", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
-    .target(name: "RecurrentTraining", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
+    .target(
+      name: "RecurrentTraining", dependencies: ["Recurrent", "CRecurrentKernels"], swiftSettings: fastInDebug),
 
     // MARK: - Tools
     .target(name: "CToolSupport"),
@@ -51,7 +52,7 @@ let package = Package(
     ),
     .executableTarget(
       name: "recurrent-bench",
-      dependencies: ["Recurrent", "CRecurrentKernels", "ToolSupport"],
+      dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels", "ToolSupport"],
       path: "Benchmarks/recurrent-bench"
     ),
 
@@ -59,7 +60,7 @@ let package = Package(
     .testTarget(
       name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"], exclude: ["Goldens"]),
     .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles"]),
-    .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining"]),
+    .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

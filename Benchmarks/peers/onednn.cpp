@@ -193,6 +193,7 @@ int main(int count, char **arguments) {
       if (question == "prepare") {
         Shape shape;
         words >> shape.cell >> shape.mode >> shape.t >> shape.n >> shape.c >> shape.h;
+        if (shape.mode == "classifier") throw std::runtime_error("has no such mode");
         call = std::make_unique<Call>(shape, engine);
         call->build();
         (*call)();

@@ -5,8 +5,8 @@ Answers the benchmark's questions on standard input, a line each (Peer.swift ask
     prepare CELL MODE T N C H    ->  ready, or 'none REASON' where this library lacks it
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
-CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients)
-or step (T = 1 from a given state). The first line it prints is its name and version.
+CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients),
+step (T = 1 from a given state) or classifier (one update of embedding, cell, dense unit with sigmoid, by Adam). The first line it prints is its name and version.
 """
 
 import os
@@ -16,6 +16,7 @@ import time
 import numpy as np
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+SYMBOLS = 10_000
 
 
 class Torch:
@@ -28,6 +29,7 @@ class Torch:
 
     def prepare(self, cell, mode, t, n, c, h):
         torch = self.torch
+        torch.manual_seed(1)
         layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](c, h)
         x = torch.rand(t, n, c) * 2 - 1
         if mode == "training":
@@ -36,6 +38,18 @@ class Torch:
 
             def call():
                 layer(x)[0].backward(dy)
+
+            return call
+        if mode == "classifier":
+            embedding, head = torch.nn.Embedding(SYMBOLS, c), torch.nn.Linear(h, 1)
+            parameters = [*embedding.parameters(), *layer.parameters(), *head.parameters()]
+            optimizer, loss = torch.optim.Adam(parameters, fused=True), torch.nn.BCEWithLogitsLoss()
+            symbols, labels = torch.randint(SYMBOLS, (t, n)), torch.randint(2, (n, 1)).float()
+
+            def call():
+                optimizer.zero_grad()
+                loss(head(layer(embedding(symbols))[0][-1]), labels).backward()
+                optimizer.step()
 
             return call
         layer.eval()
@@ -61,7 +75,7 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
 
     def prepare(self, cell, mode, t, n, c, h):
-        if mode == "training":
+        if mode in ("training", "classifier"):
             return None
         from onnx import TensorProto, helper, numpy_helper
 
@@ -127,6 +141,13 @@ class Keras:
     def prepare(self, cell, mode, t, n, c, h):
         tensorflow, layers = self.tensorflow, self.keras.layers
         layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](h, return_sequences=True)
+        if mode == "classifier":
+            cell = type(layer)(h)
+            model = self.keras.Sequential([layers.Embedding(SYMBOLS, c), cell, layers.Dense(1, activation="sigmoid")])
+            model.compile(optimizer="adam", loss="binary_crossentropy")
+            symbols = tensorflow.random.uniform((n, t), 0, SYMBOLS, tensorflow.int32)
+            labels = tensorflow.random.uniform((n, 1), 0, 2, tensorflow.int32)
+            return lambda: model.train_on_batch(symbols, labels)
         x = tensorflow.random.uniform((n, t, c), -1, 1)
         dy = tensorflow.random.uniform((n, t, h), -1, 1)
         state = tensorflow.random.uniform((n, h), -1, 1)

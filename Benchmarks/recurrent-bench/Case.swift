@@ -1,4 +1,5 @@
 import Recurrent
+import RecurrentTraining
 
 /// One thing to measure: a cell in a mode on a shape.
 struct Case {
@@ -9,7 +10,12 @@ struct Case {
     case training
     /// One step of T = 1 from a given state.
     case step
+    /// One update of a whole classifier: embedding of 10,000 symbols, the cell on T steps, a dense unit with σ on its
+    /// last output, binary cross-entropy, Adam over every parameter.
+    case classifier
   }
+
+  static let symbols = 10_000
 
   let cell: Cell
   let mode: Mode
@@ -22,7 +28,8 @@ struct Case {
 
   /// Of the products alone: 2·G·H·(C + H)·N a step, backward twice that.
   var flops: Double {
-    2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(batch * steps) * (mode == .training ? 3 : 1)
+    2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(batch * steps)
+      * (mode == .forward || mode == .step ? 1 : 3)
   }
 
   static let cells: [Cell] = [
@@ -40,7 +47,8 @@ struct Case {
       Case(cell: cell, mode: .forward, steps: 100, batch: 1, inputs: 64, hidden: 64),
     ]
       + [16, 32, 64, 128, 512].map { Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: $0, hidden: $0) } + [
-        Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512)
+        Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512),
+        Case(cell: cell, mode: .classifier, steps: 100, batch: 32, inputs: 32, hidden: 5),
       ]
   }
 }
@@ -71,6 +79,7 @@ final class Runner {
   private var gradients: Parameters<Float>
   private let record = Record<Float>()
   private let scratch: Scratch<Float>
+  private var classifier: (trainer: ClassifierTrainer, symbols: [Int], labels: [Float])?
 
   init(_ shape: Case, threads: Threads?) throws {
     self.shape = shape
@@ -87,6 +96,14 @@ final class Runner {
       buffer.initialize(repeating: 0)
       for index in buffer.indices { buffer[index] = Float.random(in: -1...1, using: &random) }
     }
+    if shape.mode == .classifier {
+      let model = try SequenceClassifier(
+        shape.cell, symbols: Case.symbols, embeddingSize: shape.inputs, hiddenSize: shape.hidden)
+      classifier = (
+        ClassifierTrainer(model), (0..<rows).map { _ in Int.random(in: 0..<Case.symbols, using: &random) },
+        (0..<shape.batch).map { _ in Float(Int.random(in: 0...1, using: &random)) }
+      )
+    }
     state = try layer.zeroState(batchSize: shape.batch)
     dState = state
     gradients = layer.zeroGradients()
@@ -100,6 +117,10 @@ final class Runner {
       case .forward, .step:
         try layer.forward(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, scratch: scratch)
+      case .classifier:
+        guard let classifier else { return }
+        _ = try classifier.trainer.update(
+          classifier.symbols, labels: classifier.labels, steps: shape.steps, batchSize: shape.batch)
       case .training:
         try layer.record(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,

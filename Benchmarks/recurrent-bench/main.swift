@@ -97,7 +97,9 @@ func measure(
     Report.show(result, peers: names)
   }
   report.showRatios()
-  if peers.isEmpty, threads.count == 1 { report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching) }
+  if peers.isEmpty, threads.count == 1 {
+    report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching)
+  }
   report.showGates()
   guard !report.results.isEmpty || !report.gates.isEmpty else {
     throw ToolError("no case matches; --list prints the names")

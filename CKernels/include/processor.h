@@ -18,6 +18,22 @@ bool processor_supports(instruction_set set);
 // The processor's own name, 49 bytes with the final zero; "unknown processor" where it has none.
 void processor_brand(char *name);
 
+// From here on this thread reads and writes denormal numbers as zero, until the mode that is returned is restored.
+static inline unsigned flush_to_zero(void) {
+#if defined(__x86_64__)
+  const unsigned mode = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(mode | 0x8040);
+  return mode;
+#else
+  return 0;
+#endif
+}
+static inline void restore_denormals(unsigned mode) {
+#if defined(__x86_64__)
+  __builtin_ia32_ldmxcsr(mode);
+#endif
+}
+
 // Whether the maker is AMD, whose BLIS sub-configurations are named after Zen.
 bool processor_is_amd(void);
 

@@ -1,8 +1,8 @@
 // Products of row tiles and weight panels.
 //
 // A panel holds P units of a matrix, P = panel_width: panel[k][u], u < P contiguous, zero beyond the last unit. A row
-// tile holds up to R = tile_rows rows: packed, tile[k][r], r < its own number of rows, or plain, the rows of a matrix as
-// they are. A product adds for each element one chain of multiply-adds in ascending k from zero, cut every
+// tile holds up to R = tile_rows rows: packed, tile[k][r], r < its own number of rows, or plain, the rows of a matrix
+// as they are. A product adds for each element one chain of multiply-adds in ascending k from zero, cut every
 // PRODUCT_K_BLOCK, and adds the chains to c in ascending order; all kernels of an instruction set give the same bits.
 // AVX2 and AVX-512 kernels fuse each multiply-add, portable ones round the product first.
 //
@@ -43,7 +43,7 @@ typedef struct product {
   const float *rows;  // one row tile: [k][row_count], or plain [row_count][k]
   ptrdiff_t row_count;
   ptrdiff_t row_stride;  // 1 for a packed tile, of plain rows any other; a single row may be either
-  const float *panels;  // [panel_count] at panel_stride, each [k][P]
+  const float *panels;   // [panel_count] at panel_stride, each [k][P]
   ptrdiff_t panel_count;
   ptrdiff_t panel_stride;
   ptrdiff_t k;

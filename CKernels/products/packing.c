@@ -1,3 +1,4 @@
+#include "entry.h"
 #include "lanes.h"
 #include "products.h"
 
@@ -116,32 +117,16 @@ LANES void fill_rows_body(const product_kernels *kernels, float *panel, const fl
   }
 }
 
-// The entry points: each body compiled for each instruction set.
-#if defined(__x86_64__)
-#define ENTRY(name, parameters, arguments)                                   \
-  FOR_AVX512 static void name##_avx512 parameters { name##_body arguments; } \
-  FOR_AVX2 static void name##_avx2 parameters { name##_body arguments; }     \
-  void name parameters {                                                     \
-    switch (kernels->set) {                                                  \
-      case instruction_set_avx512: name##_avx512 arguments; return;          \
-      case instruction_set_avx2: name##_avx2 arguments; return;              \
-      case instruction_set_portable: name##_body arguments; return;          \
-    }                                                                        \
-  }
-#else
-#define ENTRY(name, parameters, arguments) \
-  void name parameters { name##_body arguments; }
-#endif
-
-ENTRY(pack,
+// The entry points.
+ENTRY(pack, kernels->set,
       (const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source, ptrdiff_t count,
        ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t depth_stride),
       (kernels, packed, width, source, count, item_stride, depth, depth_stride))
-ENTRY(unpack_adding,
+ENTRY(unpack_adding, kernels->set,
       (const product_kernels *kernels, float *target, ptrdiff_t item_stride, const float *packed, ptrdiff_t width,
        ptrdiff_t count, ptrdiff_t depth),
       (kernels, target, item_stride, packed, width, count, depth))
-ENTRY(add_rows, (const product_kernels *kernels, float *sums, const float *panel, ptrdiff_t rows),
+ENTRY(add_rows, kernels->set, (const product_kernels *kernels, float *sums, const float *panel, ptrdiff_t rows),
       (kernels, sums, panel, rows))
-ENTRY(fill_rows, (const product_kernels *kernels, float *panel, const float *row, ptrdiff_t rows),
+ENTRY(fill_rows, kernels->set, (const product_kernels *kernels, float *panel, const float *row, ptrdiff_t rows),
       (kernels, panel, row, rows))

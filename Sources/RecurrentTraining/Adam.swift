@@ -1,3 +1,4 @@
+import CRecurrentKernels
 import Foundation
 import Recurrent
 
@@ -37,18 +38,16 @@ public struct Adam: Sendable, Equatable {
     if second[name]?.count != values.count { second[name] = Array(repeating: 0, count: values.count) }
     let power1 = pow(Double(beta1), Double(max(1, steps))), power2 = pow(Double(beta2), Double(max(1, steps)))
     let rate = learningRate / Float(1 - power1), correction = Float(1 / (1 - power2))
-    let (beta1, beta2, epsilon) = (beta1, beta2, epsilon)
+    let set = (try Processor.active).kernelSet
     first[name]!.withUnsafeMutableBufferPointer { first in
       second[name]!.withUnsafeMutableBufferPointer { second in
         gradient.withUnsafeBufferPointer { gradient in
-          for index in values.indices {
-            let g = gradient[index] * scale
-            let m = beta1 * first[index] + (1 - beta1) * g
-            let v = beta2 * second[index] + (1 - beta2) * g * g
-            first[index] = m
-            second[index] = v
-            values[index] -= rate * m / ((v * correction).squareRoot() + epsilon)
-          }
+          guard let start = values.baseAddress else { return }
+          var update = adam_update(
+            values: start, first: first.baseAddress!, second: second.baseAddress!, gradient: gradient.baseAddress!,
+            count: values.count, scale: scale, rate: rate, beta1: beta1, beta2: beta2, correction: correction,
+            epsilon: epsilon)
+          adam_run(set, &update)
         }
       }
     }

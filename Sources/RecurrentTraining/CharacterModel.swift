@@ -1,7 +1,7 @@
 import Recurrent
 
 /// A model of text, one character after another: embedding, one recurrent layer, dense, softmax.
-public struct CharacterModel: Sendable {
+public struct CharacterModel: TrainableModel {
   public let vocabulary: Vocabulary
   public var embedding: Embedding
   public var layer: Layer<Float>
@@ -215,49 +215,5 @@ struct ModelPass {
     }
     try model.embedding.backward(batch.inputs, dx: dx, into: &gradients.embedding)
     return loss
-  }
-}
-
-/// The gradients of every parameter of a model.
-struct ModelGradients {
-  var embedding: [Float]
-  var layer: Parameters<Float>
-  var headWeight: [Float]
-  var headBias: [Float]
-
-  init(_ model: CharacterModel) {
-    embedding = Array(repeating: 0, count: model.embedding.weight.count)
-    layer = model.layer.zeroGradients()
-    headWeight = Array(repeating: 0, count: model.head.weight.count)
-    headBias = Array(repeating: 0, count: model.head.bias.count)
-  }
-
-  mutating func clear() {
-    func zero(_ values: inout [Float]) {
-      values.withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
-    }
-    zero(&embedding)
-    layer.forEach(zero)
-    zero(&headWeight)
-    zero(&headBias)
-  }
-
-  mutating func add(_ other: ModelGradients) {
-    func add(_ sum: inout [Float], _ values: [Float]) {
-      sum.withUnsafeMutableBufferPointer { sum in
-        values.withUnsafeBufferPointer { for index in sum.indices { sum[index] += $0[index] } }
-      }
-    }
-    add(&embedding, other.embedding)
-    add(&layer.weightIH, other.layer.weightIH)
-    add(&layer.weightHH, other.layer.weightHH)
-    add(&layer.biasIH, other.layer.biasIH)
-    add(&layer.biasHH, other.layer.biasHH)
-    add(&headWeight, other.headWeight)
-    add(&headBias, other.headBias)
-  }
-
-  var norm: Double {
-    gradientNorm([embedding, layer.weightIH, layer.weightHH, layer.biasIH, layer.biasHH, headWeight, headBias])
   }
 }

@@ -98,8 +98,7 @@ public final class CharacterTrainer {
     }
     optimizer.learningRate = settings.learningRate * schedule
     let scale = clippingFactor(norm: gradients.norm, limit: settings.clippingNorm)
-    optimizer.beginStep()
-    try apply(scale)
+    try model.apply(gradients, &optimizer, scale: scale)
     return (loss / Double(characters), characters)
   }
 
@@ -115,22 +114,6 @@ public final class CharacterTrainer {
     let done = Float(optimizer.steps) / Float(max(1, totalUpdates)), warm = Float(optimizer.steps + 1) / 50
     let lowest: Float = 0.02
     return min(1, warm) * (lowest + (1 - lowest) * (1 + cos(.pi * min(1, done))) / 2)
-  }
-
-  private func apply(_ scale: Float) throws(RecurrentError) {
-    var failure: RecurrentError?
-    func update(_ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]) {
-      do throws(RecurrentError) {
-        try optimizer.update(name, values, gradient: gradient, scale: scale)
-      } catch { failure = failure ?? error }
-    }
-    model.embedding.weight.withUnsafeMutableBufferPointer { update("embedding.weight", $0, gradients.embedding) }
-    model.head.weight.withUnsafeMutableBufferPointer { update("head.weight", $0, gradients.headWeight) }
-    model.head.bias.withUnsafeMutableBufferPointer { update("head.bias", $0, gradients.headBias) }
-    model.layer.updateEachParameter { name, values in
-      update("cell.\(name)", values, (try? gradients.layer.values(name)) ?? [])
-    }
-    if let failure { throw failure }
   }
 }
 

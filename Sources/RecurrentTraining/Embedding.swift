@@ -28,8 +28,12 @@ public struct Embedding: Sendable, Equatable {
   /// - Throws: `RecurrentError` where an index or a count is wrong.
   public func forward(_ indices: [Int], into x: inout [Float]) throws(RecurrentError) {
     try check(indices, x.count, "x")
-    for (row, index) in indices.enumerated() {
-      for column in 0..<size { x[row * size + column] = weight[index * size + column] }
+    x.withUnsafeMutableBufferPointer { x in
+      weight.withUnsafeBufferPointer { weight in
+        for (row, index) in indices.enumerated() {
+          (x.baseAddress! + row * size).update(from: weight.baseAddress! + index * size, count: size)
+        }
+      }
     }
   }
 
@@ -39,8 +43,13 @@ public struct Embedding: Sendable, Equatable {
   public func backward(_ indices: [Int], dx: [Float], into gradient: inout [Float]) throws(RecurrentError) {
     try check(indices, dx.count, "dx")
     try checkCount("gradient", gradient.count, is: weight.count, "\(symbols)·\(size)")
-    for (row, index) in indices.enumerated() {
-      for column in 0..<size { gradient[index * size + column] += dx[row * size + column] }
+    gradient.withUnsafeMutableBufferPointer { gradient in
+      dx.withUnsafeBufferPointer { dx in
+        for (row, index) in indices.enumerated() {
+          let sum = gradient.baseAddress! + index * size, part = dx.baseAddress! + row * size
+          for column in 0..<size { sum[column] += part[column] }
+        }
+      }
     }
   }
 

@@ -51,3 +51,29 @@ public enum SoftmaxCrossEntropy {
     return (largest, sum)
   }
 }
+
+/// σ and cross-entropy together, over a batch of yes and no.
+public enum BinaryCrossEntropy {
+  /// The mean loss, and its gradient in the logits' place.
+  ///
+  /// - Parameters:
+  ///   - logits: [rows]; overwritten by the gradient of the mean loss.
+  ///   - labels: [rows], each from 0 to 1.
+  /// - Returns: the mean loss in nats.
+  /// - Throws: `RecurrentError` where a label or a count is wrong; nothing has been written then.
+  public static func gradient(_ logits: inout [Float], labels: [Float]) throws(RecurrentError) -> Double {
+    _ = try checkedCount(("rows", logits.count))
+    try checkCount("labels", labels.count, is: logits.count, "the logits' count")
+    for label in labels where !(0...1).contains(label) {
+      throw .mismatch("a label is \(label), expected 0 for no, 1 for yes or something between")
+    }
+    let scale = 1 / Double(logits.count)
+    var loss = 0.0
+    for (row, label) in labels.enumerated() {
+      let x = Double(logits[row]), small = exp(-abs(x))  // never overflows
+      loss += max(x, 0) - x * Double(label) + log1p(small)
+      logits[row] = Float(((x > 0 ? 1 : small) / (1 + small) - Double(label)) * scale)
+    }
+    return loss * scale
+  }
+}

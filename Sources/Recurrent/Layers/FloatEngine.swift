@@ -17,7 +17,7 @@ public struct FloatEngine: CellEngine {
   /// holds few lines of one alignment would lose them.
   package static let plainDepth = 128
   /// Multiply-adds of a step from which several threads pay.
-  package static let sharedMultiplies = 1 << 19
+  package static let sharedMultiplies = 1 << 18
 
   public init(
     cell: Cell, inputSize: Int, hiddenSize: Int, instructionSet: InstructionSet?

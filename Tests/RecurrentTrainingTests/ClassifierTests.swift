@@ -1,0 +1,94 @@
+import CRecurrentKernels
+import Foundation
+import Recurrent
+import RecurrentTraining
+import Testing
+
+@Suite struct ClassifierTests {
+  @Test func binaryCrossEntropyIsThatOfProbabilities() throws {
+    let logits: [Float] = [0, 2, -3, 200, -200, 90], labels: [Float] = [1, 0, 0.25, 1, 0, 0]
+    var gradient = logits
+    let loss = try BinaryCrossEntropy.gradient(&gradient, labels: labels)
+    // Double precision holds σ of the smaller ones; the others are their limits.
+    var expected = 0.0
+    for (x, label) in zip(logits.map(Double.init), labels.map(Double.init)) {
+      let p = 1 / (1 + exp(-x))
+      expected += x.magnitude < 30 ? -label * log(p) - (1 - label) * log(1 - p) : (label == 0 && x > 0 ? x : 0)
+    }
+    #expect(abs(loss - expected / 6) < 1e-12 * expected)
+    for (index, x) in logits.enumerated() {
+      let p = 1 / (1 + exp(-Double(x)))
+      #expect(abs(Double(gradient[index]) - (p - Double(labels[index])) / 6) < 1e-7)
+    }
+    #expect(throws: RecurrentError.self) { try BinaryCrossEntropy.gradient(&gradient, labels: [1]) }
+    #expect(throws: RecurrentError.self) { try BinaryCrossEntropy.gradient(&gradient, labels: labels.map { $0 + 1 }) }
+    #expect(throws: RecurrentError.self) {
+      try BinaryCrossEntropy.gradient(&gradient, labels: [.nan, 0, 0, 0, 0, 0])
+    }
+  }
+
+  @Test(arguments: Processor.available)
+  func adamsKernelsFollowTheFormula(set: InstructionSet) {
+    var random = SeededGenerator(seed: 1)
+    for count in [1, 15, 16, 17, 40, 100] {
+      func draw(_ range: ClosedRange<Float>) -> [Float] {
+        (0..<count).map { _ in Float.random(in: range, using: &random) }
+      }
+      let values = draw(-1...1), first = draw(-1...1), second = draw(0...1), gradient = draw(-1...1)
+      var (newValues, newFirst, newSecond) = (values, first, second)
+      newValues.withUnsafeMutableBufferPointer { values in
+        newFirst.withUnsafeMutableBufferPointer { first in
+          newSecond.withUnsafeMutableBufferPointer { second in
+            gradient.withUnsafeBufferPointer { gradient in
+              var update = adam_update(
+                values: values.baseAddress!, first: first.baseAddress!, second: second.baseAddress!,
+                gradient: gradient.baseAddress!, count: count, scale: 0.5, rate: 0.1, beta1: 0.9, beta2: 0.99,
+                correction: 2, epsilon: 1e-3)
+              adam_run(set.kernelSet, &update)
+            }
+          }
+        }
+      }
+      for i in 0..<count {
+        let g = 0.5 * Double(gradient[i])
+        let m = 0.9 * Double(first[i]) + 0.1 * g, v = 0.99 * Double(second[i]) + 0.01 * g * g
+        let value = Double(values[i]) - 0.1 * m / ((2 * v).squareRoot() + 1e-3)
+        #expect(abs(Double(newFirst[i]) - m) < 1e-6 && abs(Double(newSecond[i]) - v) < 1e-6)
+        #expect(abs(Double(newValues[i]) - value) < 1e-5 * max(1, abs(value)), "\(count) values, \(set)")
+      }
+    }
+  }
+
+  /// Whether symbol 1 stands anywhere in a sequence.
+  @Test(arguments: [Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false)])
+  func aClassifierLearnsWhetherASymbolOccurs(cell: Cell) throws {
+    let steps = 8, batch = 24
+    var random = SeededGenerator(seed: 3)
+    func batchOf() -> (symbols: [Int], labels: [Float]) {
+      let symbols = (0..<steps * batch).map { _ in Int.random(in: 0..<12, using: &random) }
+      let labels = (0..<batch).map { n in (0..<steps).contains { symbols[$0 * batch + n] == 1 } ? Float(1) : 0 }
+      return (symbols, labels)
+    }
+    let trainer = ClassifierTrainer(
+      try SequenceClassifier(cell, symbols: 12, embeddingSize: 6, hiddenSize: 5), optimizer: Adam(learningRate: 0.02))
+    for _ in 0..<600 {
+      let (symbols, labels) = batchOf()
+      _ = try trainer.update(symbols, labels: labels, steps: steps, batchSize: batch)
+    }
+    var right = 0
+    for _ in 0..<10 {
+      let (symbols, labels) = batchOf()
+      let logits = try trainer.model.logits(symbols, steps: steps, batchSize: batch)
+      right += zip(logits, labels).filter { ($0 > 0) == ($1 == 1) }.count
+    }
+    #expect(right > 10 * batch * 97 / 100, "\(right) of \(10 * batch)")
+
+    let before = trainer.model.embedding.weight
+    #expect(throws: RecurrentError.self) {
+      try trainer.update(
+        [12] + [Int](repeating: 0, count: steps * batch - 1), labels: [1], steps: steps, batchSize: batch)
+    }
+    #expect(throws: RecurrentError.self) { try trainer.update([0], labels: [1], steps: 0, batchSize: 1) }
+    #expect(trainer.model.embedding.weight == before)
+  }
+}
