@@ -3,9 +3,12 @@
 
 // `count` independent sums of different values, enough to hide the latency of a multiply-add; all are kept at the end.
 LANES double burst(const bool fused, const int count, ptrdiff_t repetitions) {
+  // Read from memory that the compiler cannot see through: with constants it found that 2 · 0.5 + 1 stays 2, left that
+  // sum out, and the peak was a twelfth too high.
+  const volatile float start[3] = {0.25f, 0.5f, 1.0f};
   lanes16 sums[12];
-  for (int i = 0; i < count; i++) sums[i] = (float)i;
-  const lanes16 factor = 0.5f, term = 1.0f;
+  for (int i = 0; i < count; i++) sums[i] = start[0] * (float)i;
+  const lanes16 factor = start[1], term = start[2];
   for (ptrdiff_t repetition = 0; repetition < repetitions; repetition++) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < count; i++)
