@@ -11,6 +11,8 @@
 #pragma clang assume_nonnull begin
 
 typedef float lanes16 __attribute__((ext_vector_type(16), aligned(4)));
+typedef float lanes8 __attribute__((ext_vector_type(8), aligned(4)));
+typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4)));
 typedef int lanes16i __attribute__((ext_vector_type(16), aligned(4)));
 
 #define LANES static inline __attribute__((always_inline))

@@ -2,7 +2,7 @@
 #include "lanes.h"
 #include "products.h"
 
-// One stage of a 16 x 16 transpose: exchanges the blocks of S x S beside the diagonal.
+// One stage of a transpose of 16 vectors: exchanges the blocks of S x S beside the diagonal.
 #define PICK(S, l) ((l) & (S) ? 16 + (l) - (S) : (l))
 #define PICK_OTHER(S, l) ((l) & (S) ? 16 + (l) : (l) + (S))
 #define EACH_LANE(F, S)                                                                                         \
@@ -15,10 +15,26 @@
     v[i + S] = __builtin_shufflevector(a, b, EACH_LANE(PICK_OTHER, S));           \
   }
 
-LANES void transpose(lanes16 v[16]){EXCHANGE(8) EXCHANGE(4) EXCHANGE(2) EXCHANGE(1)}
+LANES ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-LANES ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) {
-  return a < b ? a : b;
+// 16 x 16 of `source`, rows `stride` apart, of which `items` exist, transposed. Blocks of 4 x 4 change places while
+// they are loaded, which takes no shuffle; 32 instead of 64 shuffles are left.
+LANES void load_transposed(lanes16 v[16], const float *source, ptrdiff_t stride, ptrdiff_t items) {
+#pragma clang loop unroll(full)
+  for (int column = 0; column < 16; column += 4)
+#pragma clang loop unroll(full)
+    for (int r = 0; r < 4; r++) {
+      lanes4 part[4];
+#pragma clang loop unroll(full)
+      for (int group = 0; group < 4; group++) {
+        const int row = 4 * group + r;
+        part[group] = row < items ? *(const lanes4 *)(source + row * stride + column) : (lanes4)0;
+      }
+      const lanes8 low = __builtin_shufflevector(part[0], part[1], 0, 1, 2, 3, 4, 5, 6, 7);
+      const lanes8 high = __builtin_shufflevector(part[2], part[3], 0, 1, 2, 3, 4, 5, 6, 7);
+      v[column + r] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+  EXCHANGE(2) EXCHANGE(1)
 }
 
 // Rows of `source` become columns of `packed`, 16 x 16 at a time in registers.
@@ -26,19 +42,19 @@ LANES void pack_transposing(float *packed, ptrdiff_t width, const float *source,
                             ptrdiff_t depth) {
   for (ptrdiff_t first = 0; first < width; first += 16) {
     const ptrdiff_t items = least(count - first, 16), stored = least(width - first, 16);
+    const float *rows = source + first * item_stride;
     ptrdiff_t d = 0;
     for (; d + 16 <= depth; d += 16) {
       lanes16 v[16];
-#pragma clang loop unroll(full)
-      for (int i = 0; i < 16; i++)
-        v[i] = i < items ? *(const lanes16 *)(source + (first + i) * item_stride + d) : (lanes16)0;
-      transpose(v);
+      if (items == 16)
+        load_transposed(v, rows + d, item_stride, 16);
+      else if (items == 12)
+        load_transposed(v, rows + d, item_stride, 12);
+      else
+        load_transposed(v, rows + d, item_stride, items);
       float *target = packed + d * width + first;
-      if (stored == 16) {
-#pragma clang loop unroll(full)
-        for (int i = 0; i < 16; i++) *(lanes16 *)(target + i * width) = v[i];
-      } else if (d + 32 <= depth) {
-        // A store of 16 lanes runs into the next 16 floats, which the following stores write: never past the end.
+      // A store of 16 lanes runs into the next 16 floats, which the following stores write: never past the end.
+      if (stored == 16 || d + 32 <= depth) {
 #pragma clang loop unroll(full)
         for (int i = 0; i < 16; i++) *(lanes16 *)(target + i * width) = v[i];
       } else {
@@ -46,8 +62,7 @@ LANES void pack_transposing(float *packed, ptrdiff_t width, const float *source,
       }
     }
     for (; d < depth; d++)
-      for (ptrdiff_t i = 0; i < stored; i++)
-        packed[d * width + first + i] = i < items ? source[(first + i) * item_stride + d] : 0;
+      for (ptrdiff_t i = 0; i < stored; i++) packed[d * width + first + i] = i < items ? rows[i * item_stride + d] : 0;
   }
 }
 
@@ -83,9 +98,7 @@ LANES void unpack_adding_body(const product_kernels *kernels, float *target, ptr
     ptrdiff_t d = 0;
     for (; d + 16 <= depth; d += 16) {
       lanes16 v[16];
-#pragma clang loop unroll(full)
-      for (int i = 0; i < 16; i++) v[i] = *(const lanes16 *)(packed + (d + i) * width + first);
-      transpose(v);
+      load_transposed(v, packed + d * width + first, width, 16);
 #pragma clang loop unroll(full)
       for (int i = 0; i < 16; i++)
         if (i < items) *(lanes16 *)(target + (first + i) * item_stride + d) += v[i];
