@@ -83,8 +83,9 @@ void unpack_adding(const product_kernels *kernels, float *target, ptrdiff_t item
 // sums[u] += Σ_r panel[r][u] for u < P, in ascending r.
 void add_rows(const product_kernels *kernels, float *sums, const float *panel, ptrdiff_t rows);
 
-// panel[r][u] = row[u] for r < rows, u < P.
-void fill_rows(const product_kernels *kernels, float *panel, const float *row, ptrdiff_t rows);
+// panels[q][r][u] = values[q][u] for q < count, r < rows, u < P; panels lie `stride` apart.
+void fill_rows(const product_kernels *kernels, float *panels, ptrdiff_t stride, ptrdiff_t count, const float *values,
+               ptrdiff_t rows);
 
 // Multiply-adds that a core can do: runs a loop of independent ones and returns how many floating-point operations
 // that were. Timed by the benchmark, it gives the peak that shares are quoted of.

@@ -122,12 +122,14 @@ LANES void add_rows_body(const product_kernels *kernels, float *sums, const floa
     add_rows_in_vectors(1, sums, panel, rows);
 }
 
-LANES void fill_rows_body(const product_kernels *kernels, float *panel, const float *row, ptrdiff_t rows) {
+LANES void fill_rows_body(const product_kernels *kernels, float *panels, ptrdiff_t stride, ptrdiff_t count,
+                          const float *values, ptrdiff_t rows) {
   const int vectors = (int)kernels->panel_width / 16;
-  for (int v = 0; v < vectors; v++) {
-    const lanes16 values = *(const lanes16 *)(row + 16 * v);
-    for (ptrdiff_t r = 0; r < rows; r++) *(lanes16 *)(panel + (r * vectors + v) * 16) = values;
-  }
+  for (ptrdiff_t q = 0; q < count; q++)
+    for (int v = 0; v < vectors; v++) {
+      const lanes16 row = *(const lanes16 *)(values + (q * vectors + v) * 16);
+      for (ptrdiff_t r = 0; r < rows; r++) *(lanes16 *)(panels + q * stride + (r * vectors + v) * 16) = row;
+    }
 }
 
 // The entry points.
@@ -141,5 +143,7 @@ ENTRY(unpack_adding, kernels->set,
       (kernels, target, item_stride, packed, width, count, depth))
 ENTRY(add_rows, kernels->set, (const product_kernels *kernels, float *sums, const float *panel, ptrdiff_t rows),
       (kernels, sums, panel, rows))
-ENTRY(fill_rows, kernels->set, (const product_kernels *kernels, float *panel, const float *row, ptrdiff_t rows),
-      (kernels, panel, row, rows))
+ENTRY(fill_rows, kernels->set,
+      (const product_kernels *kernels, float *panels, ptrdiff_t stride, ptrdiff_t count, const float *values,
+       ptrdiff_t rows),
+      (kernels, panels, stride, count, values, rows))

@@ -64,10 +64,8 @@ extension FloatEngine {
     for block in share.part(of: blocks) {
       tiles.forEach { row, count in
         let tile = memory.slots + (block * memory.layout.blockStride + (firstRow + row) * width)
-        for slot in 0..<biased {
-          fill_rows(
-            products.kernels, tile + slot * slotStride, packed.bias.start + (block * biased + slot) * width, count)
-        }
+        fill_rows(
+          products.kernels, tile, slotStride, biased, packed.bias.start + block * biased * width, count)
         products.run(
           source + row * inputSize, count: count, stride: stride, packed.weightIH.start + block * gates * panelStride,
           panelCount: gates, panelStride: panelStride, depth: inputSize, c: tile, cPanelStride: slotStride,

@@ -62,6 +62,7 @@ package struct Arena {
 
   package init(_ buffer: AlignedBuffer?) { next = buffer?.start }
 
+  @inline(__always)
   package mutating func take(_ floats: Int) -> UnsafeMutablePointer<Float> {
     let whole = (floats + Int(PRODUCT_SLACK) + 15) / 16 * 16
     count += whole
@@ -81,23 +82,26 @@ package struct Arena {
 /// What a call needs for itself: memory, and threads. A scratch grows at its first use for a size and allocates nothing
 /// after that; it must serve one call at a time.
 public final class Scratch<Scalar: RecurrentScalar> {
-  private var buffer: AlignedBuffer?
-  private var guarded: [AlignedBuffer] = []
+  @exclusivity(unchecked) private var buffer: AlignedBuffer?
+  @exclusivity(unchecked) private var guarded: [AlignedBuffer] = []
   package let threads: Threads?
   /// Steps so far: every other one walks over the weights downwards.
-  package var turns = 0
+  @exclusivity(unchecked) package var turns = 0
 
   /// - Parameter threads: what calls run on where it pays; the caller's thread alone by default.
   public init(threads: Threads? = nil) { self.threads = threads }
 
-  /// Runs `layout` twice, to count and to hand out.
+  /// Hands out the parts that `layout` takes; it runs once more where the buffer has to grow first.
+  @inline(__always)
   package func carve<Parts>(_ layout: (inout Arena) -> Parts) -> Parts {
-    var counting = Arena(nil)
-    _ = layout(&counting)
-    if (buffer?.count ?? -1) < counting.count { buffer = AlignedBuffer(count: counting.count) }
     var arena = Arena(buffer)
-    let parts = layout(&arena)
-    guarded = arena.guarded
+    var parts = layout(&arena)
+    if arena.count > buffer?.count ?? -1 {
+      buffer = AlignedBuffer(count: arena.count)
+      arena = Arena(buffer)
+      parts = layout(&arena)
+    }
+    if !arena.guarded.isEmpty { guarded = arena.guarded }
     return parts
   }
 }
