@@ -42,8 +42,8 @@ def intensity(result):
 
 def roofline(report, folder):
     figure, axes = plt.subplots(figsize=(8, 5))
-    threads = report["machine"]["threads"]
-    peak = report["machine"]["peak_gflops"] * threads
+    machine = report["machine"]
+    peak = machine["peak_gflops"] * machine["threads"]
     for cell, mark in MARKS.items():
         for mode, filled in (("forward", True), ("training", False)):
             points = [r for r in report["results"] if r["cell"] == cell and r["mode"] == mode]
@@ -57,8 +57,11 @@ def roofline(report, folder):
                     edgecolors="C0" if filled else "C3",
                     label=f"{cell.upper()} {'forward' if filled else 'forward + backward'}",
                 )
-    axes.axhline(peak, color="black", linewidth=1)
-    axes.text(0.99, peak * 1.04, f"multiply-add peak, {peak:.0f} GF/s", ha="right", transform=axes.get_yaxis_transform())
+    read = machine["read_gbs"] * machine["threads"]
+    corners = [0.2, peak / read, 64]
+    axes.plot(corners, [min(peak, read * x) for x in corners], color="black", linewidth=1)
+    axes.text(60, peak * 1.05, f"multiply-add peak, {peak:.0f} GF/s", ha="right")
+    axes.text(0.22, read * 0.25, f"weights from the third cache, {read:.0f} GB/s", rotation=38, rotation_mode="anchor")
     axes.set(xscale="log", yscale="log", xlabel="flops a byte of weights, inputs and outputs", ylabel="GF/s")
     axes.set_title("Share of the peak")
     axes.grid(alpha=0.3)

@@ -44,6 +44,7 @@ struct Case {
       Case(cell: cell, mode: .training, steps: 100, batch: 32, inputs: 256, hidden: 256),
       Case(cell: cell, mode: .forward, steps: 25, batch: 128, inputs: 1024, hidden: 1024),
       Case(cell: cell, mode: .training, steps: 25, batch: 128, inputs: 1024, hidden: 1024),
+      Case(cell: cell, mode: .forward, steps: 10, batch: 64, inputs: 2048, hidden: 2048),
       Case(cell: cell, mode: .forward, steps: 100, batch: 1, inputs: 64, hidden: 64),
     ]
       + [16, 32, 64, 128, 512].map { Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: $0, hidden: $0) } + [
@@ -54,8 +55,15 @@ struct Case {
 }
 
 extension Case {
+  /// The usual cases, and those of the grid that are not among them.
+  static func all(withGrid: Bool) -> [Case] {
+    guard withGrid else { return all }
+    let names = Set(all.map(\.name))
+    return all + grid.filter { !names.contains($0.name) }
+  }
+
   /// N, H and cells in every combination, C = H.
-  static let grid: [Case] = cells.flatMap { cell in
+  private static let grid: [Case] = cells.flatMap { cell in
     [Mode.forward, .training].flatMap { mode in
       [1, 4, 16, 64].flatMap { batch in
         [8, 16, 32, 64, 128, 256, 512, 1024].map { hidden in

@@ -19,6 +19,16 @@ func measurePeak(_ set: InstructionSet) -> Double {
   return flops / time.microseconds * 1e-3
 }
 
+/// GB/s that one core reads of 16 MB, as much as weights that no second cache holds: the slope of a roofline.
+func measureReading(_ set: InstructionSet) throws -> Double {
+  let products = try Products(set), panel = AlignedBuffer(count: 4 << 20)
+  let sums = AlignedBuffer(count: products.width), rows = panel.count / products.width
+  let times = try sample(seconds: 0.2) { repetitions in
+    for _ in 0..<repetitions { add_rows(products.kernels, sums.start, panel.start, rows) }
+  }
+  return Double(panel.count * MemoryLayout<Float>.stride) / times.p50 * 1e-3
+}
+
 struct Samples {
   /// Of one run.
   let microseconds: [Double]

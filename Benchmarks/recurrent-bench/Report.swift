@@ -12,6 +12,8 @@ struct Report: Encodable {
     let threads: Int
     let swift: String
     var peakGflops: Double
+    /// Of one core, from memory beyond its second cache.
+    let readGbs: Double
   }
   struct Result: Encodable {
     let name: String
@@ -41,7 +43,7 @@ struct Report: Encodable {
     machine = Machine(
       cpu: Processor.name, isa: try Processor.active.rawValue, blis: Processor.blisVersion ?? "none",
       subConfiguration: try Processor.subConfiguration() ?? "own kernels", threads: threads, swift: swiftVersion,
-      peakGflops: 0)
+      peakGflops: 0, readGbs: try measureReading(Processor.active))
   }
 
   func write(to path: String) throws {

@@ -4,7 +4,7 @@ import ToolSupport
 
 let known = [
   Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512' or '^gates'"),
-  Option("grid", nil, "the whole grid instead of the usual cases: N 1 to 64, H 8 to 1024, forward and training"),
+  Option("grid", nil, "also the whole grid: N 1 to 64, H 8 to 1024, forward and training"),
   Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=all] sets them up"),
   Option("threads", "N", "threads of a pool for each case, 1 by default"),
   Option("json", "FILE", "also write machine and results as JSON"),
@@ -47,7 +47,7 @@ func run() throws {
   }
   if let json = options["json"] { try checkWritable(json, option: "json") }
   let matches = { (name: String) in options["filter"] == nil || name.contains(pattern) }
-  let cases = (options.has("grid") ? Case.grid : Case.all).filter { matches($0.name) }
+  let cases = Case.all(withGrid: options.has("grid")).filter { matches($0.name) }
   if options.has("list") {
     for shape in cases { print(shape.name) }
     return
