@@ -72,9 +72,10 @@ typedef struct sgemm_comparison {
 bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *product);
 
 // packed[d][i] = source[i·item_stride + d·depth_stride] for i < count, 0 for count <= i < width, d < depth. One of the
-// strides must be 1. Makes panels (width P, 16 or 32) and row tiles (width = count <= R) of either orientation.
+// strides must be 1. Makes panels (width P, 16 or 32) and row tiles (width = count <= R) of either orientation. Where
+// depth_stride is 1, `readable` >= depth floats of each item may be read: whole vectors are faster.
 void pack(const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source, ptrdiff_t count,
-          ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t depth_stride);
+          ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride);
 
 // target[i·item_stride + d] += packed[d][i] for i < count, d < depth: a gradient's panel back into its matrix.
 void unpack_adding(const product_kernels *kernels, float *target, ptrdiff_t item_stride, const float *packed,

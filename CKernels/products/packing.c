@@ -37,14 +37,29 @@ LANES void load_transposed(lanes16 v[16], const float *source, ptrdiff_t stride,
   EXCHANGE(2) EXCHANGE(1)
 }
 
-// Rows of `source` become columns of `packed`, 16 x 16 at a time in registers.
+// The first `rows` of 16 vectors, `stored` floats of each. The counts of whole tiles are constants, so that no call of
+// memcpy is left.
+LANES void store_rows(float *target, ptrdiff_t width, const lanes16 v[16], ptrdiff_t stored, ptrdiff_t rows) {
+#define STORE(N)                                                                                \
+  case N:                                                                                       \
+    for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], N * sizeof *target); \
+    return;
+  switch (stored) {
+    STORE(4)
+    STORE(6) STORE(8) STORE(12) STORE(16) default
+        : for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], (size_t)stored * sizeof *target);
+  }
+#undef STORE
+}
+
+// Rows of `source`, of which `readable` floats may be read, become columns of `packed`, 16 x 16 at a time in registers.
 LANES void pack_transposing(float *packed, ptrdiff_t width, const float *source, ptrdiff_t count, ptrdiff_t item_stride,
-                            ptrdiff_t depth) {
+                            ptrdiff_t depth, ptrdiff_t readable) {
   for (ptrdiff_t first = 0; first < width; first += 16) {
     const ptrdiff_t items = least(count - first, 16), stored = least(width - first, 16);
     const float *rows = source + first * item_stride;
     ptrdiff_t d = 0;
-    for (; d + 16 <= depth; d += 16) {
+    for (; d < depth && d + 16 <= readable; d += 16) {
       lanes16 v[16];
       if (items == 16)
         load_transposed(v, rows + d, item_stride, 16);
@@ -54,11 +69,11 @@ LANES void pack_transposing(float *packed, ptrdiff_t width, const float *source,
         load_transposed(v, rows + d, item_stride, items);
       float *target = packed + d * width + first;
       // A store of 16 lanes runs into the next 16 floats, which the following stores write: never past the end.
-      if (stored == 16 || d + 32 <= depth) {
+      if (d + 32 <= depth) {
 #pragma clang loop unroll(full)
         for (int i = 0; i < 16; i++) *(lanes16 *)(target + i * width) = v[i];
       } else {
-        for (int i = 0; i < 16; i++) memcpy(target + i * width, &v[i], (size_t)stored * sizeof(float));
+        store_rows(target, width, v, stored, least(depth - d, 16));
       }
     }
     for (; d < depth; d++)
@@ -77,18 +92,19 @@ LANES void pack_copying(float *packed, ptrdiff_t width, const float *source, ptr
   COPY(16)
   COPY(12)
 #undef COPY
-  for (ptrdiff_t d = 0; d < depth; d++) {
-    memcpy(packed + d * width, source + d * depth_stride, (size_t)count * sizeof(float));
-    memset(packed + d * width + count, 0, (size_t)(width - count) * sizeof(float));
-  }
+  // Few floats a row: a call of memcpy would take longer than its loop.
+  for (ptrdiff_t d = 0; d < depth; d++)
+#pragma clang loop vectorize(disable)
+    for (ptrdiff_t i = 0; i < width; i++) packed[d * width + i] = i < count ? source[d * depth_stride + i] : 0;
 }
 
 LANES void pack_body(const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source,
-                     ptrdiff_t count, ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t depth_stride) {
+                     ptrdiff_t count, ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable,
+                     ptrdiff_t depth_stride) {
   if (item_stride == 1)
     pack_copying(packed, width, source, count, depth, depth_stride);
   else
-    pack_transposing(packed, width, source, count, item_stride, depth);
+    pack_transposing(packed, width, source, count, item_stride, depth, readable);
 }
 
 LANES void unpack_adding_body(const product_kernels *kernels, float *target, ptrdiff_t item_stride, const float *packed,
@@ -135,8 +151,8 @@ LANES void fill_rows_body(const product_kernels *kernels, float *panels, ptrdiff
 // The entry points.
 ENTRY(pack, kernels->set,
       (const product_kernels *kernels, float *packed, ptrdiff_t width, const float *source, ptrdiff_t count,
-       ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t depth_stride),
-      (kernels, packed, width, source, count, item_stride, depth, depth_stride))
+       ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride),
+      (kernels, packed, width, source, count, item_stride, depth, readable, depth_stride))
 ENTRY(unpack_adding, kernels->set,
       (const product_kernels *kernels, float *target, ptrdiff_t item_stride, const float *packed, ptrdiff_t width,
        ptrdiff_t count, ptrdiff_t depth),

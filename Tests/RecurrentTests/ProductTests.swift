@@ -121,12 +121,16 @@ import Testing
       for depth in [1, 2, 15, 16, 17, 31, 32, 33, 50] {
         for width in (count <= 12 ? [count] : []) + [count > 16 ? 32 : 16] {
           let source = (0..<count * depth).map { Float($0 + 1) }
+          // Items with more behind them than is packed, as in a slot of a record.
+          let whole = (depth + 15) / 16 * 16
+          let padded = (0..<count).flatMap { i in (0..<whole).map { $0 < depth ? Float(i * depth + $0 + 1) : -5 } }
           // Both orientations of the source, and what stands behind the packed numbers.
-          for byItem in [true, false] {
+          for (byItem, readable) in [(true, depth), (true, whole), (false, depth)] {
             var packed = [Float](repeating: -1, count: width * depth + 1)
             packed.withUnsafeMutableBufferPointer {
               pack(
-                products.kernels, $0.baseAddress!, width, source, count, byItem ? depth : 1, depth, byItem ? 1 : count)
+                products.kernels, $0.baseAddress!, width, readable > depth ? padded : source, count,
+                byItem ? readable : 1, depth, readable, byItem ? 1 : count)
             }
             var expected = [Float](repeating: 0, count: width * depth) + [-1]
             for d in 0..<depth {

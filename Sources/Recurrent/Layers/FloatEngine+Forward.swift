@@ -131,7 +131,7 @@ extension FloatEngine {
     memory.tiles.forEach { row, count in
       pack(
         products.kernels, packed + (row * hiddenSize + first * count), count, h + (row * hiddenSize + first), count,
-        hiddenSize, units, 1)
+        hiddenSize, units, units, 1)
     }
   }
 
@@ -209,7 +209,7 @@ extension FloatEngine {
       let source = slots + (block * layout.blockStride + slot * layout.slotStride + (firstRow + row) * width)
       pack(
         products.kernels, tiles + (row * depth + (offset + block * width) * count), count, source, count, width,
-        min(width, hiddenSize - block * width), 1)
+        min(width, hiddenSize - block * width), width, 1)
     }
   }
 

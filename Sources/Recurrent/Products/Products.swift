@@ -53,7 +53,7 @@ package struct Products: @unchecked Sendable {
     _ source: Floats, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int, into tiles: MutableFloats
   ) {
     rows.forEach(some) { first, count in
-      pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, 1)
+      pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, depth, 1)
     }
   }
 
@@ -62,7 +62,7 @@ package struct Products: @unchecked Sendable {
     _ source: Floats, _ columns: RowTiles, _ some: Range<Int>? = nil, depth: Int, into tiles: MutableFloats
   ) {
     columns.forEach(some) { first, count in
-      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, columns.rows)
+      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, depth, columns.rows)
     }
   }
 
@@ -73,7 +73,7 @@ package struct Products: @unchecked Sendable {
     for panel in 0..<self.panels(units) {
       let first = panel * width
       pack(
-        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth, 1
+        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth, depth, 1
       )
     }
   }
@@ -85,7 +85,7 @@ package struct Products: @unchecked Sendable {
     for panel in 0..<self.panels(units) {
       let first = panel * width
       pack(
-        kernels, panels + panel * panelStride, width, source + first, min(width, units - first), 1, depth, stride)
+        kernels, panels + panel * panelStride, width, source + first, min(width, units - first), 1, depth, depth, stride)
     }
   }
 
