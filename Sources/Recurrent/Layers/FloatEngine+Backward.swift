@@ -61,14 +61,14 @@ extension FloatEngine {
     let hTiles = t & 1 == 0 ? memory.hTiles.even : memory.hTiles.odd
     if cell.resetsBefore {
       let restTiles = hTiles + call.record.batchSize * hiddenSize
-      forEachTile(memory.tiles, own, downwards: false) { block, row, count in
+      forEachTile(memory.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.updateBackward(products.set, &tile)
       }
       packGradients(call, slots: 0..<1, firstRow: firstRow, memory.tiles, own, into: hTiles)
       share.barrier()
       hiddenGradient(hTiles, memory, own, gates: 2..<3, to: memory.drh, add: false)
-      forEachTile(memory.tiles, own, downwards: false) { block, row, count in
+      forEachTile(memory.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, block, row, count, t)
         GRUGates.resetBackward(products.set, &tile)
       }
@@ -77,7 +77,7 @@ extension FloatEngine {
       hiddenGradient(restTiles, memory, own, gates: 0..<2, to: memory.dh, add: true)
       return
     }
-    forEachTile(memory.tiles, own, downwards: false) { block, row, count in
+    forEachTile(memory.tiles, own) { block, row, count in
       var tile = gateTile(call, memory, block, row, count, t)
       switch cell {
       case .rnn: RNNGates.backward(products.set, &tile)

@@ -62,15 +62,15 @@ extension FloatEngine {
     share.barrier()
     let source = memory.xTiles.map { Floats($0) } ?? x, stride = rowStride(memory.xTiles, rows, inputSize)
     for block in share.part(of: blocks) {
-      tiles.forEach { row, count in
-        let tile = memory.slots + (block * memory.layout.blockStride + (firstRow + row) * width)
-        fill_rows(
-          products.kernels, tile, slotStride, biased, packed.bias.start + block * biased * width, count)
-        products.run(
-          source + row * inputSize, count: count, stride: stride, packed.weightIH.start + block * gates * panelStride,
-          panelCount: gates, panelStride: panelStride, depth: inputSize, c: tile, cPanelStride: slotStride,
-          cRowStride: width, add: true)
-      }
+      let slots = memory.slots + (block * memory.layout.blockStride + firstRow * width)
+      products.run(
+        source, tiles, stride: stride, depth: inputSize, packed.weightIH.start + block * gates * panelStride,
+        panelCount: gates, panelStride: panelStride, c: slots, cPanelStride: slotStride, cRowStride: width, add: true,
+        before: { row, count in
+          fill_rows(
+            products.kernels, slots + row * width, slotStride, biased, packed.bias.start + block * biased * width, count
+          )
+        })
     }
   }
 
@@ -84,29 +84,32 @@ extension FloatEngine {
     let downwards = (memory.turns + t) & 1 == 1
     if cell.resetsBefore {
       // n's product needs r∘h' of all units first.
-      forEachTile(tiles, own, downwards: downwards) { block, row, count in
-        hiddenProduct(source, stride, memory, block, row, count, gates: 0..<2, toSlot: 1, firstRow: firstRow)
-        var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
-        GRUGates.resetForward(products.set, &tile)
+      forEachBlock(own, downwards: downwards) { block in
+        hiddenProduct(source, stride, memory, block, gates: 0..<2, toSlot: 1, firstRow: firstRow) { row, count in
+          var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
+          GRUGates.resetForward(products.set, &tile)
+        }
       }
       let rhTiles = memory.rhTiles!
       packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, tiles, own, depth: hiddenSize, into: rhTiles)
       share.barrier()
-      forEachTile(tiles, own, downwards: downwards) { block, row, count in
-        hiddenProduct(Floats(rhTiles), 1, memory, block, row, count, gates: 2..<3, toSlot: 0, firstRow: firstRow)
-        var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
-        GRUGates.updateForward(products.set, &tile)
+      forEachBlock(own, downwards: downwards) { block in
+        hiddenProduct(Floats(rhTiles), 1, memory, block, gates: 2..<3, toSlot: 0, firstRow: firstRow) { row, count in
+          var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
+          GRUGates.updateForward(products.set, &tile)
+        }
       }
     } else {
-      forEachTile(tiles, own, downwards: downwards) { block, row, count in
+      forEachBlock(own, downwards: downwards) { block in
         hiddenProduct(
-          source, stride, memory, block, row, count, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot,
-          firstRow: firstRow)
-        var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
-        switch cell {
-        case .rnn: RNNGates.forward(products.set, &tile)
-        case .lstm: LSTMGates.forward(products.set, &tile)
-        case .gru: GRUGates.forward(products.set, &tile)
+          source, stride, memory, block, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow
+        ) { row, count in
+          var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
+          switch cell {
+          case .rnn: RNNGates.forward(products.set, &tile)
+          case .lstm: LSTMGates.forward(products.set, &tile)
+          case .gru: GRUGates.forward(products.set, &tile)
+          }
         }
       }
     }
@@ -135,21 +138,19 @@ extension FloatEngine {
     }
   }
 
-  /// slots += U h' of one tile
+  /// slots += U h' of a block of units; `gates` is called with each row tile when it is done.
   @inline(__always)
   private func hiddenProduct(
-    _ tiles: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int, gates: Range<Int>,
-    toSlot: Int,
-    firstRow: Int
+    _ rows: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, gates: Range<Int>, toSlot: Int,
+    firstRow: Int, then gatePass: (_ row: Int, _ count: Int) -> Void
   ) {
     let width = products.width, panelStride = hiddenSize * width
     products.run(
-      tiles + row * hiddenSize, count: count, stride: stride,
+      rows, memory.tiles, stride: stride, depth: hiddenSize,
       packed.weightHH.start + (block * cell.gates + gates.lowerBound) * panelStride, panelCount: gates.count,
-      panelStride: panelStride, depth: hiddenSize,
-      c: memory.slots
-        + (block * memory.layout.blockStride + toSlot * memory.layout.slotStride + (firstRow + row) * width),
-      cPanelStride: memory.layout.slotStride, cRowStride: width, add: true)
+      panelStride: panelStride,
+      c: memory.slots + (block * memory.layout.blockStride + toSlot * memory.layout.slotStride + firstRow * width),
+      cPanelStride: memory.layout.slotStride, cRowStride: width, add: true, after: gatePass)
   }
 
   @inline(__always)
@@ -186,16 +187,19 @@ extension FloatEngine {
 
   // MARK: - Shared with backward
 
-  /// Some blocks of units with every row tile of a step. Step by step the blocks are walked in turn upwards and
-  /// downwards: the weights that were used last are still in the nearest cache that holds a part of them.
+  /// Some blocks of units. Step by step they are walked in turn upwards and downwards: the weights that were used last
+  /// are still in the nearest cache that holds a part of them.
+  @inline(__always)
+  package func forEachBlock(_ blocks: Range<Int>, downwards: Bool, _ body: (_ block: Int) -> Void) {
+    for index in 0..<blocks.count { body(downwards ? blocks.upperBound - 1 - index : blocks.lowerBound + index) }
+  }
+
+  /// Some blocks of units with every row tile of a step.
   @inline(__always)
   package func forEachTile(
-    _ rows: RowTiles, _ blocks: Range<Int>, downwards: Bool, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
+    _ rows: RowTiles, _ blocks: Range<Int>, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
   ) {
-    for index in 0..<blocks.count {
-      let block = downwards ? blocks.upperBound - 1 - index : blocks.lowerBound + index
-      rows.forEach { row, count in body(block, row, count) }
-    }
+    for block in blocks { rows.forEach { row, count in body(block, row, count) } }
   }
 
   /// Some blocks of a slot's rows as row tiles [tile][depth][rows of the tile], with its units from `offset` in the
@@ -205,7 +209,7 @@ extension FloatEngine {
     depth: Int, offset: Int = 0, into tiles: MutableFloats
   ) {
     let width = products.width
-    forEachTile(rows, blocks, downwards: false) { block, row, count in
+    forEachTile(rows, blocks) { block, row, count in
       let source = slots + (block * layout.blockStride + slot * layout.slotStride + (firstRow + row) * width)
       pack(
         products.kernels, tiles + (row * depth + (offset + block * width) * count), count, source, count, width,

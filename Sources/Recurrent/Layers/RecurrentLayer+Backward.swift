@@ -20,11 +20,12 @@ extension RecurrentLayer {
   ///   - dy: [T,N,H], the gradient of y; zero where it is nil.
   ///   - final: the gradient of the final state; zero where it is nil.
   ///   - gradients: the parameters' gradients are added to it.
+  ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: the gradients of x and of the initial state.
   /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed.
   public func backward(
     consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?, final: State<Scalar>? = nil,
-    into gradients: inout Parameters<Scalar>
+    into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> InputGradients<Scalar> {
     try checkInput(x)
     try checkShape("x", x, of: record)
@@ -42,7 +43,7 @@ extension RecurrentLayer {
         try dx.withMutableValues { dx throws(RecurrentError) in
           try backward(
             consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &state, dx: dx, into: &gradients,
-            scratch: Scratch())
+            scratch: scratch)
         }
       }
     }

@@ -17,15 +17,18 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - x: [T,N,C]
   ///   - initial: h and c [N,H] before the first step; zero by default.
+  ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: y [T,N,H] and the state after the last step.
   /// - Throws: `RecurrentError` where a shape does not fit the layer.
-  public func forward(_ x: Sequences<Scalar>, initial: State<Scalar>? = nil) throws(RecurrentError) -> Output<Scalar> {
+  public func forward(
+    _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, scratch: Scratch<Scalar> = Scratch()
+  ) throws(RecurrentError) -> Output<Scalar> {
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
     var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
     try checkInput(x)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try y.withMutableValues { y0 throws(RecurrentError) in
-        try forward(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, scratch: Scratch())
+        try forward(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, scratch: scratch)
       }
     }
     return Output(y: y, final: state)
@@ -68,15 +71,17 @@ extension RecurrentLayer {
   ///   - x: [T,N,C]; `backward` wants it again.
   ///   - initial: h and c [N,H] before the first step; zero by default.
   ///   - record: a record to use again; a new one by default.
+  ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: the record, and the outputs as `forward` gives them, bit for bit.
   /// - Throws: `RecurrentError` where a shape does not fit the layer.
   public func record(
-    _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record()
+    _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
+    scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> (record: Record<Scalar>, output: Output<Scalar>) {
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
     try checkInput(x)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-      try layer.runRecord(x0, x.steps, x.batchSize, &state, record, Scratch())
+      try layer.runRecord(x0, x.steps, x.batchSize, &state, record, scratch)
     }
     let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
     return (record, Output(y: y, final: state))

@@ -73,7 +73,8 @@ package struct Products: @unchecked Sendable {
     for panel in 0..<self.panels(units) {
       let first = panel * width
       pack(
-        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth, depth, 1
+        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth,
+        depth, 1
       )
     }
   }
@@ -85,7 +86,8 @@ package struct Products: @unchecked Sendable {
     for panel in 0..<self.panels(units) {
       let first = panel * width
       pack(
-        kernels, panels + panel * panelStride, width, source + first, min(width, units - first), 1, depth, depth, stride)
+        kernels, panels + panel * panelStride, width, source + first, min(width, units - first), 1, depth, depth, stride
+      )
     }
   }
 
@@ -127,28 +129,41 @@ package struct Products: @unchecked Sendable {
     product_run(kernels, &operands)
   }
 
-  /// All row tiles times all panels, each [depth][P], `panelStride` apart. The block of k is outermost and the tiles innermost, so that four
-  /// panels' block stays in the second cache while the tiles pass by.
-  package func multiply(
-    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, panelStride: Int, panelCount: Int,
-    c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
+  /// All row tiles times some panels. The block of k is outermost, so that the panels' block stays in the second cache
+  /// while the tiles pass by. `before` and `after` are called with each tile, before its first block of k and after its
+  /// last.
+  @inline(__always)
+  package func run(
+    _ rows: Floats, _ tiles: RowTiles, stride: Int = 1, depth: Int, _ panels: Floats, panelCount: Int, panelStride: Int,
+    c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool,
+    before: (_ row: Int, _ count: Int) -> Void = { _, _ in },
+    after: (_ row: Int, _ count: Int) -> Void = { _, _ in }
   ) {
     var k = 0
     while k < depth {
       let block = min(Int(PRODUCT_K_BLOCK), depth - k)
-      var panel = 0
-      while panel < panelCount {
-        let together = min(4, panelCount - panel)
-        rows.forEach { first, count in
-          run(
-            tiles + (first * depth + k * count), count: count, panels + (panel * panelStride + k * width),
-            panelCount: together, panelStride: panelStride, depth: block,
-            c: c + (panel * cPanelStride + first * cRowStride), cPanelStride: cPanelStride, cRowStride: cRowStride,
-            add: add || k > 0)
-        }
-        panel += together
+      tiles.forEach { row, count in
+        if k == 0 { before(row, count) }
+        run(
+          rows + (row * depth + k * (stride == 1 ? count : 1)), count: count, stride: stride, panels + k * width,
+          panelCount: panelCount, panelStride: panelStride, depth: block, c: c + row * cRowStride,
+          cPanelStride: cPanelStride, cRowStride: cRowStride, add: add || k > 0)
+        if k + block == depth { after(row, count) }
       }
       k += block
+    }
+  }
+
+  /// All row tiles times all panels, each [depth][P], `panelStride` apart.
+  package func multiply(
+    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, panelStride: Int, panelCount: Int,
+    c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
+  ) {
+    for panel in stride(from: 0, to: panelCount, by: 4) {
+      run(
+        tiles, rows, depth: depth, panels + panel * panelStride, panelCount: min(4, panelCount - panel),
+        panelStride: panelStride, c: c + panel * cPanelStride, cPanelStride: cPanelStride, cRowStride: cRowStride,
+        add: add)
     }
   }
 

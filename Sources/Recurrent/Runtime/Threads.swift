@@ -51,9 +51,9 @@ package struct Share {
   fileprivate let pool: OpaquePointer?
 
   /// All of a call on the caller's thread.
-  package static var whole: Share { Share(index: 0, count: 1, pool: nil) }
+  package static var whole: Share { Share(index: 0, count: 1) }
 
-  fileprivate init(index: Int, count: Int, pool: OpaquePointer?) {
+  package init(index: Int, count: Int, pool: OpaquePointer? = nil) {
     self.index = index
     self.count = count
     self.pool = pool
