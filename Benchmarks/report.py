@@ -14,6 +14,8 @@ import sys
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
+matplotlib.rcParams["svg.hashsalt"] = "swift-recurrent"  # the same picture of the same file
 import matplotlib.pyplot as plt  # noqa: E402
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
