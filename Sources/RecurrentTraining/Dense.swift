@@ -53,7 +53,8 @@ public struct Dense: Sendable {
           products.packRows(
             x.baseAddress! + row * inputSize, products.tiles(count), stride: inputSize, depth: inputSize, into: tiles)
           products.multiply(
-            tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, into: target, units: outputSize,
+            tiles: tiles, products.tiles(count), depth: inputSize, panels: panels,
+            panelStride: inputSize * width, into: target, units: outputSize,
             rest: rest)
           for at in 0..<count { for unit in 0..<outputSize { target[at * outputSize + unit] += bias[unit] } }
           row += count
@@ -97,6 +98,7 @@ public struct Dense: Sendable {
             products.packRows(dy, products.tiles(count), stride: outputSize, depth: outputSize, into: memory.tiles)
             products.multiply(
               tiles: memory.tiles, products.tiles(count), depth: outputSize, panels: memory.transposed,
+              panelStride: outputSize * width,
               into: dx.baseAddress! + row * inputSize, units: inputSize, rest: memory.rest)
             // dW = dyᵀ·x: dy as panels of units, x as tiles of columns.
             products.packPanels(

@@ -90,7 +90,8 @@ import Testing
       var result = [Float](repeating: .nan, count: rows * units), bySgemm = result
       result.withUnsafeMutableBufferPointer {
         products.multiply(
-          tiles: tiles.start, products.tiles(rows), depth: depth, panels: panels.start, into: $0.baseAddress!,
+          tiles: tiles.start, products.tiles(rows), depth: depth, panels: panels.start,
+          panelStride: depth * products.width, into: $0.baseAddress!,
           units: units,
           rest: rest.start)
       }

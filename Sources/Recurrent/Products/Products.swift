@@ -145,7 +145,8 @@ package struct Products: @unchecked Sendable {
       tiles.forEach { row, count in
         if k == 0 { before(row, count) }
         run(
-          rows + (row * depth + k * (stride == 1 ? count : 1)), count: count, stride: stride, panels + k * width,
+          rows + (stride == 1 ? row * depth + k * count : row * stride + k), count: count, stride: stride,
+          panels + k * width,
           panelCount: panelCount, panelStride: panelStride, depth: block, c: c + row * cRowStride,
           cPanelStride: cPanelStride, cRowStride: cRowStride, add: add || k > 0)
         if k + block == depth { after(row, count) }
@@ -156,33 +157,35 @@ package struct Products: @unchecked Sendable {
 
   /// All row tiles times all panels, each [depth][P], `panelStride` apart.
   package func multiply(
-    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, panelStride: Int, panelCount: Int,
+    tiles: Floats, _ rows: RowTiles, stride rowStride: Int = 1, depth: Int, panels: Floats, panelStride: Int,
+    panelCount: Int,
     c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
   ) {
     for panel in stride(from: 0, to: panelCount, by: 4) {
       run(
-        tiles, rows, depth: depth, panels + panel * panelStride, panelCount: min(4, panelCount - panel),
+        tiles, rows, stride: rowStride, depth: depth, panels + panel * panelStride,
+        panelCount: min(4, panelCount - panel),
         panelStride: panelStride, c: c + panel * cPanelStride, cPanelStride: cPanelStride, cRowStride: cRowStride,
         add: add)
     }
   }
 
   /// The same into a matrix [rows][units], all panels or some. A last panel that is not full goes through `rest`
-  /// [rows][P].
+  /// [rows][P], which adds up by itself.
   package func multiply(
-    tiles: Floats, _ rows: RowTiles, depth: Int, panels: Floats, _ some: Range<Int>? = nil, into matrix: MutableFloats,
-    units: Int, rest: MutableFloats
+    tiles: Floats, _ rows: RowTiles, stride rowStride: Int = 1, depth: Int, panels: Floats, panelStride: Int,
+    _ some: Range<Int>? = nil, into matrix: MutableFloats, units: Int, rest: MutableFloats, add: Bool = false
   ) {
     let full = units / width, left = units - full * width
     let some = some ?? 0..<self.panels(units)
     multiply(
-      tiles: tiles, rows, depth: depth, panels: panels + some.lowerBound * depth * width, panelStride: depth * width,
-      panelCount: min(full, some.upperBound) - some.lowerBound, c: matrix + some.lowerBound * width,
-      cPanelStride: width, cRowStride: units, add: false)
+      tiles: tiles, rows, stride: rowStride, depth: depth, panels: panels + some.lowerBound * panelStride,
+      panelStride: panelStride, panelCount: min(full, some.upperBound) - some.lowerBound,
+      c: matrix + some.lowerBound * width, cPanelStride: width, cRowStride: units, add: add)
     guard left > 0, some.contains(full) else { return }
     multiply(
-      tiles: tiles, rows, depth: depth, panels: panels + full * depth * width, panelStride: 0, panelCount: 1,
-      c: rest, cPanelStride: 0, cRowStride: width, add: false)
+      tiles: tiles, rows, stride: rowStride, depth: depth, panels: panels + full * panelStride, panelStride: 0,
+      panelCount: 1, c: rest, cPanelStride: 0, cRowStride: width, add: add)
     copyRows(
       ofPanels: rest, panelStride: 0, rows: rows.rows, units: left, to: matrix + full * width, stride: units)
   }
