@@ -1,7 +1,7 @@
 import Recurrent
 
 /// A model of text, one character after another: embedding, one recurrent layer, dense, softmax.
-public struct CharacterModel: TrainableModel {
+public struct CharacterModel: Sendable, TrainableModel {
   public let vocabulary: Vocabulary
   public var embedding: Embedding
   public var layer: Layer<Float>

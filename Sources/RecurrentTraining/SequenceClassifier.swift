@@ -2,7 +2,7 @@ import CRecurrentKernels
 import Recurrent
 
 /// Says yes or no to a sequence of symbols: embedding, one recurrent layer, and a dense unit with σ on its last output.
-public struct SequenceClassifier: TrainableModel {
+public struct SequenceClassifier: Sendable, TrainableModel {
   public var embedding: Embedding
   public var layer: Layer<Float>
   public var head: Dense

@@ -1,7 +1,7 @@
 import Recurrent
 
 /// Symbols in, one dense head on a layer's outputs: what the training of a model needs to know of it.
-public protocol TrainableModel: Sendable {
+protocol TrainableModel {
   var embedding: Embedding { get set }
   var layer: Layer<Float> { get set }
   var head: Dense { get set }

@@ -136,7 +136,7 @@ extension FloatEngine {
 
   /// Whether the gradients' products read the slots where they are, one slot after the other. In a single block of units
   /// each slot's rows are plain rows; packing them would take a quarter of the time (GRU, N 16, H 32).
-  private var readsSlots: Bool { blocks == 1 }
+  fileprivate var readsSlots: Bool { blocks == 1 }
 
   /// Some blocks of panels [unit block][N][P] = or += dG·U over some slots at a step, which are in the row tiles.
   private func hiddenGradient(
@@ -324,8 +324,9 @@ struct BackwardMemory {
     dh = arena.take(units * n)
     dc = arena.take(cell.hasCellState ? units * n : 0)
     drh = arena.take(cell.resetsBefore ? units * n : 0)
-    hTiles = (arena.take(n * depth), arena.take(n * depth))
-    xTiles = arena.take(wantsDx ? chunkRows * depth : 0)
+    let packs = !engine.readsSlots
+    hTiles = (arena.take(packs ? n * depth : 0), arena.take(packs ? n * depth : 0))
+    xTiles = arena.take(wantsDx && packs ? chunkRows * depth : 0)
     dxRest = arena.take(wantsDx ? chunkRows * width : 0)
     xColumns = arena.take(columnRows * c)
     hColumns = arena.take(columnRows * h)
