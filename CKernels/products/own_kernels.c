@@ -6,8 +6,8 @@
 // A product and an add of the portable kernels are never fused, whatever the processor.
 #pragma clang fp contract(off)
 
-// Steps of k that weights are fetched ahead where several rows leave time for it: they may come from the third cache (11
-// rows, 4 MB of weights: about a fifth more; 8 rows, or weights that lie nearer: no effect).
+// Steps of k that weights are fetched ahead where several rows leave time for it: they may come from the third cache
+// (11 rows, 4 MB of weights: about a fifth more; 8 rows, or weights that lie nearer: no effect).
 enum { AHEAD = 32 };
 
 // sums[q][r] = Σ_k rows[k][r] · panels[q][k], one block of k, then into c. `rows`, `panels`, `vectors` (of 16 lanes in
