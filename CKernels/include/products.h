@@ -51,9 +51,13 @@ typedef struct product {
   ptrdiff_t c_panel_stride;
   ptrdiff_t c_row_stride;
   bool add;
+  // Weights of the next product, panels at panel_stride too, that a full tile fetches from far caches meanwhile:
+  // `next_count` floats of each. Null where weights stay near.
+  const float *_Nullable next;
+  ptrdiff_t next_count;
 } product;
 
-// One row tile times some panels. BLIS's micro-kernel where the tile is full, our own elsewhere.
+// One row tile times some panels. BLIS's micro-kernel where the tile is full and nothing is fetched, our own elsewhere.
 void product_run(const product_kernels *kernels, const product *product);
 
 // The same with our own kernels alone, for comparison and where there is no BLIS.

@@ -8,52 +8,78 @@
 
 // Steps of k that weights are fetched ahead where several rows leave time for it: they may come from the third cache
 // (11 rows, 4 MB of weights: about a fifth more; 8 rows, or weights that lie nearer: no effect).
-enum { AHEAD = 32 };
+enum { AHEAD = 32, LINE = 16 };
 
-// sums[q][r] = Σ_k rows[k][r] · panels[q][k], one block of k, then into c. `rows`, `panels`, `vectors` (of 16 lanes in
-// a panel) and `plain` (rows of a matrix instead of a packed tile) are constants at each call, so that every sum is a
-// register. Three plain rows share a pointer: with one for each, pointers would be spilled.
-LANES void chains(const bool fused, const bool plain, const int rows, const int panels, const int vectors,
-                  const product *p, const float *row_tile, const float *first_panel, ptrdiff_t k_count, bool add,
-                  float *c) {
-  const ptrdiff_t width = 16 * vectors, stride = p->row_stride;
-  lanes16 sums[4 * PRODUCT_MOST_TILE_ROWS] = {0};
-  const float *triples[(PRODUCT_MOST_TILE_ROWS + 2) / 3];
-  if (plain)
-    for (int r = 0; r < rows; r += 3) triples[r / 3] = row_tile + r * stride;
-  for (ptrdiff_t k = 0; k < k_count; k++) {
-    lanes16 weights[8];
+// What is the same for every sum of a tile. `fused`, `plain` (rows of a matrix instead of a packed tile), `rows`,
+// `panels` and `vectors` (of 16 lanes in a panel) are constants at each use, so that every sum is a register.
+typedef struct form {
+  bool fused, plain;
+  int rows, panels, vectors;
+} form;
+
+// sums[q][r] += rows[k][r] · panels[q][k]. Three plain rows share a pointer: with one for each, pointers would be
+// spilled.
+LANES void step_of_k(const form f, const product *p, const float *row_tile, const float *const *triples,
+                     const float *first_panel, ptrdiff_t k, lanes16 *sums) {
+  const ptrdiff_t width = 16 * f.vectors, stride = p->row_stride;
+  lanes16 weights[8];
 #pragma clang loop unroll(full)
-    for (int q = 0; q < panels; q++)
+  for (int q = 0; q < f.panels; q++)
 #pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++)
-        weights[q * vectors + v] = *(const lanes16 *)(first_panel + q * p->panel_stride + k * width + 16 * v);
-    if (vectors == 2 && rows >= 6)
+    for (int v = 0; v < f.vectors; v++)
+      weights[q * f.vectors + v] = *(const lanes16 *)(first_panel + q * p->panel_stride + k * width + 16 * v);
 #pragma clang loop unroll(full)
-      for (int qv = 0; qv < panels * vectors; qv++)
-        __builtin_prefetch(first_panel + qv / vectors * p->panel_stride + (k + AHEAD) * width + qv % vectors * 16, 0,
-                           2);
+  for (int r = 0; r < f.rows; r++) {
+    const lanes16 x = f.plain ? triples[r / 3][r % 3 * stride + k] : row_tile[k * f.rows + r];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++) {
-      const lanes16 x = plain ? triples[r / 3][r % 3 * stride + k] : row_tile[k * rows + r];
-#pragma clang loop unroll(full)
-      for (int qv = 0; qv < panels * vectors; qv++) {
-        lanes16 *sum = &sums[qv * rows + r];
-        if (fused)
-          *sum = __builtin_elementwise_fma(weights[qv], x, *sum);
-        else
-          *sum = *sum + weights[qv] * x;
-      }
+    for (int qv = 0; qv < f.panels * f.vectors; qv++) {
+      lanes16 *sum = &sums[qv * f.rows + r];
+      if (f.fused)
+        *sum = __builtin_elementwise_fma(weights[qv], x, *sum);
+      else
+        *sum = *sum + weights[qv] * x;
     }
   }
+}
+
+// Σ_k rows[k][r] · panels[q][k], one block of k, into c. A full tile fetches what comes `next` into the second cache, a
+// line every `pace` steps of k (1 or 2, 0 for nothing): weights from the third cache are then there when their first
+// tile runs (LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s; BLIS's kernel has no place for it).
+LANES void chains(const form f, const product *p, const float *row_tile, const float *first_panel, ptrdiff_t k_count,
+                  bool add, float *c, const int pace, const float *next) {
+  lanes16 sums[4 * PRODUCT_MOST_TILE_ROWS] = {0};
+  const float *triples[(PRODUCT_MOST_TILE_ROWS + 2) / 3];
+  if (f.plain)
+    for (int r = 0; r < f.rows; r += 3) triples[r / 3] = row_tile + r * p->row_stride;
+  ptrdiff_t k = 0;
+  if (pace) {
+    if (add)
 #pragma clang loop unroll(full)
-  for (int q = 0; q < panels; q++)
+      for (int r = 0; r < f.rows; r++)
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < f.vectors; v++) __builtin_prefetch(c + r * p->c_row_stride + 16 * v, 1, 3);
+    const ptrdiff_t lines = p->next_count / LINE, fetches = lines < k_count / pace ? lines : k_count / pace;
+    for (ptrdiff_t line = 0; line < fetches; line++, k += pace) {
+      __builtin_prefetch(next + line * LINE, 0, 2);
 #pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++) {
+      for (int i = 0; i < pace; i++) step_of_k(f, p, row_tile, triples, first_panel, k + i, sums);
+    }
+  }
+  for (; k < k_count; k++) {
+    if (f.vectors == 2 && f.rows >= 6 && !pace)
+#pragma clang loop unroll(full)
+      for (int qv = 0; qv < f.panels * 2; qv++)
+        __builtin_prefetch(first_panel + qv / 2 * p->panel_stride + (k + AHEAD) * 32 + qv % 2 * 16, 0, 2);
+    step_of_k(f, p, row_tile, triples, first_panel, k, sums);
+  }
+#pragma clang loop unroll(full)
+  for (int q = 0; q < f.panels; q++)
+#pragma clang loop unroll(full)
+    for (int r = 0; r < f.rows; r++)
+#pragma clang loop unroll(full)
+      for (int v = 0; v < f.vectors; v++) {
         lanes16 *target = (lanes16 *)(c + q * p->c_panel_stride + r * p->c_row_stride + 16 * v);
-        const lanes16 sum = sums[(q * vectors + v) * rows + r];
+        const lanes16 sum = sums[(q * f.vectors + v) * f.rows + r];
         *target = add ? *target + sum : sum;
       }
 }
@@ -74,10 +100,17 @@ LANES void all_panels(const bool fused, const bool plain, const int vectors, con
       while (panels > 1 && panels * rows * vectors > most_sums) panels--;
       const float *tile = p->rows + k * (plain ? 1 : rows), *panel = p->panels + q * p->panel_stride + k * width;
       float *c = p->c + q * p->c_panel_stride;
-#define RUN(R, Q)                                                           \
-  case 4 * R + Q - 1:                                                       \
-    if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums))         \
-      chains(fused, plain, R, Q, vectors, p, tile, panel, k_count, add, c); \
+      const float *next = p->next ? p->next + q * p->panel_stride : NULL;
+#define CHAINS(R, Q, PACE) chains((form){fused, plain, R, Q, vectors}, p, tile, panel, k_count, add, c, PACE, next)
+#define RUN(R, Q)                                                          \
+  case 4 * R + Q - 1:                                                      \
+    if (R == most_rows && Q == 1 && fused && !plain && next) {             \
+      if (2 * p->next_count <= LINE * k_count)                             \
+        CHAINS(R, Q, 2);                                                   \
+      else                                                                 \
+        CHAINS(R, Q, 1);                                                   \
+    } else if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums)) \
+      CHAINS(R, Q, 0);                                                     \
     break;
 #define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
       switch (4 * rows + (int)panels - 1) {
@@ -86,6 +119,7 @@ LANES void all_panels(const bool fused, const bool plain, const int vectors, con
       }
 #undef ROWS
 #undef RUN
+#undef CHAINS
     }
   }
 }

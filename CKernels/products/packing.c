@@ -46,9 +46,13 @@ LANES void store_rows(float *target, ptrdiff_t width, const lanes16 v[16], ptrdi
     return;
   switch (stored) {
     STORE(4)
-    STORE(6) STORE(8) STORE(12) STORE(16) default
-        : for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], (size_t)stored * sizeof *target);
+    STORE(6)
+    STORE(8)
+    STORE(12)
+    STORE(16)
+    default: break;
   }
+  for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], (size_t)stored * sizeof *target);
 #undef STORE
 }
 

@@ -36,7 +36,7 @@ const product_kernels *product_kernels_for_units(instruction_set set, ptrdiff_t 
 }
 
 void product_run(const product_kernels *kernels, const product *p) {
-  if (!kernels->micro_kernel.function || p->row_count != kernels->tile_rows || p->row_stride != 1) {
+  if (!kernels->micro_kernel.function || p->row_count != kernels->tile_rows || p->row_stride != 1 || p->next) {
     product_run_own(kernels, p);
     return;
   }

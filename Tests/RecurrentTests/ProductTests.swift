@@ -41,8 +41,10 @@ import Testing
             let stride = depth + 3
             let plain = products.panelsFilled(rows * stride, &random)
             for r in 0..<rows { for k in 0..<depth { plain.start[r * stride + k] = row.start[k * rows + r] } }
-            for (run, rowStart, rowStride) in [
-              (product_run, row, 1), (product_run_own, row, 1), (product_run, plain, stride),
+            // Weights to be fetched meanwhile: in the time of half, all and more than the steps of k.
+            for (run, rowStart, rowStride, fetched) in [
+              (product_run, row, 1, nil), (product_run_own, row, 1, nil), (product_run, plain, stride, nil),
+              (product_run, row, 1, depth * 8), (product_run, row, 1, depth * width),
             ] {
               var c = start
               c.withUnsafeMutableBufferPointer { c in
@@ -50,7 +52,8 @@ import Testing
                   rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: panels.start,
                   panel_count: panelCount,
                   panel_stride: depth * width, k: depth, c: c.baseAddress!, c_panel_stride: rows * width,
-                  c_row_stride: width, add: add)
+                  c_row_stride: width, add: add, next: fetched.map { _ in Floats(panels.start) },
+                  next_count: fetched ?? 0)
                 run(products.kernels, &operands)
               }
               results.append(c)

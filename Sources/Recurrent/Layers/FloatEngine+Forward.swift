@@ -17,7 +17,7 @@ extension FloatEngine {
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         rhTiles: cell.resetsBefore ? arena.take(n * hiddenSize) : nil,
         c: cell.hasCellState ? call.record?.initialC.start ?? arena.take(blocks * n * width) : nil,
-        turns: call.scratch.turns)
+        turns: call.scratch.turns, farHH: products.isFar(blocks * cell.gates * hiddenSize * width))
     }
     call.scratch.turns += call.steps
     run(on: call.scratch, batchSize: n) { forward(call, memory, $0) }
@@ -61,11 +61,14 @@ extension FloatEngine {
     }
     share.barrier()
     let source = memory.xTiles.map { Floats($0) } ?? x, stride = rowStride(memory.xTiles, rows, inputSize)
-    for block in share.part(of: blocks) {
+    let own = share.part(of: blocks), far = products.isFar(own.count * gates * panelStride)
+    for block in own {
       let slots = memory.slots + (block * memory.layout.blockStride + firstRow * width)
+      let weights = packed.weightIH.start + block * gates * panelStride
       products.run(
-        source, tiles, stride: stride, depth: inputSize, packed.weightIH.start + block * gates * panelStride,
-        panelCount: gates, panelStride: panelStride, c: slots, cPanelStride: slotStride, cRowStride: width, add: true,
+        source, tiles, stride: stride, depth: inputSize, weights, panelCount: gates, panelStride: panelStride, c: slots,
+        cPanelStride: slotStride, cRowStride: width, add: true, far: far,
+        next: block + 1 < own.upperBound ? Floats(weights + gates * panelStride) : nil,
         before: { row, count in
           fill_rows(
             products.kernels, slots + row * width, slotStride, biased, packed.bias.start + block * biased * width, count
@@ -84,8 +87,8 @@ extension FloatEngine {
     let downwards = (memory.turns + t) & 1 == 1
     if cell.resetsBefore {
       // n's product needs r∘h' of all units first.
-      forEachBlock(own, downwards: downwards) { block in
-        hiddenProduct(source, stride, memory, block, gates: 0..<2, toSlot: 1, firstRow: firstRow) { row, count in
+      forEachBlock(own, downwards: downwards) { block, next in
+        hiddenProduct(source, stride, memory, block, next, gates: 0..<2, toSlot: 1, firstRow: firstRow) { row, count in
           var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
           GRUGates.resetForward(products.set, &tile)
         }
@@ -93,16 +96,17 @@ extension FloatEngine {
       let rhTiles = memory.rhTiles!
       packSlot(3, of: memory.slots, memory.layout, firstRow: firstRow, tiles, own, depth: hiddenSize, into: rhTiles)
       share.barrier()
-      forEachBlock(own, downwards: downwards) { block in
-        hiddenProduct(Floats(rhTiles), 1, memory, block, gates: 2..<3, toSlot: 0, firstRow: firstRow) { row, count in
+      forEachBlock(own, downwards: downwards) { block, next in
+        hiddenProduct(Floats(rhTiles), 1, memory, block, next, gates: 2..<3, toSlot: 0, firstRow: firstRow) {
+          row, count in
           var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
           GRUGates.updateForward(products.set, &tile)
         }
       }
     } else {
-      forEachBlock(own, downwards: downwards) { block in
+      forEachBlock(own, downwards: downwards) { block, next in
         hiddenProduct(
-          source, stride, memory, block, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow
+          source, stride, memory, block, next, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot, firstRow: firstRow
         ) { row, count in
           var tile = gateTile(call, memory, block, row, count, t: t, firstRow: firstRow, previousH: previousH, h: h)
           switch cell {
@@ -141,16 +145,19 @@ extension FloatEngine {
   /// slots += U h' of a block of units; `gates` is called with each row tile when it is done.
   @inline(__always)
   private func hiddenProduct(
-    _ rows: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, gates: Range<Int>, toSlot: Int,
+    _ rows: Floats, _ stride: Int, _ memory: ForwardMemory, _ block: Int, _ next: Int?, gates: Range<Int>, toSlot: Int,
     firstRow: Int, then gatePass: (_ row: Int, _ count: Int) -> Void
   ) {
     let width = products.width, panelStride = hiddenSize * width
+    func weights(_ block: Int) -> Floats {
+      Floats(packed.weightHH.start + (block * cell.gates + gates.lowerBound) * panelStride)
+    }
     products.run(
-      rows, memory.tiles, stride: stride, depth: hiddenSize,
-      packed.weightHH.start + (block * cell.gates + gates.lowerBound) * panelStride, panelCount: gates.count,
+      rows, memory.tiles, stride: stride, depth: hiddenSize, weights(block), panelCount: gates.count,
       panelStride: panelStride,
       c: memory.slots + (block * memory.layout.blockStride + toSlot * memory.layout.slotStride + firstRow * width),
-      cPanelStride: memory.layout.slotStride, cRowStride: width, add: true, after: gatePass)
+      cPanelStride: memory.layout.slotStride, cRowStride: width, add: true,
+      far: memory.farHH, next: next.map(weights), after: gatePass)
   }
 
   @inline(__always)
@@ -190,8 +197,11 @@ extension FloatEngine {
   /// Some blocks of units. Step by step they are walked in turn upwards and downwards: the weights that were used last
   /// are still in the nearest cache that holds a part of them.
   @inline(__always)
-  package func forEachBlock(_ blocks: Range<Int>, downwards: Bool, _ body: (_ block: Int) -> Void) {
-    for index in 0..<blocks.count { body(downwards ? blocks.upperBound - 1 - index : blocks.lowerBound + index) }
+  package func forEachBlock(_ blocks: Range<Int>, downwards: Bool, _ body: (_ block: Int, _ next: Int?) -> Void) {
+    for index in 0..<blocks.count {
+      let block = downwards ? blocks.upperBound - 1 - index : blocks.lowerBound + index
+      body(block, index + 1 < blocks.count ? (downwards ? block - 1 : block + 1) : nil)
+    }
   }
 
   /// Some blocks of units with every row tile of a step.
@@ -256,6 +266,8 @@ private struct ForwardMemory {
   let c: MutableFloats?
   /// The scratch's, before this call.
   let turns: Int
+  /// Whether a step's weights come from far.
+  let farHH: Bool
 
   func packedH(forStep t: Int) -> MutableFloats? { t & 1 == 0 ? hTiles?.even : hTiles?.odd }
 }
