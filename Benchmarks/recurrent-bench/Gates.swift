@@ -48,11 +48,11 @@ struct GateMeasurement: Encodable {
           tile.rows = rows
           tile.width = width
           tile.units = width
-          tile.row_stride = width
+          (tile.previous_stride, tile.h_stride, tile.dy_stride) = (width, width, width)
           let rest = memory.start + (slots * slotStride + at)
           tile.previous_h = UnsafePointer(rest)
           tile.h = rest + slotStride
-          tile.previous_c = UnsafePointer(rest + 2 * slotStride)
+          tile.previous_c = rest + 2 * slotStride
           tile.c = rest + 3 * slotStride
           tile.dy = UnsafePointer(rest + 5 * slotStride)
           tile.dh = rest + 4 * slotStride

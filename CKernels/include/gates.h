@@ -14,14 +14,17 @@ typedef struct gate_tile {
   ptrdiff_t rows;
   ptrdiff_t width;  // P
   ptrdiff_t units;  // units that exist, <= P: matrices by row ([rows][H]) are touched up to here alone
+  const float *_Nullable previous_h;  // [rows][H] at previous_stride: h of the step before
+  ptrdiff_t previous_stride;
   // Forward
-  const float *_Nullable previous_h;  // [rows][H] at row_stride: h of the step before
-  float *_Nullable h;                 // [rows][H] at row_stride: overwritten
-  ptrdiff_t row_stride;
-  const float *_Nullable previous_c;  // [rows][P]: c of the step before; may be c
-  float *_Nullable c;                 // [rows][P]
+  float *_Nullable h;  // [rows][H] at h_stride: overwritten
+  ptrdiff_t h_stride;
+  float *_Nullable c;  // [rows][P]: of the step before, overwritten with that of this one
+  // [rows][P]: c of the step before. Written by forward where it is not null, read by backward.
+  float *_Nullable previous_c;
   // Backward
-  const float *_Nullable dy;  // [rows][H] at row_stride, or null for zero
+  const float *_Nullable dy;  // [rows][H] at dy_stride, or null for zero
+  ptrdiff_t dy_stride;
   float *_Nullable dh;        // [rows][P]: gradient of h; a GRU leaves its part for the step before
   float *_Nullable dc;        // [rows][P]: gradient of c; left for the step before
   float *_Nullable drh;       // [rows][P]: gradient of r∘h', of a GRU with reset before the product

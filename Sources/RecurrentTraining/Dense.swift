@@ -105,7 +105,8 @@ public struct Dense: Sendable {
               columnsOf: dy, units: outputSize, depth: count, stride: outputSize, panelStride: count * width,
               into: memory.panels)
             products.packColumns(
-              x.baseAddress! + row * inputSize, products.tiles(inputSize), depth: count, into: memory.tiles)
+              x.baseAddress! + row * inputSize, stride: inputSize, products.tiles(inputSize), depth: count,
+              into: memory.tiles)
             products.multiply(
               tiles: memory.tiles, products.tiles(inputSize), depth: count, panels: memory.panels,
               panelStride: count * width, panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width,

@@ -48,7 +48,7 @@ struct ModelGradients {
       values.withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
     }
     zero(&embedding)
-    layer.forEach(zero)
+    layer.withMutableValues { $0.update(repeating: 0) }
     zero(&headWeight)
     zero(&headBias)
   }
@@ -60,15 +60,14 @@ struct ModelGradients {
       }
     }
     add(&embedding, other.embedding)
-    add(&layer.weightIH, other.layer.weightIH)
-    add(&layer.weightHH, other.layer.weightHH)
-    add(&layer.biasIH, other.layer.biasIH)
-    add(&layer.biasHH, other.layer.biasHH)
+    layer.withMutableValues { sum in
+      other.layer.values.withUnsafeBufferPointer { for index in sum.indices { sum[index] += $0[index] } }
+    }
     add(&headWeight, other.headWeight)
     add(&headBias, other.headBias)
   }
 
   var norm: Double {
-    gradientNorm([embedding, layer.weightIH, layer.weightHH, layer.biasIH, layer.biasHH, headWeight, headBias])
+    gradientNorm([embedding, layer.values, headWeight, headBias])
   }
 }

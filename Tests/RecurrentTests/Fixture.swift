@@ -69,3 +69,11 @@ func relativeError(_ a: [Float], _ b: [Double]) -> Double {
 
 /// The contract's tolerance of a tensor: outputs 1e-5, gradients 1e-4.
 func tolerance(_ name: String) -> Double { name.hasPrefix("d") ? 1e-4 : 1e-5 }
+
+/// By the names of the equations, of a single level and direction.
+extension Parameters where Scalar == Float {
+  var weightIH: [Float] { (try? values("weight_ih_l0")) ?? [] }
+  var weightHH: [Float] { (try? values("weight_hh_l0")) ?? [] }
+  var biasIH: [Float] { (try? values("bias_ih_l0")) ?? [] }
+  var biasHH: [Float] { (try? values("bias_hh_l0")) ?? [] }
+}

@@ -177,7 +177,7 @@ import Testing
         .gru(resetBefore: false, zTakesNew: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
       let trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
       for _ in 0..<3 { _ = try trainer.update() }
-      weights.append(trainer.model.layer.parameters.weightHH)
+      weights.append(trainer.model.layer.parameters.values)
     }
     for other in weights[1...] {
       for (a, b) in zip(weights[0], other) { #expect(abs(a - b) < 2e-4) }

@@ -80,7 +80,8 @@ func tanh_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
 }
 
 @inline(always) private func twoVectors(at index: Int) -> TilePlace {
-  TilePlace(first: (index, index, Lanes.count), second: (index &+ Lanes.count, index &+ Lanes.count, Lanes.count))
+  func sixteen(_ at: Int) -> TilePlace.Sixteen { TilePlace.Sixteen(at: at, row: 0, unit: at, count: Lanes.count) }
+  return TilePlace(first: sixteen(index), second: sixteen(index &+ Lanes.count))
 }
 
 /// The two activations of the gates, as functions of their own.

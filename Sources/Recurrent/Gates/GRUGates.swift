@@ -35,7 +35,8 @@ func gru_gates_forward(_ tile: UnsafePointer<gate_tile>) {
     n.store(nSlot, place)
     r.store(rSlot, place)
     z.store(zSlot, place)
-    mixed(n, z, Lanes(rows: previousH, place), zTakesNew: tile.option).store(rows: hRows, place)
+    mixed(n, z, Lanes(rows: previousH, tile.previous_stride, place), zTakesNew: tile.option).store(
+      rows: hRows, tile.h_stride, place)
   }
 }
 
@@ -50,9 +51,10 @@ func gru_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   while let place = walk.next() {
     let r = Lanes(rSlot, place), u = Lanes(uSlot, place)
     var dh = Lanes(dhPanel, place)
-    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, tile.dy_stride, place) }
     let (dn, dz, carried) = mixedBackward(
-      dh, Lanes(nSlot, place), Lanes(zSlot, place), Lanes(rows: previousH, place), zTakesNew: tile.option)
+      dh, Lanes(nSlot, place), Lanes(zSlot, place), Lanes(rows: previousH, tile.previous_stride, place),
+      zTakesNew: tile.option)
     dn.store(nSlot, place)
     (dn * u * r.subtracting(r, times: r)).store(rSlot, place)
     dz.store(zSlot, place)
@@ -75,7 +77,7 @@ func gru_reset_gates_forward(_ tile: UnsafePointer<gate_tile>) {
     let z = sigmoid(Lanes(zSlot, place))
     r.store(rSlot, place)
     z.store(zSlot, place)
-    (r * Lanes(rows: previousH, place)).store(rhSlot, place)
+    (r * Lanes(rows: previousH, tile.previous_stride, place)).store(rhSlot, place)
   }
 }
 
@@ -89,7 +91,8 @@ func gru_update_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   while let place = walk.next() {
     let n = tanh(Lanes(nSlot, place))
     n.store(nSlot, place)
-    mixed(n, Lanes(zSlot, place), Lanes(rows: previousH, place), zTakesNew: tile.option).store(rows: hRows, place)
+    mixed(n, Lanes(zSlot, place), Lanes(rows: previousH, tile.previous_stride, place), zTakesNew: tile.option).store(
+      rows: hRows, tile.h_stride, place)
   }
 }
 
@@ -102,9 +105,10 @@ func gru_update_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   var walk = TileWalk(tile)
   while let place = walk.next() {
     var dh = Lanes(dhPanel, place)
-    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, tile.dy_stride, place) }
     let (dn, dz, carried) = mixedBackward(
-      dh, Lanes(nSlot, place), Lanes(zSlot, place), Lanes(rows: previousH, place), zTakesNew: tile.option)
+      dh, Lanes(nSlot, place), Lanes(zSlot, place), Lanes(rows: previousH, tile.previous_stride, place),
+      zTakesNew: tile.option)
     dn.store(nSlot, place)
     dz.store(zSlot, place)
     carried.store(dhPanel, place)
@@ -120,7 +124,7 @@ func gru_reset_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   var walk = TileWalk(tile)
   while let place = walk.next() {
     let r = Lanes(rSlot, place), drh = Lanes(drhPanel, place)
-    (drh * Lanes(rows: previousH, place) * r.subtracting(r, times: r)).store(rSlot, place)
+    (drh * Lanes(rows: previousH, tile.previous_stride, place) * r.subtracting(r, times: r)).store(rSlot, place)
     Lanes(dhPanel, place).adding(drh, times: r).store(dhPanel, place)
   }
 }

@@ -1,38 +1,43 @@
 import CRecurrentKernels
 
-/// The slots i f g o and c of a tile, and what stands before and behind them.
+/// The slots i f g o of a tile.
 private struct LSTMTile {
   let i: UnsafeMutablePointer<Float>
   let f: UnsafeMutablePointer<Float>
   let g: UnsafeMutablePointer<Float>
   let o: UnsafeMutablePointer<Float>
-  let previousC: UnsafePointer<Float>
-  let c: UnsafeMutablePointer<Float>
 
   @inline(always) init?(_ tile: gate_tile) {
-    guard let slots = tile.slots, let previousC = tile.previous_c, let c = tile.c else { return nil }
+    guard let slots = tile.slots else { return nil }
     i = slots
     f = i + tile.slot_stride
     g = f + tile.slot_stride
     o = g + tile.slot_stride
-    self.previousC = previousC
-    self.c = c
   }
 
   /// The gates and c of one place, stored; o and c are needed again for h.
-  @inline(always) func activate(_ place: TilePlace) -> (o: Lanes, c: Lanes) {
+  @inline(always) func activate(
+    _ place: TilePlace, c cPanel: UnsafeMutablePointer<Float>, previousC kept: UnsafeMutablePointer<Float>?
+  ) -> (o: Lanes, c: Lanes) {
     let i = sigmoid(Lanes(self.i, place))
     let f = sigmoid(Lanes(self.f, place))
     let g = tanh(Lanes(self.g, place))
     let o = sigmoid(Lanes(self.o, place))
-    let c = (i * g).adding(f, times: Lanes(previousC, place))
+    let previous = Lanes(cPanel, place)
+    let c = newC(i, f, g, previous)
+    if let kept { previous.store(kept, place) }
     i.store(self.i, place)
     f.store(self.f, place)
     g.store(self.g, place)
     o.store(self.o, place)
-    c.store(self.c, place)
+    c.store(cPanel, place)
     return (o, c)
   }
+}
+
+/// c = f∘c' + i∘g, with the same bits in forward and, again, in backward.
+@inline(always) private func newC(_ i: Lanes, _ f: Lanes, _ g: Lanes, _ previous: Lanes) -> Lanes {
+  (i * g).adding(f, times: previous)
 }
 
 // i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘tanh(c), or h = o∘c with the tile's option. h comes one place
@@ -40,16 +45,16 @@ private struct LSTMTile {
 @c @implementation
 func lstm_gates_forward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
-  guard let slots = LSTMTile(tile), let h = tile.h else { return }
+  guard let slots = LSTMTile(tile), let h = tile.h, let cPanel = tile.c else { return }
   var walk = TileWalk(tile)
   guard var place = walk.next() else { return }
-  var (o, c) = slots.activate(place)
+  var (o, c) = slots.activate(place, c: cPanel, previousC: tile.previous_c)
   while let next = walk.next() {
-    (tile.option ? o * c : o * tanh(c)).store(rows: h, place)
-    (o, c) = slots.activate(next)
+    (tile.option ? o * c : o * tanh(c)).store(rows: h, tile.h_stride, place)
+    (o, c) = slots.activate(next, c: cPanel, previousC: tile.previous_c)
     place = next
   }
-  (tile.option ? o * c : o * tanh(c)).store(rows: h, place)
+  (tile.option ? o * c : o * tanh(c)).store(rows: h, tile.h_stride, place)
 }
 
 // dh += dy; do = dh∘tanh(c), dc += dh∘o∘(1 - tanh²(c)) (or do = dh∘c, dc += dh∘o);
@@ -57,19 +62,20 @@ func lstm_gates_forward(_ tile: UnsafePointer<gate_tile>) {
 @c @implementation
 func lstm_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
-  guard let slots = LSTMTile(tile), let dhPanel = tile.dh, let dcPanel = tile.dc else { return }
+  guard let slots = LSTMTile(tile), let previousC = tile.previous_c, let dhPanel = tile.dh, let dcPanel = tile.dc
+  else { return }
   let one = Lanes(1)
   var walk = TileWalk(tile)
   while let place = walk.next() {
     let i = Lanes(slots.i, place), f = Lanes(slots.f, place), g = Lanes(slots.g, place), o = Lanes(slots.o, place)
-    let c = Lanes(slots.c, place)
+    let previous = Lanes(previousC, place), c = newC(i, f, g, previous)
     var dh = Lanes(dhPanel, place)
-    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, tile.dy_stride, place) }
     let squashed = tile.option ? c : tanh(c)
     let slope = tile.option ? one : one.subtracting(squashed, times: squashed)
     let dc = Lanes(dcPanel, place).adding(dh * o, times: slope)
     (dc * g * (i.subtracting(i, times: i))).store(slots.i, place)
-    (dc * Lanes(slots.previousC, place) * (f.subtracting(f, times: f))).store(slots.f, place)
+    (dc * previous * (f.subtracting(f, times: f))).store(slots.f, place)
     (dc * i * (one.subtracting(g, times: g))).store(slots.g, place)
     (dh * squashed * (o.subtracting(o, times: o))).store(slots.o, place)
     (dc * f).store(dcPanel, place)

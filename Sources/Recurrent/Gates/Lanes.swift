@@ -21,9 +21,9 @@ struct Lanes {
     second = UnsafeRawPointer(panel + place.second.at).loadUnaligned(as: SIMD16<Float>.self)
   }
   /// From a matrix by row; zero for units that do not exist, which are not read.
-  @inline(always) init(rows matrix: UnsafePointer<Float>, _ place: TilePlace) {
-    first = Lanes.load(matrix + place.first.inRow, place.first.count)
-    second = Lanes.load(matrix + place.second.inRow, place.second.count)
+  @inline(always) init(rows matrix: UnsafePointer<Float>, _ stride: Int, _ place: TilePlace) {
+    first = Lanes.load(matrix + place.first.inRows(stride), place.first.count)
+    second = Lanes.load(matrix + place.second.inRows(stride), place.second.count)
   }
   @inline(always) private static func load(_ source: UnsafePointer<Float>, _ count: Int) -> SIMD16<Float> {
     if count >= Lanes.count { return UnsafeRawPointer(source).loadUnaligned(as: SIMD16<Float>.self) }
@@ -38,9 +38,9 @@ struct Lanes {
     UnsafeMutableRawPointer(panel + place.second.at).storeBytes(of: second, as: SIMD16<Float>.self)
   }
   /// To a matrix by row, but for units that do not exist.
-  @inline(always) func store(rows matrix: UnsafeMutablePointer<Float>, _ place: TilePlace) {
-    Lanes.store(first, matrix + place.first.inRow, place.first.count)
-    Lanes.store(second, matrix + place.second.inRow, place.second.count)
+  @inline(always) func store(rows matrix: UnsafeMutablePointer<Float>, _ stride: Int, _ place: TilePlace) {
+    Lanes.store(first, matrix + place.first.inRows(stride), place.first.count)
+    Lanes.store(second, matrix + place.second.inRows(stride), place.second.count)
   }
   @inline(always) private static func store(
     _ values: SIMD16<Float>, _ target: UnsafeMutablePointer<Float>, _ count: Int
@@ -130,9 +130,19 @@ struct Lanes {
 
 /// Where two times sixteen units of a gate tile lie.
 struct TilePlace {
-  /// In a panel of P units a row, in a matrix by row, and how many units exist from there on (sixteen or more: all).
-  var first: (at: Int, inRow: Int, count: Int)
-  var second: (at: Int, inRow: Int, count: Int)
+  struct Sixteen {
+    /// In a panel of P units a row.
+    let at: Int
+    let row: Int
+    let unit: Int
+    /// How many units exist from there on; sixteen or more: all.
+    let count: Int
+
+    /// In a matrix by row.
+    @inline(always) func inRows(_ stride: Int) -> Int { row &* stride &+ unit }
+  }
+  var first: Sixteen
+  var second: Sixteen
 }
 
 /// Walks over a gate tile, two times sixteen units at a time. Where one is left at the end it stands twice: what is
@@ -154,8 +164,8 @@ struct TileWalk {
     return TilePlace(first: first, second: second)
   }
 
-  @inline(always) private var here: (at: Int, inRow: Int, count: Int) {
-    (row &* tile.width &+ unit, row &* tile.row_stride &+ unit, tile.units &- unit)
+  @inline(always) private var here: TilePlace.Sixteen {
+    TilePlace.Sixteen(at: row &* tile.width &+ unit, row: row, unit: unit, count: tile.units &- unit)
   }
 
   @inline(always) private mutating func advance() {

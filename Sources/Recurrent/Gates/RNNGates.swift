@@ -12,7 +12,7 @@ func rnn_gates_forward(_ tile: UnsafePointer<gate_tile>) {
     let a = Lanes(slot, place)
     let h = tile.option ? zero.kept(wherePositive: zero - a, else: a) : tanh(a)
     h.store(slot, place)
-    h.store(rows: hRows, place)
+    h.store(rows: hRows, tile.h_stride, place)
   }
 }
 
@@ -27,7 +27,7 @@ func rnn_gates_backward(_ tile: UnsafePointer<gate_tile>) {
   while let place = walk.next() {
     let h = Lanes(slot, place)
     var dh = Lanes(dhPanel, place)
-    if let dy = tile.dy { dh = dh + Lanes(rows: dy, place) }
+    if let dy = tile.dy { dh = dh + Lanes(rows: dy, tile.dy_stride, place) }
     let d = tile.option ? dh.kept(wherePositive: h, else: zero) : dh * one.subtracting(h, times: h)
     d.store(slot, place)
   }

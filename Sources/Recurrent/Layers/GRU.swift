@@ -1,4 +1,4 @@
-/// Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078), one layer of one direction.
+/// Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078).
 ///
 ///     r, z = σ(W x + b_ih + U h' + b_hh)
 ///     reset after the product:   n = tanh(W x + b_ih + r∘(U h' + b_hh))   as PyTorch, Keras and cuDNN
@@ -27,18 +27,25 @@ public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
   /// - Parameters:
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
+  ///   - layerCount: L, at least 1: levels, each the input of the next.
+  ///   - direction: in which direction each level runs.
+  ///   - dropout: between levels, while a call records with a seed: 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - reset: where the reset gate acts.
   ///   - update: what the update gate lets through.
+  ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; PyTorch's way by default.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
   /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
   public init(
-    inputSize: Int, hiddenSize: Int, bias: Bool = true, reset: Reset = .afterProduct, update: Update = .keepsOld,
-    initialization: Initialization = Initialization(), instructionSet: InstructionSet? = nil
+    inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
+    bias: Bool = true, reset: Reset = .afterProduct, update: Update = .keepsOld,
+    flushesDenormals: Bool = false, initialization: Initialization = Initialization(),
+    instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     layer = try Layer(
       .gru(resetBefore: reset == .beforeProduct, zTakesNew: update == .takesNew), inputSize: inputSize,
-      hiddenSize: hiddenSize, bias: bias, initialization: initialization, instructionSet: instructionSet)
+      hiddenSize: hiddenSize, layerCount: layerCount, direction: direction, dropout: dropout, bias: bias,
+      flushesDenormals: flushesDenormals, initialization: initialization, instructionSet: instructionSet)
   }
 }

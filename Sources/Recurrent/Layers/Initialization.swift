@@ -29,23 +29,28 @@ public struct Initialization: Sendable {
     self.seed = seed
   }
 
-  package func fill<Scalar>(_ parameters: inout Parameters<Scalar>, cell: Cell) {
+  package func fill<Scalar>(_ parameters: inout Parameters<Scalar>) {
     var random = SeededGenerator(seed: seed ?? UInt64.random(in: 0 ... .max))
-    let bound = 1 / Double(parameters.hiddenSize).squareRoot()
-    parameters.forEach { values in
+    let shape = parameters.shape, units = shape.hiddenSize
+    let bound = 1 / Double(units).squareRoot()
+    parameters.withMutableValues { values in
       for index in values.indices { values[index] = Scalar(Double.random(in: -bound...bound, using: &random)) }
-    }
-    let units = parameters.hiddenSize
-    if recurrent == .orthogonal {
-      for gate in 0..<cell.gates {
-        let block = orthogonalMatrix(units, using: &random)
-        for index in block.indices { parameters.weightHH[gate * units * units + index] = Scalar(block[index]) }
-      }
-    }
-    if let forgetBias, cell.hasCellState, parameters.hasBias {
-      for unit in units..<2 * units {
-        parameters.biasIH[unit] = Scalar(forgetBias)
-        parameters.biasHH[unit] = 0
+      for part in 0..<shape.parts {
+        let places = shape.parameters(ofPart: part)
+        if recurrent == .orthogonal {
+          for gate in 0..<shape.cell.gates {
+            let block = orthogonalMatrix(units, using: &random)
+            for index in block.indices {
+              values[places.weightHH.lowerBound + gate * units * units + index] = Scalar(block[index])
+            }
+          }
+        }
+        if let forgetBias, shape.cell.hasCellState, shape.hasBias {
+          for unit in units..<2 * units {
+            values[places.biasIH.lowerBound + unit] = Scalar(forgetBias)
+            values[places.biasHH.lowerBound + unit] = 0
+          }
+        }
       }
     }
   }

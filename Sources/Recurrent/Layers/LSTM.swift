@@ -1,5 +1,5 @@
 /// Long short-term memory (Hochreiter, Schmidhuber 1997, doi 10.1162/neco.1997.9.8.1735, with the forget gate of Gers,
-/// Schmidhuber, Cummins 2000), one layer of one direction, as PyTorch's `LSTM` computes it.
+/// Schmidhuber, Cummins 2000), as PyTorch's `LSTM` computes it.
 ///
 ///     i, f, o = σ(W x + b_ih + U h' + b_hh)    g = tanh(W x + b_ih + U h' + b_hh)
 ///     c = f∘c' + i∘g                           h = o∘tanh(c)
@@ -19,17 +19,24 @@ public struct LSTM<Scalar: RecurrentScalar>: RecurrentLayer {
   /// - Parameters:
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
+  ///   - layerCount: L, at least 1: levels, each the input of the next.
+  ///   - direction: in which direction each level runs.
+  ///   - dropout: between levels, while a call records with a seed: 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - cellOutput: how h follows from c.
+  ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; PyTorch's way by default.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
   /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
   public init(
-    inputSize: Int, hiddenSize: Int, bias: Bool = true, cellOutput: CellOutput = .tanh,
-    initialization: Initialization = Initialization(), instructionSet: InstructionSet? = nil
+    inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
+    bias: Bool = true, cellOutput: CellOutput = .tanh,
+    flushesDenormals: Bool = false, initialization: Initialization = Initialization(),
+    instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     layer = try Layer(
-      .lstm(linearOutput: cellOutput == .linear), inputSize: inputSize, hiddenSize: hiddenSize, bias: bias,
+      .lstm(linearOutput: cellOutput == .linear), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
+      direction: direction, dropout: dropout, bias: bias, flushesDenormals: flushesDenormals,
       initialization: initialization, instructionSet: instructionSet)
   }
 }

@@ -2,17 +2,18 @@ import Synchronization
 
 private let lastVersion = Atomic<UInt64>(0)
 
-/// One layer of one direction, of any cell: sizes, parameters and their packed form.
+/// A recurrent layer of any cell: its shape, its parameters and their packed form. One level or several, each in one
+/// direction or both.
 ///
 /// A layer is a value: copies share the packed weights until one of them changes its parameters. It can be used from
 /// several threads at once.
 public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
-  public let cell: Cell
-  /// C
-  public let inputSize: Int
-  /// H
-  public let hiddenSize: Int
+  package let shape: LayerShape
   public let instructionSet: InstructionSet
+  /// The probability with which `record` zeroes what one level hands to the next, 0 ... 1.
+  public let dropout: Float
+  /// Whether every call reads and writes denormal numbers as zero: a state that decays does not slow it down then.
+  public let flushesDenormals: Bool
   /// One reference: a copy of the layer costs one count, and copies share the packed weights.
   private(set) var content: Content
 
@@ -42,24 +43,33 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - cell: the equations.
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
+  ///   - layerCount: L, at least 1: levels, each the input of the next.
+  ///   - direction: in which direction each level runs.
+  ///   - dropout: between levels, while a call records with a seed: 0 ... 1.
   ///   - bias: whether there are biases.
+  ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
   /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
   public init(
-    _ cell: Cell, inputSize: Int, hiddenSize: Int, bias: Bool = true, initialization: Initialization = Initialization(),
-    instructionSet: InstructionSet? = nil
+    _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
+    dropout: Float = 0, bias: Bool = true, flushesDenormals: Bool = false,
+    initialization: Initialization = Initialization(), instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
-    var parameters = try Parameters<Scalar>(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, bias: bias)
-    initialization.fill(&parameters, cell: cell)
-    self.cell = cell
-    self.inputSize = inputSize
-    self.hiddenSize = hiddenSize
+    shape = try LayerShape(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
+      hasBias: bias)
+    guard dropout >= 0, dropout <= 1 else { throw .mismatch("dropout is \(dropout), expected 0 ... 1") }
+    self.dropout = dropout
+    self.flushesDenormals = flushesDenormals
     if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
+    var parameters = Parameters<Scalar>(shape)
+    initialization.fill(&parameters)
     content = Content(
       parameters,
       try Scalar.Engine(
-        cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, instructionSet: self.instructionSet))
+        EngineOptions(
+          shape: shape, instructionSet: self.instructionSet, dropout: dropout, flushesDenormals: flushesDenormals)))
     content.adopt()
   }
 
@@ -72,9 +82,9 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
 
   /// Replaces the parameters and packs them.
   ///
-  /// - Throws: `RecurrentError.count` where an array has the wrong count; the layer is then as it was before.
+  /// - Throws: `RecurrentError.mismatch` where they are of another shape; the layer is then as it was before.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
-    try new.check(against: parameters)
+    try new.check(against: shape)
     makeSoleOwner()
     content.parameters = new
     content.adopt()
@@ -85,13 +95,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
   ) rethrows {
     makeSoleOwner()
-    let names = parameters.names
-    var index = 0
     defer { content.adopt() }
-    try content.parameters.forEach { values in
-      try values.withUnsafeMutableBufferPointer { try body(names[index], $0) }
-      index += 1
-    }
+    try content.parameters.updateEach(body)
   }
 
   private mutating func makeSoleOwner() {

@@ -1,94 +1,99 @@
-/// The parameters of one layer, or their gradients, by PyTorch's names, shapes and gate orders: i f g o, and r z n.
+/// The parameters of a layer, or their gradients, by PyTorch's names, shapes and gate orders: i f g o, and r z n.
+///
+/// `weight_ih_l0` [G·H,C], `weight_hh_l0` [G·H,H], `bias_ih_l0` and `bias_hh_l0` [G·H]; the next level's end in `l1`,
+/// those of a reverse direction in `l0_reverse`. One array holds them all, in the order of `names`.
 public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
-  /// `weight_ih_l0` [G·H,C]
-  public var weightIH: [Scalar]
-  /// `weight_hh_l0` [G·H,H]
-  public var weightHH: [Scalar]
-  /// `bias_ih_l0` [G·H], empty without biases
-  public var biasIH: [Scalar]
-  /// `bias_hh_l0` [G·H], empty without biases
-  public var biasHH: [Scalar]
-
-  package let gates: Int
-  package let inputSize: Int
-  package let hiddenSize: Int
+  /// All values, one parameter after the other.
+  public private(set) var values: [Scalar]
+  package let shape: LayerShape
 
   /// Zeros.
-  package init(cell: Cell, inputSize: Int, hiddenSize: Int, bias: Bool) throws(RecurrentError) {
-    gates = cell.gates
-    self.inputSize = inputSize
-    self.hiddenSize = hiddenSize
-    let units = ("gates·hiddenSize", cell.gates * (try checkedCount(("hiddenSize", hiddenSize))))
-    weightIH = Array(repeating: 0, count: try checkedCount(units, ("inputSize", inputSize)))
-    weightHH = Array(repeating: 0, count: try checkedCount(units, ("hiddenSize", hiddenSize)))
-    biasIH = Array(repeating: 0, count: bias ? units.1 : 0)
-    biasHH = biasIH
+  package init(_ shape: LayerShape) {
+    self.shape = shape
+    values = Array(repeating: 0, count: shape.parameterCount)
   }
 
-  public var hasBias: Bool { !biasIH.isEmpty }
+  public var hasBias: Bool { shape.hasBias }
 
-  /// PyTorch's names of a single layer of one direction.
-  public var names: [String] {
-    ["weight_ih_l0", "weight_hh_l0"] + (hasBias ? ["bias_ih_l0", "bias_hh_l0"] : [])
-  }
+  /// PyTorch's names.
+  public var names: [String] { (0..<shape.parts).flatMap { part in kinds.map { "\($0)_\(shape.suffix(part: part))" } } }
+
+  private var kinds: [String] { ["weight_ih", "weight_hh"] + (hasBias ? ["bias_ih", "bias_hh"] : []) }
 
   /// The shape of a parameter by PyTorch's name, nil where there is none.
   public func shape(_ name: String) -> [Int]? {
-    switch name {
-    case "weight_ih_l0": [gates * hiddenSize, inputSize]
-    case "weight_hh_l0": [gates * hiddenSize, hiddenSize]
-    case "bias_ih_l0" where hasBias, "bias_hh_l0" where hasBias: [gates * hiddenSize]
-    default: nil
+    guard let (part, kind) = try? place(name) else { return nil }
+    let units = shape.cell.gates * shape.hiddenSize
+    return switch kind {
+    case 0: [units, shape.inputSize(ofLevel: part / shape.directions)]
+    case 1: [units, shape.hiddenSize]
+    default: [units]
     }
   }
 
-  /// The values of a parameter by PyTorch's name.
+  /// Where a parameter lies in `values`.
   ///
   /// - Throws: `RecurrentError.name` with the names that exist.
-  public func values(_ name: String) throws(RecurrentError) -> [Scalar] {
-    self[keyPath: try path(name)]
+  public func range(_ name: String) throws(RecurrentError) -> Range<Int> {
+    let (part, kind) = try place(name)
+    return ranges(part)[kind]
   }
 
-  /// Sets a parameter by PyTorch's name.
+  /// The values of a parameter.
+  ///
+  /// - Throws: `RecurrentError.name` with the names that exist.
+  public func values(_ name: String) throws(RecurrentError) -> [Scalar] { Array(values[try range(name)]) }
+
+  /// Sets a parameter.
   ///
   /// - Throws: `RecurrentError.name` with the names that exist, or `.count` where the count is wrong.
-  public mutating func set(_ name: String, to values: [Scalar]) throws(RecurrentError) {
-    let path = try path(name)
-    try checkCount(name, values.count, is: self[keyPath: path].count, "\(shape(name)!)")
-    self[keyPath: path] = values
+  public mutating func set(_ name: String, to new: [Scalar]) throws(RecurrentError) {
+    let range = try range(name)
+    try checkCount(name, new.count, is: range.count, "\(shape(name)!)")
+    values.replaceSubrange(range, with: new)
   }
 
-  private func path(_ name: String) throws(RecurrentError) -> WritableKeyPath<Parameters, [Scalar]> {
-    guard names.contains(name) else { throw .name(name, kind: "parameter", known: names) }
-    return switch name {
-    case "weight_ih_l0": \.weightIH
-    case "weight_hh_l0": \.weightHH
-    case "bias_ih_l0": \.biasIH
-    default: \.biasHH
+  /// Calls `body` with each parameter's name and values, in the order of `names`.
+  public mutating func updateEach(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
+  ) rethrows {
+    let names = names, all = (0..<shape.parts).flatMap { ranges($0) }.filter { !$0.isEmpty }
+    try values.withUnsafeMutableBufferPointer { values in
+      for (name, range) in zip(names, all) { try body(name, UnsafeMutableBufferPointer(rebasing: values[range])) }
     }
   }
 
-  /// Calls `body` with each parameter that exists, in the order of `names`.
-  public mutating func forEach(_ body: (inout [Scalar]) throws -> Void) rethrows {
-    try body(&weightIH)
-    try body(&weightHH)
-    if hasBias {
-      try body(&biasIH)
-      try body(&biasHH)
-    }
+  /// Changes the values of all parameters in place; their count stays.
+  public mutating func withMutableValues<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try values.withUnsafeMutableBufferPointer { values throws(Failure) in try body(values) }
   }
 
-  /// - Throws: `RecurrentError` where the sizes are others, or an array no longer has the count of its shape.
-  package func check(against other: Parameters) throws(RecurrentError) {
-    guard gates == other.gates, inputSize == other.inputSize, hiddenSize == other.hiddenSize else {
-      throw .mismatch(
-        "these parameters are of \(gates) gates, input size \(inputSize) and hidden size \(hiddenSize), "
-          + "expected \(other.gates), \(other.inputSize) and \(other.hiddenSize)")
+  /// By PyTorch's order of kinds; empty ranges without biases.
+  private func ranges(_ part: Int) -> [Range<Int>] {
+    let places = shape.parameters(ofPart: part)
+    return [places.weightIH, places.weightHH, places.biasIH, places.biasHH]
+  }
+
+  private func place(_ name: String) throws(RecurrentError) -> (part: Int, kind: Int) {
+    for part in 0..<shape.parts {
+      for (kind, text) in kinds.enumerated() where name == "\(text)_\(shape.suffix(part: part))" { return (part, kind) }
     }
-    let gateUnits = other.gates * other.hiddenSize
-    try checkCount("weightIH", weightIH.count, is: other.weightIH.count, "\(gateUnits)·\(other.inputSize)")
-    try checkCount("weightHH", weightHH.count, is: other.weightHH.count, "\(gateUnits)·\(other.hiddenSize)")
-    try checkCount("biasIH", biasIH.count, is: other.biasIH.count, "gates·hiddenSize")
-    try checkCount("biasHH", biasHH.count, is: other.biasHH.count, "gates·hiddenSize")
+    throw .name(name, kind: "parameter", known: names)
+  }
+
+  /// - Throws: `RecurrentError` where the parameters are of another shape.
+  package func check(against other: LayerShape) throws(RecurrentError) {
+    guard shape == other else {
+      throw .mismatch("these parameters are of \(shape), expected \(other)")
+    }
+  }
+}
+
+extension LayerShape: CustomStringConvertible {
+  package var description: String {
+    "\(cell), input size \(inputSize), hidden size \(hiddenSize), \(layerCount) \(layerCount == 1 ? "layer" : "layers"), "
+      + "\(direction), \(hasBias ? "with" : "without") biases"
   }
 }

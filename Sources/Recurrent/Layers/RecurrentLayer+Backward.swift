@@ -2,7 +2,7 @@
 public struct InputGradients<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// [T,N,C]
   public var dx: Sequences<Scalar>
-  /// Gradients of the initial h and c, [N,H].
+  /// Gradients of the initial h and c, [L·D,N,H].
   public var initial: State<Scalar>
 
   package init(dx: Sequences<Scalar>, initial: State<Scalar>) {
@@ -17,7 +17,7 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - record: of `record`, with the parameters that the layer has now; consumed.
   ///   - x: [T,N,C], as `record` had it.
-  ///   - dy: [T,N,H], the gradient of y; zero where it is nil.
+  ///   - dy: [T,N,outputSize], the gradient of y; zero where it is nil.
   ///   - final: the gradient of the final state; zero where it is nil.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: to be used again, or with threads; a new one by default.
@@ -27,12 +27,12 @@ extension RecurrentLayer {
     consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?, final: State<Scalar>? = nil,
     into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> InputGradients<Scalar> {
-    try checkInput(x)
+    try checkInput(x, record.options)
     try checkShape("x", x, of: record)
     if let dy {
       try checkShape("dy", dy, of: record)
-      guard dy.size == hiddenSize else {
-        throw .size(name: "dy.size", was: dy.size, expected: "\(hiddenSize), the hidden size")
+      guard dy.size == outputSize else {
+        throw .size(name: "dy.size", was: dy.size, expected: "\(outputSize), the output size")
       }
     }
     var state = if let final { final } else { try zeroState(batchSize: x.batchSize) }
@@ -50,14 +50,14 @@ extension RecurrentLayer {
     return InputGradients(dx: dx, initial: state)
   }
 
-  /// Backward through time, on the caller's buffers.
+  /// Backward through time, on the caller's buffers. Lengths, resets, layouts and dropout are those of the record.
   ///
   /// - Parameters:
   ///   - record: of `record`; consumed.
   ///   - x: [T,N,C], as `record` had it; read.
-  ///   - dy: [T,N,H], the gradient of y; read.
-  ///   - dState: the gradient of the final state, read, and of the initial state, overwritten; [N,H].
-  ///   - dx: [T,N,C], overwritten; must not overlap x or dy.
+  ///   - dy: [T,N,outputSize], in y's layout; the gradient of y, read.
+  ///   - dState: the gradient of the final state, read, and of the initial state, overwritten; [L·D,N,H].
+  ///   - dx: [T,N,C], in x's layout; overwritten, must not overlap x or dy.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed; nothing has
@@ -130,58 +130,31 @@ extension Layer {
     guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
     guard record.fits(self) else {
       throw .mismatch(
-        "the record was filled by \(record.origin), this layer is \(cell) with input size \(inputSize), "
-          + "hidden size \(hiddenSize) on \(instructionSet.rawValue)")
+        "the record was filled by \(record.origin), this layer is \(shape) on \(instructionSet.rawValue)")
     }
     guard record.version == content.version else {
       throw .mismatch("the record was filled with other parameters than the layer has now: call record again")
     }
-    let steps = record.steps, batchSize = record.batchSize
-    try checkX(x.count, steps: steps, batchSize: batchSize)
-    if let dy { try checkY("dy", dy.count, steps: steps, batchSize: batchSize) }
+    let steps = record.steps, batchSize = record.batchSize, options = record.options
+    let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
+    let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
+    if let dy { _ = try checkY("dy", dy.count, options, steps: steps, batchSize: batchSize) }
     try checkState("dState", state, batchSize: batchSize)
     if let dx {
-      try checkCount("dx", dx.count, is: x.count, "\(steps)·\(batchSize)·\(inputSize)")
+      _ = try checkX("dx", dx.count, options, steps: steps, batchSize: batchSize)
       try checkApart("dx", dx, "x", x)
       if let dy { try checkApart("dx", dx, "dy", dy) }
     }
-    try gradients.check(against: parameters)
+    try gradients.check(against: shape)
     record.isFilled = false
-    withPointers(&state, &gradients) { h, c, dWeightIH, dWeightHH, dBiasIH, dBiasHH in
-      parameters.weightIH.withUnsafeBufferPointer { weightIH in
-        parameters.weightHH.withUnsafeBufferPointer { weightHH in
+    withPointers(&state) { h, c in
+      gradients.withMutableValues { gradients in
+        content.parameters.values.withUnsafeBufferPointer { parameters in
           content.engine.backward(
             BackwardCall(
-              record: record, x: x.baseAddress!, dy: dy?.baseAddress, dhn: UnsafePointer(h), dcn: UnsafePointer(c),
-              weightIH: weightIH.baseAddress!, weightHH: weightHH.baseAddress!, dx: dx?.baseAddress, dh0: h, dc0: c,
-              dWeightIH: dWeightIH, dWeightHH: dWeightHH, dBiasIH: dBiasIH, dBiasHH: dBiasHH, scratch: scratch))
-        }
-      }
-    }
-  }
-
-  /// The arrays as pointers; null where this layer has none.
-  private func withPointers(
-    _ state: inout State<Scalar>, _ gradients: inout Parameters<Scalar>,
-    _ body: (
-      _ h: UnsafeMutablePointer<Scalar>, _ c: UnsafeMutablePointer<Scalar>?, _ weightIH: UnsafeMutablePointer<Scalar>,
-      _ weightHH: UnsafeMutablePointer<Scalar>, _ biasIH: UnsafeMutablePointer<Scalar>?,
-      _ biasHH: UnsafeMutablePointer<Scalar>?
-    ) -> Void
-  ) {
-    let hasBias = gradients.hasBias
-    state.h.withUnsafeMutableBufferPointer { h in
-      state.c.withUnsafeMutableBufferPointer { c in
-        gradients.weightIH.withUnsafeMutableBufferPointer { weightIH in
-          gradients.weightHH.withUnsafeMutableBufferPointer { weightHH in
-            gradients.biasIH.withUnsafeMutableBufferPointer { biasIH in
-              gradients.biasHH.withUnsafeMutableBufferPointer { biasHH in
-                body(
-                  h.baseAddress!, cell.hasCellState ? c.baseAddress : nil, weightIH.baseAddress!, weightHH.baseAddress!,
-                  hasBias ? biasIH.baseAddress : nil, hasBias ? biasHH.baseAddress : nil)
-              }
-            }
-          }
+              record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
+              dh: h, dc: c, dx: dx?.baseAddress, parameters: parameters.baseAddress!,
+              gradients: gradients.baseAddress!, scratch: scratch))
         }
       }
     }

@@ -1,6 +1,6 @@
 /// The outputs of a call on `Sequences`.
 public struct Output<Scalar: RecurrentScalar>: Sendable, Equatable {
-  /// h of every step, [T,N,H]
+  /// h of the last level at every step, [T,N,H], or [T,N,2·H] of both directions
   public var y: Sequences<Scalar>
   /// The state after the last step.
   public var final: State<Scalar>
@@ -16,19 +16,22 @@ extension RecurrentLayer {
   ///
   /// - Parameters:
   ///   - x: [T,N,C]
-  ///   - initial: h and c [N,H] before the first step; zero by default.
+  ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
+  ///   - options: lengths, resets, dropout; layouts stay time-major.
   ///   - scratch: to be used again, or with threads; a new one by default.
-  /// - Returns: y [T,N,H] and the state after the last step.
+  /// - Returns: y [T,N,outputSize] and the state after the last step.
   /// - Throws: `RecurrentError` where a shape does not fit the layer.
   public func forward(
-    _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, scratch: Scratch<Scalar> = Scratch()
+    _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, options: CallOptions = CallOptions(),
+    scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> Output<Scalar> {
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
-    var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
-    try checkInput(x)
+    var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: outputSize)
+    try checkInput(x, options)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try y.withMutableValues { y0 throws(RecurrentError) in
-        try forward(x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, scratch: scratch)
+        try forward(
+          x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, options: options, scratch: scratch)
       }
     }
     return Output(y: y, final: state)
@@ -37,21 +40,22 @@ extension RecurrentLayer {
   /// Runs sequences through the layer, on the caller's buffers.
   ///
   /// - Parameters:
-  ///   - x: [T,N,C], read.
+  ///   - x: [T,N,C], or as the options say; read.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - state: h and c [N,H] before the first step, read, and after the last, overwritten.
-  ///   - y: [T,N,H], overwritten; must not overlap x.
+  ///   - state: h and c [L·D,N,H] before the first step, read, and after the last, overwritten.
+  ///   - y: [T,N,outputSize], or as the options say; overwritten, must not overlap x.
+  ///   - options: lengths, resets, layouts.
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
   @inlinable
   public func forward(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into y: inout MutableSpan<Scalar>,
-    scratch: Scratch<Scalar>
+    options: CallOptions = CallOptions(), scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in
-        try layer.runForward(x, steps, batchSize, &state, y, scratch)
+        try layer.runForward(x, steps, batchSize, &state, y, options, scratch)
       }
     }
   }
@@ -60,50 +64,52 @@ extension RecurrentLayer {
   @inlinable
   public func forward(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
-    into y: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+    into y: UnsafeMutableBufferPointer<Scalar>, options: CallOptions = CallOptions(), scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try layer.runForward(x, steps, batchSize, &state, y, scratch)
+    try layer.runForward(x, steps, batchSize, &state, y, options, scratch)
   }
 
   /// Runs sequences through the layer and keeps what `backward` needs.
   ///
   /// - Parameters:
   ///   - x: [T,N,C]; `backward` wants it again.
-  ///   - initial: h and c [N,H] before the first step; zero by default.
+  ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
+  ///   - options: lengths, resets, dropout; layouts stay time-major.
   ///   - record: a record to use again; a new one by default.
   ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: the record, and the outputs as `forward` gives them, bit for bit.
   /// - Throws: `RecurrentError` where a shape does not fit the layer.
   public func record(
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
-    scratch: Scratch<Scalar> = Scratch()
+    options: CallOptions = CallOptions(), scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> (record: Record<Scalar>, output: Output<Scalar>) {
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
-    try checkInput(x)
+    try checkInput(x, options)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-      try layer.runRecord(x0, x.steps, x.batchSize, &state, record, scratch)
+      try layer.runRecord(x0, x.steps, x.batchSize, &state, record, options, scratch)
     }
-    let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: hiddenSize)
+    let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: outputSize)
     return (record, Output(y: y, final: state))
   }
 
   /// Runs sequences through the layer and keeps what `backward` needs, on the caller's buffers.
   ///
   /// - Parameters:
-  ///   - x: [T,N,C], read; `backward` wants it again.
+  ///   - x: [T,N,C], or as the options say; read, and `backward` wants it again.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - state: h and c [N,H] before the first step, read, and after the last, overwritten.
-  ///   - record: overwritten; its `withY` gives y [T,N,H].
+  ///   - state: h and c [L·D,N,H] before the first step, read, and after the last, overwritten.
+  ///   - record: overwritten; its `withY` gives y.
+  ///   - options: lengths, resets, layouts, dropout.
   ///   - scratch: grows at its first use.
   /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
   @inlinable
   public func record(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into record: Record<Scalar>,
-    scratch: Scratch<Scalar>
+    options: CallOptions = CallOptions(), scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
-      try layer.runRecord(x, steps, batchSize, &state, record, scratch)
+      try layer.runRecord(x, steps, batchSize, &state, record, options, scratch)
     }
   }
 
@@ -111,14 +117,17 @@ extension RecurrentLayer {
   @inlinable
   public func record(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
-    into record: Record<Scalar>, scratch: Scratch<Scalar>
+    into record: Record<Scalar>, options: CallOptions = CallOptions(), scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try layer.runRecord(x, steps, batchSize, &state, record, scratch)
+    try layer.runRecord(x, steps, batchSize, &state, record, options, scratch)
   }
 
-  package func checkInput(_ x: Sequences<Scalar>) throws(RecurrentError) {
+  package func checkInput(_ x: Sequences<Scalar>, _ options: CallOptions) throws(RecurrentError) {
     guard x.size == inputSize else {
       throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
+    }
+    guard options.xLayout == .timeMajor, options.yLayout == .timeMajor else {
+      throw .mismatch("the layouts are \(options.xLayout) and \(options.yLayout), expected timeMajor for Sequences")
     }
   }
 }
@@ -130,46 +139,50 @@ extension Layer {
   @usableFromInline
   func runForward(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
-    _ y: UnsafeMutableBufferPointer<Scalar>, _ scratch: Scratch<Scalar>
+    _ y: UnsafeMutableBufferPointer<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try checkX(x.count, steps: steps, batchSize: batchSize)
-    try checkY("y", y.count, steps: steps, batchSize: batchSize)
+    try checkSizes(steps: steps, batchSize: batchSize, options)
+    let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
+    let yDistances = try checkY("y", y.count, options, steps: steps, batchSize: batchSize)
     try checkState("state", state, batchSize: batchSize)
     try checkApart("y", y, "x", x)
-    run(x.baseAddress!, steps, batchSize, &state, y.baseAddress!, nil, scratch)
+    withPointers(&state) { h, c in
+      content.engine.forward(
+        ForwardCall(
+          steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: h, c: c,
+          y: y.baseAddress!, yDistances: yDistances, options: options, record: nil, scratch: scratch))
+    }
   }
 
   @specialized(where Scalar == Float)
   @usableFromInline
   func runRecord(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
-    _ record: Record<Scalar>, _ scratch: Scratch<Scalar>
+    _ record: Record<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try checkX(x.count, steps: steps, batchSize: batchSize)
+    try checkSizes(steps: steps, batchSize: batchSize, options)
+    let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
+    // The record keeps y time-major; the layout is checked for `backward`.
+    let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     try checkState("state", state, batchSize: batchSize)
-    let row = batchSize * hiddenSize
-    content.engine.prepare(record, steps: steps, batchSize: batchSize)
-    record.historyStart.update(from: state.h, count: row)
-    run(x.baseAddress!, steps, batchSize, &state, record.historyStart + row, record, scratch)
+    content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
+    withPointers(&state) { h, c in
+      content.engine.forward(
+        ForwardCall(
+          steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: h, c: c, y: nil,
+          yDistances: yDistances, options: options, record: record, scratch: scratch))
+    }
     record.isFilled = true
     record.version = content.version
   }
 
-  /// All buffers have been checked.
-  private func run(
-    _ x: UnsafePointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
-    _ y: UnsafeMutablePointer<Scalar>, _ record: Record<Scalar>?, _ scratch: Scratch<Scalar>
+  /// The arrays as pointers; c null where this layer has none.
+  func withPointers(
+    _ state: inout State<Scalar>,
+    _ body: (_ h: UnsafeMutablePointer<Scalar>, _ c: UnsafeMutablePointer<Scalar>?) -> Void
   ) {
-    let row = batchSize * hiddenSize
     state.h.withUnsafeMutableBufferPointer { h in
-      state.c.withUnsafeMutableBufferPointer { c in
-        let c = cell.hasCellState ? c.baseAddress : nil
-        content.engine.forward(
-          ForwardCall(
-            steps: steps, batchSize: batchSize, x: x, h0: UnsafePointer(h.baseAddress!), c0: UnsafePointer(c), y: y,
-            cn: c, record: record, scratch: scratch))
-        h.baseAddress!.update(from: y + (steps - 1) * row, count: row)
-      }
+      state.c.withUnsafeMutableBufferPointer { c in body(h.baseAddress!, cell.hasCellState ? c.baseAddress : nil) }
     }
   }
 
@@ -186,8 +199,8 @@ extension Layer {
     }
   }
 
-  /// Sizes that are positive and countable, and x of their count.
-  func checkX(_ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {
+  /// Sizes that are positive and countable; lengths and resets that fit them.
+  func checkSizes(steps: Int, batchSize: Int, _ options: CallOptions) throws(RecurrentError) {
     // Small sizes need no care; a single step should not wait for it.
     let small = 1 << 12
     let areSmall =
@@ -195,25 +208,55 @@ extension Layer {
       && steps * batchSize * max(inputSize, 8 * hiddenSize) <= 1 << 28
     if !areSmall {
       _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("inputSize", inputSize))
-      _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("hiddenSize", hiddenSize), ("slots", 8))
+      _ = try checkedCount(
+        ("steps", steps), ("batchSize", batchSize), ("hiddenSize", hiddenSize), ("slots", 8 * shape.directions))
     }
-    try checkCount("x", count, is: steps * batchSize * inputSize, "\(steps)·\(batchSize)·\(inputSize)")
+    if let lengths = options.lengths {
+      try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
+      if let bad = lengths.firstIndex(where: { !(0...steps).contains($0) }) {
+        throw .size(name: "lengths[\(bad)]", was: lengths[bad], expected: "0 ... \(steps), the steps")
+      }
+    }
+    if let resets = options.resets {
+      try checkCount("resets", resets.count, is: steps * batchSize, "\(steps)·\(batchSize)")
+    }
   }
 
-  func checkY(_ name: String, _ count: Int, steps: Int, batchSize: Int) throws(RecurrentError) {
-    try checkCount(name, count, is: steps * batchSize * hiddenSize, "\(steps)·\(batchSize)·\(hiddenSize)")
+  func checkX(
+    _ name: String, _ count: Int, _ options: CallOptions, steps: Int, batchSize: Int
+  ) throws(RecurrentError) -> Distances {
+    try checkBuffer(name, count, options.xLayout, steps: steps, batchSize: batchSize, size: inputSize)
+  }
+
+  func checkY(
+    _ name: String, _ count: Int, _ options: CallOptions, steps: Int, batchSize: Int
+  ) throws(RecurrentError) -> Distances {
+    try checkBuffer(name, count, options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
+  }
+
+  /// A buffer of the extent of its layout; with distances of the caller's own it may go on behind it.
+  private func checkBuffer(
+    _ name: String, _ count: Int, _ layout: Layout, steps: Int, batchSize: Int, size: Int
+  ) throws(RecurrentError) -> Distances {
+    let distances = try Distances(name, layout, steps: steps, batchSize: batchSize, size: size)
+    if case .strided = layout, count > distances.extent { return distances }
+    try checkCount(name, count, is: distances.extent, "\(steps)·\(batchSize)·\(size)")
+    return distances
   }
 
   func checkState(_ name: String, _ state: State<Scalar>, batchSize: Int) throws(RecurrentError) {
-    let count = batchSize * hiddenSize
+    let count = shape.parts * batchSize * hiddenSize
+    func expected() -> String {
+      shape.parts == 1 ? "\(batchSize)·\(hiddenSize)" : "\(shape.parts)·\(batchSize)·\(hiddenSize)"
+    }
     if state.h.count != count {
-      throw .count(name: "\(name).h", was: state.h.count, expected: count, shape: "\(batchSize)·\(hiddenSize)")
+      throw .count(name: "\(name).h", was: state.h.count, expected: count, shape: expected())
     }
     let cCount = cell.hasCellState ? count : 0
     if state.c.count != cCount {
       throw .count(
         name: "\(name).c", was: state.c.count, expected: cCount,
-        shape: cell.hasCellState ? "\(batchSize)·\(hiddenSize)" : "none: this cell has no c")
+        shape: cell.hasCellState ? expected() : "none: this cell has no c")
     }
   }
 }

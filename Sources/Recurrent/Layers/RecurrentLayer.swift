@@ -1,4 +1,5 @@
-/// What every layer does. T time steps, N sequences, C inputs, H hidden units; the rightmost dimension is contiguous.
+/// What every layer does. T time steps, N sequences, C inputs, H hidden units, L levels, D directions; the rightmost
+/// dimension is contiguous.
 ///
 /// Each call comes in two forms: one on `Sequences`, which allocates its results, and one on the caller's buffers, which
 /// allocates nothing once its scratch and record have grown.
@@ -9,18 +10,29 @@ public protocol RecurrentLayer: Sendable {
 }
 
 extension RecurrentLayer {
-  public var cell: Cell { layer.cell }
+  public var cell: Cell { layer.shape.cell }
   /// C
-  public var inputSize: Int { layer.inputSize }
+  public var inputSize: Int { layer.shape.inputSize }
   /// H
-  public var hiddenSize: Int { layer.hiddenSize }
+  public var hiddenSize: Int { layer.shape.hiddenSize }
+  /// L
+  public var layerCount: Int { layer.shape.layerCount }
+  public var direction: Direction { layer.shape.direction }
+  /// Features of y: H, or 2·H of both directions next to each other.
+  public var outputSize: Int { layer.shape.outputSize }
+  /// L·D: states of N·H that a call starts from; level by level, forward before reverse, as PyTorch's h_n.
+  public var stateCount: Int { layer.shape.parts }
+  /// The probability with which `record` zeroes what one level hands to the next.
+  public var dropout: Float { layer.dropout }
+  /// Whether every call reads and writes denormal numbers as zero.
+  public var flushesDenormals: Bool { layer.flushesDenormals }
   /// What the layer's kernels are compiled for.
   public var instructionSet: InstructionSet { layer.instructionSet }
   public var parameters: Parameters<Scalar> { layer.parameters }
 
   /// Replaces the parameters and packs them.
   ///
-  /// - Throws: `RecurrentError.count` where an array has the wrong count; the layer is then as it was before.
+  /// - Throws: `RecurrentError.mismatch` where they are of another shape; the layer is then as it was before.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
     try layer.setParameters(new)
   }
@@ -34,9 +46,7 @@ extension RecurrentLayer {
 
   /// Gradients to add to: zeros in the parameters' shapes.
   public func zeroGradients() -> Parameters<Scalar> {
-    var zeros = parameters
-    zeros.forEach { $0 = Array(repeating: 0, count: $0.count) }
-    return zeros
+    Parameters(layer.shape)
   }
 
   /// The state that sequences start from.
@@ -44,7 +54,7 @@ extension RecurrentLayer {
   /// - Parameter batchSize: N, at least 1.
   /// - Throws: `RecurrentError.size` where it is not.
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
-    let count = try checkedCount(("batchSize", batchSize), ("hiddenSize", hiddenSize))
+    let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
     return State(
       h: Array(repeating: 0, count: count), c: cell.hasCellState ? Array(repeating: 0, count: count) : [])
   }

@@ -87,9 +87,19 @@ public final class Scratch<Scalar: RecurrentScalar> {
   package let threads: Threads?
   /// Steps so far: every other one walks over the weights downwards.
   @exclusivity(unchecked) package var turns = 0
+  /// For what levels hand to each other, and for a second direction that runs at the same time.
+  package private(set) lazy var levels = Scratch()
+  package private(set) lazy var second = Scratch()
+  private lazy var planBuffer = RowPlanBuffer()
 
   /// - Parameter threads: what calls run on where it pays; the caller's thread alone by default.
   public init(threads: Threads? = nil) { self.threads = threads }
+
+  /// The rows of a call; valid until the next one.
+  package func plan(steps: Int, batchSize: Int, lengths: [Int]?, resets: [Bool]?) -> RowPlan {
+    if lengths == nil, resets == nil { return RowPlan(steps: steps, batchSize: batchSize) }
+    return planBuffer.plan(steps: steps, batchSize: batchSize, lengths: lengths, resets: resets)
+  }
 
   /// Hands out the parts that `layout` takes; it runs once more where the buffer has to grow first.
   @inline(__always)

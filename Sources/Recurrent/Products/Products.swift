@@ -66,12 +66,12 @@ package struct Products: @unchecked Sendable {
     }
   }
 
-  /// Row tiles of the columns of `source` [depth][columns]: the operand that contracts over rows.
+  /// Row tiles of the columns of `source` [depth][columns], rows `stride` apart: the operand that contracts over rows.
   package func packColumns(
-    _ source: Floats, _ columns: RowTiles, _ some: Range<Int>? = nil, depth: Int, into tiles: MutableFloats
+    _ source: Floats, stride: Int, _ columns: RowTiles, _ some: Range<Int>? = nil, depth: Int, into tiles: MutableFloats
   ) {
     columns.forEach(some) { first, count in
-      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, depth, columns.rows)
+      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, depth, stride)
     }
   }
 

@@ -6,70 +6,126 @@ import CRecurrentKernels
 /// gates' place, so it consumes the record.
 public final class Record<Scalar: RecurrentScalar> {
   /// T of the last call.
-  public private(set) var steps = 0
+  public var steps: Int { plan.steps }
   /// N of the last call.
-  public private(set) var batchSize = 0
-  /// H of the layer that filled it.
-  public private(set) var hiddenSize = 0
+  public var batchSize: Int { plan.batchSize }
+  /// Features of y: H, or 2·H of a bidirectional layer.
+  public var outputSize: Int { shape?.outputSize ?? 0 }
   /// Whether there is something for `backward` to consume.
   public package(set) var isFilled = false
 
   /// Of the parameters that filled the record.
   package var version: UInt64 = 0
-  package private(set) var cell: Cell?
-  package private(set) var inputSize = 0
+  package private(set) var shape: LayerShape?
   package private(set) var instructionSet = instruction_set.portable
-
-  /// [unit block][slot][T·N rows][P]: the slots of the cell, then c of an LSTM. What the product's tiles are written to
-  /// is what the gates read and, over all rows, a packed operand of the closing products.
-  package private(set) var slots = AlignedBuffer(count: 0)
-  package private(set) var layout = SlotLayout(blocks: 0, slots: 0, rows: 0, width: 1)
-  /// [T + 1][N][H]: the initial state, then y.
-  package private(set) var history = AlignedBuffer(count: 0)
-  /// [unit block][N][P]: the initial c.
-  package private(set) var initialC = AlignedBuffer(count: 0)
+  package private(set) var plan = RowPlan(steps: 0, batchSize: 0)
+  package private(set) var options = CallOptions()
+  package private(set) var levels: [LevelRecord] = []
+  private let planBuffer = RowPlanBuffer()
+  /// y [T,N,outputSize] where it does not stand in the last level's history.
+  private var output: AlignedBuffer?
 
   public init() {}
 
-  /// y of the last call, [T,N,H].
+  /// y of the last call, [T,N,outputSize], time-major.
   public func withY<Result>(_ body: (UnsafeBufferPointer<Scalar>) throws -> Result) rethrows -> Result {
-    try body(UnsafeBufferPointer(start: historyStart + batchSize * hiddenSize, count: steps * batchSize * hiddenSize))
+    let y = UnsafeMutableRawPointer(output?.start ?? levels.last?.y ?? AlignedBuffer(count: 0).start)
+    return try body(
+      UnsafeBufferPointer(start: y.assumingMemoryBound(to: Scalar.self), count: steps * batchSize * outputSize))
   }
 
-  package var historyStart: UnsafeMutablePointer<Scalar> {
-    UnsafeMutableRawPointer(history.start).assumingMemoryBound(to: Scalar.self)
-  }
-
-  /// Whether a layer with the same cell, sizes and instruction set filled the record.
+  /// Whether a layer with the same shape and instruction set filled the record.
   package func fits(_ layer: Layer<Scalar>) -> Bool {
-    cell == layer.cell && inputSize == layer.inputSize && hiddenSize == layer.hiddenSize
-      && instructionSet == layer.instructionSet.kernelSet
+    shape == layer.shape && instructionSet == layer.instructionSet.kernelSet
   }
 
   /// Who filled the record, for messages.
-  package var origin: String {
-    "\(cell.map { "\($0)" } ?? "no cell") with input size \(inputSize), hidden size \(hiddenSize)"
-  }
+  package var origin: String { shape.map { "\($0)" } ?? "nobody" }
 
   /// Makes room for a call; what stood in the record is lost.
   package func prepare(
-    cell: Cell, inputSize: Int, hiddenSize: Int, steps: Int, batchSize: Int, products: Products
+    _ shape: LayerShape, _ parts: [FloatEngine], steps: Int, batchSize: Int, options: CallOptions, drops: Bool
   ) {
-    self.cell = cell
-    self.inputSize = inputSize
-    self.hiddenSize = hiddenSize
-    self.steps = steps
-    self.batchSize = batchSize
-    instructionSet = products.set
     isFilled = false
-    let blocks = products.panels(hiddenSize)
+    self.shape = shape
+    self.options = options
+    instructionSet = parts[0].products.set
+    plan = planBuffer.plan(steps: steps, batchSize: batchSize, lengths: options.lengths, resets: options.resets)
+    while levels.count < shape.layerCount { levels.append(LevelRecord()) }
+    if levels.count > shape.layerCount { levels.removeLast(levels.count - shape.layerCount) }
+    for level in 0..<shape.layerCount {
+      let engines = parts[level * shape.directions..<(level + 1) * shape.directions]
+      let isCopied = level + 1 < shape.layerCount && (drops || shape.isSummed)
+      levels[level].prepare(shape, engines, plan, isCopied: isCopied)
+    }
+    let needsOutput = plan.isRagged || shape.isSummed
+    let count = steps * batchSize * shape.outputSize
+    if !needsOutput {
+      output = nil
+    } else if output?.count ?? -1 < count {
+      output = AlignedBuffer(count: count)
+    }
+  }
+
+  /// Fills y from the last level's history where it does not stand there.
+  package func finishOutput() {
+    guard let output, let shape, let level = levels.last else { return }
+    let y = RowPlace(
+      output.start, Distances(step: batchSize * outputSize, sequence: outputSize, extent: output.count))
+    if shape.isSummed {
+      sumDirections(level.y, plan, hiddenSize: shape.hiddenSize, into: y)
+    } else {
+      y.scatter(plan, 0..<steps, size: outputSize, from: level.y)
+    }
+    y.clearPadding(plan, size: outputSize)
+  }
+}
+
+/// What one level keeps.
+package final class LevelRecord {
+  /// [N + rows + N][D·H]: the state that forward starts from, every row's h, the state that reverse starts from. A row's
+  /// h' is thus N rows away where all steps have N rows.
+  private var history = AlignedBuffer(count: 0)
+  private var yStart = 0
+  /// [rows][outputSize]: what the next level reads where that is not y itself.
+  package private(set) var copy: AlignedBuffer?
+  package private(set) var parts: [PartRecord] = []
+
+  /// [rows][D·H]
+  package var y: MutableFloats { history.start + yStart }
+
+  fileprivate func prepare(
+    _ shape: LayerShape, _ engines: ArraySlice<FloatEngine>, _ plan: RowPlan, isCopied: Bool
+  ) {
+    yStart = plan.batchSize * shape.width
+    let count = (plan.rowCount + 2 * plan.batchSize) * shape.width
+    if history.count < count { history = AlignedBuffer(count: count) }
+    let copied = plan.rowCount * shape.outputSize
+    if !isCopied { copy = nil } else if copy?.count ?? -1 < copied { copy = AlignedBuffer(count: copied) }
+    while parts.count < engines.count { parts.append(PartRecord()) }
+    if parts.count > engines.count { parts.removeLast(parts.count - engines.count) }
+    for (index, engine) in engines.enumerated() {
+      parts[index].prepare(
+        engine, plan, y: RowPlace(packed: y + index * shape.hiddenSize, stride: shape.width, batchSize: plan.batchSize))
+    }
+  }
+}
+
+/// What one part keeps.
+package struct PartRecord {
+  /// [unit block][slot][rows][P]: the slots of the cell, then c' of an LSTM. What the product's tiles are written to is
+  /// what the gates read and, over all rows, a packed operand of the closing products.
+  package private(set) var slots = AlignedBuffer(count: 0)
+  package private(set) var layout = SlotLayout(blocks: 0, slots: 0, rows: 0, width: 1)
+  /// The part's h, in its level's history.
+  package private(set) var y = RowPlace(packed: AlignedBuffer(count: 0).start, stride: 0, batchSize: 0)
+
+  fileprivate mutating func prepare(_ engine: FloatEngine, _ plan: RowPlan, y: RowPlace) {
+    self.y = y
     layout = SlotLayout(
-      blocks: blocks, slots: cell.slots + (cell.hasCellState ? 1 : 0), rows: steps * batchSize, width: products.width)
+      blocks: engine.blocks, slots: engine.cell.slots + (engine.cell.hasCellState ? 1 : 0), rows: plan.rowCount,
+      width: engine.products.width)
     if slots.count < layout.count { slots = AlignedBuffer(count: layout.count) }
-    let historyCount = (steps + 1) * batchSize * hiddenSize
-    if history.count < historyCount { history = AlignedBuffer(count: historyCount) }
-    let initialCount = cell.hasCellState ? blocks * batchSize * products.width : 0
-    if initialC.count < initialCount { initialC = AlignedBuffer(count: initialCount) }
   }
 }
 

@@ -1,14 +1,14 @@
 import CRecurrentKernels
 import Synchronization
 
-/// The loops of every cell for `Float`: products into the gates' tiles, gates on the tiles while they are hot.
-public struct FloatEngine: CellEngine {
+/// The loops of one part of a layer: products into the gates' tiles, gates on the tiles while they are hot.
+package struct FloatEngine: Sendable {
   package let cell: Cell
   package let inputSize: Int  // C
   package let hiddenSize: Int  // H
   package let products: Products
   package let blocks: Int  // unit blocks of P units
-  package private(set) var packed: PackedParameters
+  private(set) var packed: PackedParameters
 
   /// Rows whose input product is made at once, before their steps: full tiles of every instruction set, few enough that
   /// they stay in the second cache until their steps have run.
@@ -19,9 +19,7 @@ public struct FloatEngine: CellEngine {
   /// Multiply-adds of a step from which several threads pay.
   package static let sharedMultiplies = 1 << 18
 
-  public init(
-    cell: Cell, inputSize: Int, hiddenSize: Int, instructionSet: InstructionSet?
-  ) throws(RecurrentError) {
+  init(cell: Cell, inputSize: Int, hiddenSize: Int, instructionSet: InstructionSet) throws(RecurrentError) {
     self.cell = cell
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
@@ -30,32 +28,32 @@ public struct FloatEngine: CellEngine {
     packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
   }
 
-  public mutating func adopt(_ parameters: Parameters<Float>) {
+  /// Packs a part of the parameters.
+  mutating func adopt(_ values: Floats, _ places: PartParameters) {
     if !isKnownUniquelyReferenced(&packed) {
       packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
     }
-    packed.fill(parameters, products: products)
+    packed.fill(values, places, products: products)
   }
 
-  public func prepare(_ record: Record<Float>, steps: Int, batchSize: Int) {
-    record.prepare(
-      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, steps: steps, batchSize: batchSize, products: products)
+  /// Whether a step's work pays for the barrier of several threads.
+  func shares(batchSize: Int) -> Bool {
+    blocks > 1 && cell.gates * hiddenSize * hiddenSize * batchSize >= FloatEngine.sharedMultiplies
   }
 
-  /// Runs a call on the scratch's threads where a step's work pays for its barrier, otherwise on the caller's.
-  package func run(on scratch: Scratch<Float>, batchSize: Int, _ body: (Share) -> Void) {
-    let multiplies = cell.gates * hiddenSize * hiddenSize * batchSize
-    if let threads = scratch.threads, blocks > 1, multiplies >= FloatEngine.sharedMultiplies {
-      threads.run(body)
-    } else {
-      body(.whole)
+  /// The steps of the chunk that starts where `done` steps are done, in the direction of the walk.
+  func chunk(_ plan: RowPlan, done: Int, reversed: Bool) -> Range<Int> {
+    func step(_ index: Int) -> Int { reversed ? plan.steps - 1 - index : index }
+    var end = done + 1, rows = plan.count(step(done))
+    while end < plan.steps, rows + plan.count(step(end)) <= FloatEngine.chunkRows {
+      rows += plan.count(step(end))
+      end += 1
     }
+    return reversed ? step(end - 1)..<step(done) + 1 : done..<end
   }
 
-  /// How many steps a chunk takes.
-  package func chunkSteps(steps: Int, batchSize: Int) -> Int {
-    max(1, min(steps, FloatEngine.chunkRows / batchSize))
-  }
+  /// Rows that a chunk has at most.
+  func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(FloatEngine.chunkRows, plan.batchSize)) }
 }
 
 /// Panels that are filled at their first use, and again after they were emptied; any thread may be the first.
@@ -103,28 +101,27 @@ package final class PackedParameters: @unchecked Sendable {
     bias = AlignedBuffer(count: units * cell.biasedSlots)
   }
 
-  package func fill(_ parameters: Parameters<Float>, products: Products) {
+  func fill(_ values: Floats, _ places: PartParameters, products: Products) {
     let gates = cell.gates, width = products.width
     transposedIH.empty()
     transposedHH.empty()
-    func fuse(_ weights: [Float], depth: Int, order: [Int], into panels: AlignedBuffer) {
-      weights.withUnsafeBufferPointer { weights in
-        for (place, gate) in order.enumerated() {
-          products.packPanels(
-            rowsOf: weights.baseAddress! + gate * hiddenSize * depth, units: hiddenSize, depth: depth,
-            panelStride: gates * depth * width, into: panels.start + place * depth * width)
-        }
+    func fuse(_ weights: Range<Int>, depth: Int, order: [Int], into panels: AlignedBuffer) {
+      for (place, gate) in order.enumerated() {
+        products.packPanels(
+          rowsOf: values + (weights.lowerBound + gate * hiddenSize * depth), units: hiddenSize, depth: depth,
+          panelStride: gates * depth * width, into: panels.start + place * depth * width)
       }
     }
-    fuse(parameters.weightIH, depth: inputSize, order: cell.inputOrder, into: weightIH)
-    fuse(parameters.weightHH, depth: hiddenSize, order: Array(0..<gates), into: weightHH)
-    guard !parameters.biasIH.isEmpty else { return }
+    fuse(places.weightIH, depth: inputSize, order: cell.inputOrder, into: weightIH)
+    fuse(places.weightHH, depth: hiddenSize, order: Array(0..<gates), into: weightHH)
+    guard !places.biasIH.isEmpty else { return }
+    let biasIH = values + places.biasIH.lowerBound, biasHH = values + places.biasHH.lowerBound
     for (place, gate) in cell.inputOrder.enumerated() {
       let apart = cell.apartBiasSlot(ofGate: gate)
       for unit in 0..<hiddenSize {
         let at = gate * hiddenSize + unit
-        self[bias: place, unit, width] = parameters.biasIH[at] + (apart == nil ? parameters.biasHH[at] : 0)
-        if let apart { self[bias: apart, unit, width] = parameters.biasHH[at] }
+        self[bias: place, unit, width] = biasIH[at] + (apart == nil ? biasHH[at] : 0)
+        if let apart { self[bias: apart, unit, width] = biasHH[at] }
       }
     }
   }

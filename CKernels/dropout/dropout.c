@@ -1,0 +1,47 @@
+#include "dropout.h"
+
+#include "entry.h"
+
+// Sixteen counters at once: word w of lane l.
+typedef uint32_t words __attribute__((ext_vector_type(16)));
+typedef uint64_t products __attribute__((ext_vector_type(16)));
+
+// Ten rounds of a multiplication and an exclusive or, with a key that grows by the golden ratio and √3 - 1.
+LANES void philox(words counter[4], uint32_t key_low, uint32_t key_high) {
+#pragma clang loop unroll(full)
+  for (int round = 0; round < 10; round++) {
+    const products a = __builtin_convertvector(counter[0], products) * 0xD2511F53u;
+    const products b = __builtin_convertvector(counter[2], products) * 0xCD9E8D57u;
+    const words a_low = __builtin_convertvector(a, words), a_high = __builtin_convertvector(a >> 32, words);
+    const words b_low = __builtin_convertvector(b, words), b_high = __builtin_convertvector(b >> 32, words);
+    counter[0] = b_high ^ counter[1] ^ key_low;
+    counter[1] = b_low;
+    counter[2] = a_high ^ counter[3] ^ key_high;
+    counter[3] = a_low;
+    key_low += 0x9E3779B9u;
+    key_high += 0xBB67AE85u;
+  }
+}
+
+LANES void drop_units_body(instruction_set set, float *target, const float *source, ptrdiff_t count,
+                           const dropout_row *row) {
+  const words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  for (ptrdiff_t first = 0; first < count; first += 64) {
+    words counter[4] = {lane + (uint32_t)(first / 4), row->step, (uint32_t)row->sequence,
+                        row->layer + ((uint32_t)(row->sequence >> 32) << 16)};
+    philox(counter, (uint32_t)row->seed, (uint32_t)(row->seed >> 32));
+    const ptrdiff_t here = count - first < 64 ? count - first : 64;
+    for (ptrdiff_t u = 0; u < here; u++)
+      target[first + u] = counter[u & 3][u >> 2] < row->threshold ? 0 : row->scale * source[first + u];
+  }
+}
+
+ENTRY(drop_units, set,
+      (instruction_set set, float *target, const float *source, ptrdiff_t count, const dropout_row *row),
+      (set, target, source, count, row))
+
+void philox_4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t bits[4]) {
+  words lanes[4] = {counter[0], counter[1], counter[2], counter[3]};
+  philox(lanes, key[0], key[1]);
+  for (int w = 0; w < 4; w++) bits[w] = lanes[w][0];
+}

@@ -1,0 +1,82 @@
+/// In which direction a layer runs over its sequences.
+public enum Direction: Sendable, Equatable, CaseIterable {
+  case forward
+  /// From the last step, of each sequence its own, to the first.
+  case reverse
+  /// Both; y is [forward, reverse], of 2·H.
+  case bidirectional
+  /// Both; y is the sum, of H.
+  case bidirectionalSum
+}
+
+/// What a layer is made of: levels, each of one or two parts, a part being one cell that runs in one direction.
+package struct LayerShape: Sendable, Equatable {
+  package let cell: Cell
+  package let inputSize: Int  // C
+  package let hiddenSize: Int  // H
+  package let layerCount: Int  // L
+  package let direction: Direction
+  package let hasBias: Bool
+
+  /// - Throws: `RecurrentError.size` where a size is not positive or all of them are too large.
+  package init(
+    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool
+  ) throws(RecurrentError) {
+    self.cell = cell
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    self.layerCount = layerCount
+    self.direction = direction
+    self.hasBias = hasBias
+    // Every size below is less than this product.
+    _ = try checkedCount(
+      ("layerCount", layerCount), ("directions", directions), ("gates", cell.gates), ("hiddenSize", hiddenSize),
+      ("inputSize + directions·hiddenSize + 2", try sum(inputSize, hiddenSize)))
+  }
+
+  private func sum(_ inputSize: Int, _ hiddenSize: Int) throws(RecurrentError) -> Int {
+    _ = try checkedCount(("inputSize", inputSize))
+    _ = try checkedCount(("hiddenSize", hiddenSize))
+    return inputSize + directions * hiddenSize + 2
+  }
+
+  package var directions: Int { direction == .forward || direction == .reverse ? 1 : 2 }
+  package var isSummed: Bool { direction == .bidirectionalSum }
+  /// The h of a step's parts next to each other.
+  package var width: Int { directions * hiddenSize }
+  /// Of y, and of the input of all levels but the first.
+  package var outputSize: Int { isSummed ? hiddenSize : width }
+  /// L·D; a level's parts follow each other, forward first, as PyTorch's states do.
+  package var parts: Int { layerCount * directions }
+
+  package func inputSize(ofLevel level: Int) -> Int { level == 0 ? inputSize : outputSize }
+  package func isReversed(part: Int) -> Bool { directions == 2 ? part % 2 == 1 : direction == .reverse }
+  /// PyTorch's: `l0`, `l0_reverse`.
+  package func suffix(part: Int) -> String {
+    "l\(part / directions)\(isReversed(part: part) ? "_reverse" : "")"
+  }
+
+  /// Where the parameters of a part begin among all values, and how many each has.
+  package func parameters(ofPart part: Int) -> PartParameters {
+    let units = cell.gates * hiddenSize, level = part / directions
+    let ofFirst = units * (inputSize + hiddenSize + (hasBias ? 2 : 0))
+    let ofOther = units * (outputSize + hiddenSize + (hasBias ? 2 : 0))
+    let place = part % directions
+    let start = level == 0 ? place * ofFirst : directions * ofFirst + (part - directions) * ofOther
+    let weightIH = start..<start + units * inputSize(ofLevel: level)
+    let weightHH = weightIH.upperBound..<weightIH.upperBound + units * hiddenSize
+    let biasIH = weightHH.upperBound..<weightHH.upperBound + (hasBias ? units : 0)
+    return PartParameters(
+      weightIH: weightIH, weightHH: weightHH, biasIH: biasIH,
+      biasHH: biasIH.upperBound..<biasIH.upperBound + biasIH.count)
+  }
+  package var parameterCount: Int { parameters(ofPart: parts - 1).biasHH.upperBound }
+}
+
+/// The places of a part's parameters.
+package struct PartParameters {
+  package let weightIH: Range<Int>  // [G·H,C]
+  package let weightHH: Range<Int>  // [G·H,H]
+  package let biasIH: Range<Int>  // [G·H], empty without biases
+  package let biasHH: Range<Int>
+}
