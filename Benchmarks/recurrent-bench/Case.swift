@@ -87,6 +87,7 @@ final class Runner {
   private var gradients: Parameters<Float>
   private let record = Record<Float>()
   private let scratch: Scratch<Float>
+  private let stream: RecurrentStream<Float>
   private var classifier: (trainer: ClassifierTrainer, symbols: [Int], labels: [Float])?
 
   init(_ shape: Case, threads: Threads?) throws {
@@ -94,6 +95,7 @@ final class Runner {
     scratch = Scratch(threads: threads)
     layer = try Layer(
       shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, initialization: Initialization(seed: 1))
+    stream = try layer.stream(batchSize: shape.batch)
     let rows = shape.steps * shape.batch
     x = .allocate(capacity: rows * shape.inputs)
     dx = .allocate(capacity: rows * shape.inputs)
@@ -122,7 +124,9 @@ final class Runner {
   func run(_ repetitions: Int) throws {
     for _ in 0..<repetitions {
       switch shape.mode {
-      case .forward, .step:
+      case .step:
+        try stream.process(UnsafeBufferPointer(x), steps: shape.steps, into: y)
+      case .forward:
         try layer.forward(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, scratch: scratch)
       case .classifier:

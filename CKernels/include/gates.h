@@ -25,10 +25,10 @@ typedef struct gate_tile {
   // Backward
   const float *_Nullable dy;  // [rows][H] at dy_stride, or null for zero
   ptrdiff_t dy_stride;
-  float *_Nullable dh;        // [rows][P]: gradient of h; a GRU leaves its part for the step before
-  float *_Nullable dc;        // [rows][P]: gradient of c; left for the step before
-  float *_Nullable drh;       // [rows][P]: gradient of r∘h', of a GRU with reset before the product
-  bool option;                // of the cell: RNN with ReLU; LSTM with h = o∘c; GRU with z taking the new state
+  float *_Nullable dh;   // [rows][P]: gradient of h; a GRU leaves its part for the step before
+  float *_Nullable dc;   // [rows][P]: gradient of c; left for the step before
+  float *_Nullable drh;  // [rows][P]: gradient of r∘h', of a GRU with reset before the product
+  bool option;           // of the cell: RNN with ReLU; LSTM with h = o∘c; GRU with z taking the new state
 } gate_tile;
 
 #define GATE_PASS(name) MULTIVERSION(name, (const gate_tile *tile), (tile))

@@ -2,24 +2,24 @@ import CRecurrentKernels
 
 /// One part's backward call; every pointer has been checked. A null gradient means zero where it is read and not wanted
 /// where it is written.
-struct PartBackward {
+struct PartBackward: BitwiseCopyable {
   let plan: RowPlan
   let reversed: Bool
   let x: RowPlace  // of C
   let dy: RowPlace?  // of H
   let dhn: Floats?  // [N,H]
   let dcn: Floats?  // [N,H]
-  let parameters: Floats  // of the whole layer
-  let places: PartParameters
+  let weightIH: Floats  // [G·H,C]
+  let weightHH: Floats  // [G·H,H]
   let dx: RowPlace?  // of C
   let dh0: MutableFloats  // [N,H], overwritten; may be dhn
   let dc0: MutableFloats?  // [N,H], overwritten; may be dcn
-  let gradients: MutableFloats  // as the parameters, added to
-  let record: PartRecord
-  let scratch: Scratch<Float>
+  let dWeightIH: MutableFloats  // each as its parameter, added to
+  let dWeightHH: MutableFloats
+  let dBiasIH: MutableFloats?
+  let dBiasHH: MutableFloats?
+  let record: PartRecord.Place
 
-  var weightIH: Floats { parameters + places.weightIH.lowerBound }
-  var weightHH: Floats { parameters + places.weightHH.lowerBound }
   /// The step before, as forward walks; outside of the sequences before the first.
   func before(_ t: Int) -> Int { reversed ? t + 1 : t - 1 }
 }
@@ -27,8 +27,8 @@ struct PartBackward {
 extension FloatEngine {
   /// Backward through time, in the record's place: per step the gates' gradients overwrite the gates and
   /// dh' = dG·U; per chunk of steps dx = dG·W; at the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
-  func prepareBackward(_ call: PartBackward) -> BackwardMemory {
-    call.scratch.carve { BackwardMemory(engine: self, call: call, arena: &$0) }
+  func prepareBackward(_ call: PartBackward, _ scratch: Scratch<Float>) -> BackwardMemory {
+    scratch.carve { BackwardMemory(engine: self, call: call, arena: &$0) }
   }
 
   /// One thread's part: its blocks of units, and of C for dx. Between two barriers threads read what others wrote before
@@ -192,7 +192,7 @@ extension FloatEngine {
     _ call: PartBackward, _ memory: BackwardMemory, _ rows: BackwardRows, _ block: Int, _ row: Int, _ count: Int
   ) -> gate_tile {
     let record = call.record, layout = record.layout, width = products.width
-    let slots = record.slots.start + (block * layout.blockStride + (rows.first + row) * width)
+    let slots = record.slots + (block * layout.blockStride + (rows.first + row) * width)
     let panel = (block * call.plan.batchSize + row) * width
     var tile = gate_tile()
     tile.slots = slots
@@ -222,7 +222,7 @@ extension FloatEngine {
     if readsSlots { return }
     for (place, slot) in slots.enumerated() {
       packSlot(
-        slot, of: call.record.slots.start, call.record.layout, firstRow: firstRow, rows, blocks,
+        slot, of: call.record.slots, call.record.layout, firstRow: firstRow, rows, blocks,
         depth: slots.count * hiddenSize, offset: place * hiddenSize, into: tiles)
     }
   }
@@ -371,8 +371,8 @@ extension FloatEngine {
     share.barrier()
   }
 
-  private func slotRows(_ record: PartRecord, _ block: Int, _ slot: Int, _ row: Int) -> MutableFloats {
-    record.slots.start
+  private func slotRows(_ record: PartRecord.Place, _ block: Int, _ slot: Int, _ row: Int) -> MutableFloats {
+    record.slots
       + (block * record.layout.blockStride + slot * record.layout.slotStride + row * products.width)
   }
 
@@ -400,17 +400,15 @@ extension FloatEngine {
         packed + (blocks.lowerBound * gates + place) * depth * width, panelStride: gates * depth * width,
         units: units.count, depth: depth, to: target + firstUnit * depth)
     }
-    let places = call.places, gradients = call.gradients
     for (place, gate) in cell.inputOrder.enumerated() {
       let first = gate * hiddenSize
       unpack(
         memory.dWeightIH, place: place, depth: inputSize,
-        to: gradients + places.weightIH.lowerBound + first * inputSize)
+        to: call.dWeightIH + first * inputSize)
       unpack(
         memory.dWeightHH, place: gate, depth: hiddenSize,
-        to: gradients + places.weightHH.lowerBound + first * hiddenSize)
-      guard !places.biasIH.isEmpty else { continue }
-      let dBiasIH = gradients + places.biasIH.lowerBound, dBiasHH = gradients + places.biasHH.lowerBound
+        to: call.dWeightHH + first * hiddenSize)
+      guard let dBiasIH = call.dBiasIH, let dBiasHH = call.dBiasHH else { continue }
       let hiddenSlot = cell.apartBiasSlot(ofGate: gate) ?? place
       for unit in units {
         let sums = memory.bias + (unit / width * biased * width + unit % width)
@@ -440,7 +438,7 @@ private struct AnySteps: Sequence, IteratorProtocol {
 }
 
 /// The memory of a backward call.
-struct BackwardMemory {
+struct BackwardMemory: BitwiseCopyable {
   /// Rows that one pass of the closing products contracts over: four slots of a block and all columns of x and h' stay
   /// in the second cache.
   static let closingRows = 256

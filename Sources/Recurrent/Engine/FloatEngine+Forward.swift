@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
 /// One part's forward call; every pointer has been checked.
-struct PartForward {
+struct PartForward: BitwiseCopyable {
   let plan: RowPlan
   let reversed: Bool
   let x: RowPlace  // of C, read
@@ -10,8 +10,7 @@ struct PartForward {
   let c0: Floats?  // [N,H], of an LSTM
   let hn: MutableFloats  // [N,H], overwritten; may be h0
   let cn: MutableFloats?  // [N,H], overwritten; may be c0
-  let record: PartRecord?
-  let scratch: Scratch<Float>
+  let record: PartRecord.Place?
 
   /// The step at a place of the walk.
   func step(_ index: Int) -> Int { reversed ? plan.steps - 1 - index : index }
@@ -20,13 +19,13 @@ struct PartForward {
 extension FloatEngine {
   /// Per chunk of steps: slots = b + W x for all its rows, then step by step slots += U h' and the gates. With a record
   /// the slots are the record's own rows, without one those of a chunk.
-  func prepareForward(_ call: PartForward) -> ForwardMemory {
+  func prepareForward(_ call: PartForward, _ scratch: Scratch<Float>) -> ForwardMemory {
     let n = call.plan.batchSize, width = products.width, chunkRows = chunkRows(call.plan)
     let chunkLayout = SlotLayout(blocks: blocks, slots: cell.slots, rows: chunkRows, width: width)
     let isEven = call.x.isEven(call.plan), isRagged = call.plan.isRagged
-    let memory = call.scratch.carve { arena in
+    let memory = scratch.carve { arena in
       ForwardMemory(
-        slots: call.record?.slots.start ?? arena.take(chunkLayout.count),
+        slots: call.record?.slots ?? arena.take(chunkLayout.count),
         layout: call.record?.layout ?? chunkLayout,
         keepsC: call.record != nil,
         xRows: isEven ? nil : arena.take(chunkRows * inputSize),
@@ -36,17 +35,24 @@ extension FloatEngine {
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         rhTiles: cell.resetsBefore ? arena.take(n * hiddenSize) : nil,
         c: cell.hasCellState ? arena.take(blocks * n * width) : nil, cRows: n,
-        turns: call.scratch.turns,
+        turns: scratch.turns,
         farHH: products.isFar(blocks * cell.gates * hiddenSize * width))
     }
-    call.scratch.turns += call.plan.steps
+    scratch.turns += call.plan.steps
     return memory
   }
 
   /// One thread's part: its blocks of units. Between two barriers threads read what others wrote before the first alone.
   func forward(_ call: PartForward, _ memory: ForwardMemory, _ share: Share) {
+    let own = share.part(of: blocks)
+    if let c = memory.c { packState(call.c0, call.plan, own, into: c) }
+    run(call, memory, share)
+    if let cn = call.cn, let c = memory.c { copyState(ofPanels: c, call.plan, own, to: cn) }
+  }
+
+  /// The same with c where the memory has it, before and after.
+  func run(_ call: PartForward, _ memory: ForwardMemory, _ share: Share) {
     let plan = call.plan, own = share.part(of: blocks)
-    if let c = memory.c { packState(call.c0, plan, own, into: c) }
     start(call, memory, own)
     var done = 0
     while done < plan.steps {
@@ -62,12 +68,11 @@ extension FloatEngine {
             previous: previousRows(call, memory, index), h: currentRows(call, memory, index))
           self.step(step, memory, turn: index, share)
         }
-        finish(call, memory, index, own, share)
+        if memory.copiesH || index + 1 == plan.steps { finish(call, memory, index, own, share) }
         share.barrier()
       }
       done += chunk.count
     }
-    if let cn = call.cn, let c = memory.c { copyState(ofPanels: c, plan, own, to: cn) }
   }
 
   // MARK: - Where h is
@@ -385,7 +390,7 @@ extension FloatEngine {
 }
 
 /// The memory of a forward call.
-struct ForwardMemory {
+struct ForwardMemory: BitwiseCopyable {
   let slots: MutableFloats
   let layout: SlotLayout
   /// Whether the slot behind the cell's own takes c'.
@@ -402,10 +407,12 @@ struct ForwardMemory {
   /// [unit block][cRows][P]
   let c: MutableFloats?
   let cRows: Int
-  /// The scratch's, before this call.
-  let turns: Int
+  /// Steps before this call: every other one walks over the weights downwards.
+  var turns: Int
   /// Whether a step's weights come from far.
   let farHH: Bool
 
+  /// Whether a step leaves h in more places than y.
+  var copiesH: Bool { hRows != nil || hTiles != nil }
   func packedH(forStep index: Int) -> MutableFloats? { index & 1 == 0 ? hTiles?.even : hTiles?.odd }
 }

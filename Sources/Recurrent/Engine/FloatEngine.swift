@@ -2,13 +2,15 @@ import CRecurrentKernels
 import Synchronization
 
 /// The loops of one part of a layer: products into the gates' tiles, gates on the tiles while they are hot.
-package struct FloatEngine: Sendable {
+///
+/// A class, and what its calls pass around is plain memory: nothing in the loops counts a reference.
+package final class FloatEngine: @unchecked Sendable {
   package let cell: Cell
   package let inputSize: Int  // C
   package let hiddenSize: Int  // H
   package let products: Products
   package let blocks: Int  // unit blocks of P units
-  private(set) var packed: PackedParameters
+  let packed: PackedParameters
 
   /// Rows whose input product is made at once, before their steps: full tiles of every instruction set, few enough that
   /// they stay in the second cache until their steps have run.
@@ -28,13 +30,18 @@ package struct FloatEngine: Sendable {
     packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
   }
 
-  /// Packs a part of the parameters.
-  mutating func adopt(_ values: Floats, _ places: PartParameters) {
-    if !isKnownUniquelyReferenced(&packed) {
-      packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
-    }
-    packed.fill(values, places, products: products)
+  /// Another one for other parameters.
+  init(like other: FloatEngine) {
+    cell = other.cell
+    inputSize = other.inputSize
+    hiddenSize = other.hiddenSize
+    products = other.products
+    blocks = other.blocks
+    packed = PackedParameters(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
   }
+
+  /// Packs a part of the parameters; nobody else may use the engine meanwhile.
+  func adopt(_ values: Floats, _ places: PartParameters) { packed.fill(values, places, products: products) }
 
   /// Whether a step's work pays for the barrier of several threads.
   func shares(batchSize: Int) -> Bool {

@@ -1,28 +1,40 @@
 import CRecurrentKernels
 
 /// The levels of a layer and their directions: each part's output is the next level's input.
-public struct FloatStack: LayerEngine {
+public final class FloatStack: LayerEngine, @unchecked Sendable {
+  public typealias Stream = FloatStream
+
   package let shape: LayerShape
   private let dropout: Float
-  private let flushesDenormals: Bool
-  private var parts: [FloatEngine]
+  let flushesDenormals: Bool
+  let parts: [FloatEngine]
 
   public init(_ options: EngineOptions) throws(RecurrentError) {
     shape = options.shape
     dropout = options.dropout
     flushesDenormals = options.flushesDenormals
-    parts = []
+    var parts: [FloatEngine] = []
     for part in 0..<shape.parts {
       parts.append(
         try FloatEngine(
           cell: shape.cell, inputSize: shape.inputSize(ofLevel: part / shape.directions), hiddenSize: shape.hiddenSize,
           instructionSet: options.instructionSet))
     }
+    self.parts = parts
   }
 
-  public mutating func adopt(_ parameters: Parameters<Float>) {
+  public init(like other: FloatStack) {
+    shape = other.shape
+    dropout = other.dropout
+    flushesDenormals = other.flushesDenormals
+    parts = other.parts.map(FloatEngine.init(like:))
+  }
+
+  public func adopt(_ parameters: Parameters<Float>) {
     parameters.values.withUnsafeBufferPointer { values in
-      for part in parts.indices { parts[part].adopt(values.baseAddress!, shape.parameters(ofPart: part)) }
+      for part in parts.indices {
+        parts[part].adopt(values.baseAddress!, shape.parameters(ofPart: part))
+      }
     }
   }
 
@@ -38,7 +50,8 @@ public struct FloatStack: LayerEngine {
       call.record?.plan
       ?? call.scratch.plan(
         steps: call.steps, batchSize: call.batchSize, lengths: call.options.lengths, resets: call.options.resets)
-    let memory = call.record == nil ? LevelMemory(shape, plan, call.scratch) : nil
+    let needsMemory = call.record == nil && (shape.layerCount > 1 || shape.isSummed)
+    let memory = needsMemory ? LevelMemory(shape, plan, call.scratch) : nil
     var x = RowPlace(MutableFloats(mutating: call.x), call.xDistances)
     for level in 0..<shape.layerCount {
       let isLast = level + 1 == shape.layerCount
@@ -55,8 +68,8 @@ public struct FloatStack: LayerEngine {
         let call = PartForward(
           plan: plan, reversed: shape.isReversed(part: part), x: x, y: y.from(direction * shape.hiddenSize),
           h0: Floats(call.h + state), c0: call.c.map { Floats($0 + state) }, hn: call.h + state,
-          cn: call.c.map { $0 + state }, record: call.record?.levels[level].parts[direction], scratch: scratch)
-        return (call, engine.prepareForward(call))
+          cn: call.c.map { $0 + state }, record: call.record?.levels[level].parts[direction].place)
+        return (call, engine.prepareForward(call, scratch))
       } run: { engine, call, memory, share in
         engine.forward(call, memory, share)
       }
@@ -105,7 +118,8 @@ public struct FloatStack: LayerEngine {
 
   /// The parts of a level, one after the other, each on the scratch's threads where that pays. Two directions run on two
   /// threads at once, without a barrier.
-  private func runLevel<Call, Memory>(
+  @inline(__always)
+  private func runLevel<Call: BitwiseCopyable, Memory: BitwiseCopyable>(
     _ level: Int, _ plan: RowPlan, _ scratch: Scratch<Float>,
     prepare: (_ engine: FloatEngine, _ part: Int, _ scratch: Scratch<Float>) -> (Call, Memory),
     run: (_ engine: FloatEngine, _ call: Call, _ memory: Memory, _ share: Share) -> Void
@@ -158,14 +172,19 @@ public struct FloatStack: LayerEngine {
       let ofReverse = dx == nil ? nil : RowPlace(packed: memory.ofReverse, stride: size, batchSize: plan.batchSize)
       runLevel(level, plan, call.scratch) { [dy] engine, part, scratch in
         let state = part * plan.batchSize * shape.hiddenSize, direction = part % shape.directions
+        let places = shape.parameters(ofPart: part)
         let call = PartBackward(
           plan: plan, reversed: shape.isReversed(part: part), x: x,
           dy: dy?.from(shape.isSummed ? 0 : direction * shape.hiddenSize), dhn: Floats(call.dh + state),
-          dcn: call.dc.map { Floats($0 + state) }, parameters: call.parameters,
-          places: shape.parameters(ofPart: part), dx: direction == 0 ? dx : ofReverse, dh0: call.dh + state,
-          dc0: call.dc.map { $0 + state }, gradients: call.gradients, record: record.levels[level].parts[direction],
-          scratch: scratch)
-        return (call, engine.prepareBackward(call))
+          dcn: call.dc.map { Floats($0 + state) }, weightIH: call.parameters + places.weightIH.lowerBound,
+          weightHH: call.parameters + places.weightHH.lowerBound, dx: direction == 0 ? dx : ofReverse,
+          dh0: call.dh + state, dc0: call.dc.map { $0 + state },
+          dWeightIH: call.gradients + places.weightIH.lowerBound,
+          dWeightHH: call.gradients + places.weightHH.lowerBound,
+          dBiasIH: shape.hasBias ? call.gradients + places.biasIH.lowerBound : nil,
+          dBiasHH: shape.hasBias ? call.gradients + places.biasHH.lowerBound : nil,
+          record: record.levels[level].parts[direction].place!)
+        return (call, engine.prepareBackward(call, scratch))
       } run: { engine, call, memory, share in
         engine.backward(call, memory, share)
       }
@@ -203,8 +222,7 @@ private struct LevelMemory {
   let odd: MutableFloats
   let sum: MutableFloats?  // [rows][H], of summed directions
 
-  init?(_ shape: LayerShape, _ plan: RowPlan, _ scratch: Scratch<Float>) {
-    guard shape.layerCount > 1 || shape.isSummed else { return nil }
+  init(_ shape: LayerShape, _ plan: RowPlan, _ scratch: Scratch<Float>) {
     self = scratch.levels.carve { arena in
       LevelMemory(
         even: arena.take(plan.rowCount * shape.width),

@@ -7,14 +7,35 @@ public protocol RecurrentScalar: BinaryFloatingPoint, Sendable {
 
 /// The code of one scalar behind every layer, chosen once a call, so that all below it is specialised here and not in
 /// the caller's module.
-public protocol LayerEngine: Sendable {
+public protocol LayerEngine: AnyObject, Sendable {
   associatedtype Scalar: RecurrentScalar
+  associatedtype Stream: StreamEngine where Stream.Engine == Self
   /// Makes the parts of a layer, without parameters yet.
   init(_ options: EngineOptions) throws(RecurrentError)
-  mutating func adopt(_ parameters: Parameters<Scalar>)
+  /// Another one for other parameters.
+  init(like other: Self)
+  /// Packs the parameters; nobody else may use the engine meanwhile.
+  func adopt(_ parameters: Parameters<Scalar>)
   func prepare(_ record: Record<Scalar>, steps: Int, batchSize: Int, options: CallOptions)
   func forward(_ call: ForwardCall<Scalar>)
   func backward(_ call: BackwardCall<Scalar>)
+}
+
+/// The state of a stream and its kernels; every pointer has been checked.
+public protocol StreamEngine: AnyObject {
+  associatedtype Engine: LayerEngine
+  typealias Scalar = Engine.Scalar
+  init(_ engine: Engine, batchSize: Int)
+  /// Another one with the same state.
+  init(like other: Self)
+  func process(_ x: UnsafePointer<Scalar>, steps: Int, into y: UnsafeMutablePointer<Scalar>)
+  func readState(h: UnsafeMutablePointer<Scalar>, c: UnsafeMutablePointer<Scalar>?)
+  func writeState(h: UnsafePointer<Scalar>, c: UnsafePointer<Scalar>?)
+  func reset()
+  func reset(slot: Int)
+  func join(slot: Int)
+  func leave(slot: Int)
+  func isActive(slot: Int) -> Bool
 }
 
 /// What an engine is made for.

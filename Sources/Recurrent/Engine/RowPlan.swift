@@ -1,6 +1,6 @@
 /// Which rows a call works on: of each step the sequences that reach it, the longest first, so that they are the first
 /// rows of every step.
-package struct RowPlan: @unchecked Sendable {
+package struct RowPlan: BitwiseCopyable, @unchecked Sendable {
   package let steps: Int  // T
   package let batchSize: Int  // N
   package let rowCount: Int
@@ -104,7 +104,7 @@ package final class RowPlanBuffer: @unchecked Sendable {
 }
 
 /// Where the rows of a plan lie in memory: in the plan's own order, or in the caller's.
-package struct RowPlace {
+package struct RowPlace: BitwiseCopyable {
   package let base: MutableFloats
   /// From a step to the next, in the caller's order.
   package let step: Int

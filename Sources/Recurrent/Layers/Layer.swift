@@ -19,9 +19,9 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
 
   /// What changes together; only ever changed by a layer that is its sole owner.
   final class Content: @unchecked Sendable {
-    // A call of 200 ns should not count the accesses to either.
+    // A call of 200 ns should not count the accesses.
     @exclusivity(unchecked) var parameters: Parameters<Scalar>
-    @exclusivity(unchecked) var engine: Scalar.Engine
+    let engine: Scalar.Engine
 
     /// Another number for every change of the parameters, in the whole process.
     private(set) var version: UInt64  // 0 until the first `adopt`
@@ -100,6 +100,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   }
 
   private mutating func makeSoleOwner() {
-    if !isKnownUniquelyReferenced(&content) { content = Content(content.parameters, content.engine) }
+    if !isKnownUniquelyReferenced(&content) {
+      content = Content(content.parameters, Scalar.Engine(like: content.engine))
+    }
   }
 }

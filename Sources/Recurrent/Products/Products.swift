@@ -5,7 +5,7 @@ package typealias MutableFloats = UnsafeMutablePointer<Float>
 
 /// Rows cut into tiles: full ones first, whose many rows give weights from the third cache the time to arrive. (Tiles of
 /// nearly one size, or of up to 14 rows, were slower at a batch of 16.)
-package struct RowTiles: Sendable {
+package struct RowTiles: BitwiseCopyable, Sendable {
   package let rows: Int
   package let size: Int
 

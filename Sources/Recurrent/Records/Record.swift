@@ -113,24 +113,29 @@ package final class LevelRecord {
 
 /// What one part keeps.
 package struct PartRecord {
-  /// [unit block][slot][rows][P]: the slots of the cell, then c' of an LSTM. What the product's tiles are written to is
-  /// what the gates read and, over all rows, a packed operand of the closing products.
-  package private(set) var slots = AlignedBuffer(count: 0)
-  package private(set) var layout = SlotLayout(blocks: 0, slots: 0, rows: 0, width: 1)
-  /// The part's h, in its level's history.
-  package private(set) var y = RowPlace(packed: AlignedBuffer(count: 0).start, stride: 0, batchSize: 0)
+  /// What a call needs of it.
+  package struct Place: BitwiseCopyable {
+    /// [unit block][slot][rows][P]: the slots of the cell, then c' of an LSTM. What the product's tiles are written to
+    /// is what the gates read and, over all rows, a packed operand of the closing products.
+    package let slots: MutableFloats
+    package let layout: SlotLayout
+    /// The part's h, in its level's history.
+    package let y: RowPlace
+  }
+  private var slots = AlignedBuffer(count: 0)
+  package private(set) var place: Place?
 
   fileprivate mutating func prepare(_ engine: FloatEngine, _ plan: RowPlan, y: RowPlace) {
-    self.y = y
-    layout = SlotLayout(
+    let layout = SlotLayout(
       blocks: engine.blocks, slots: engine.cell.slots + (engine.cell.hasCellState ? 1 : 0), rows: plan.rowCount,
       width: engine.products.width)
     if slots.count < layout.count { slots = AlignedBuffer(count: layout.count) }
+    place = Place(slots: slots.start, layout: layout, y: y)
   }
 }
 
 /// Where the slots of a record lie: [unit block][slot][rows][P].
-package struct SlotLayout: Sendable {
+package struct SlotLayout: BitwiseCopyable, Sendable {
   package let slotStride: Int
   package let blockStride: Int
   package let count: Int

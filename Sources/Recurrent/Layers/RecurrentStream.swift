@@ -1,0 +1,144 @@
+/// A batch of sequences that arrive step by step: it owns their state and what the kernels need, so that a step
+/// allocates nothing, takes no lock and calls no system.
+///
+/// One thread uses a stream at a time. Any number of streams share one layer's weights; a stream keeps the parameters
+/// that the layer had when it was made.
+public final class RecurrentStream<Scalar: RecurrentScalar> {
+  public let layer: Layer<Scalar>
+  /// N: slots, each with a sequence or empty.
+  public let batchSize: Int
+  @exclusivity(unchecked) private let engine: Scalar.Engine.Stream
+
+  fileprivate init(_ layer: Layer<Scalar>, batchSize: Int, _ engine: Scalar.Engine.Stream) {
+    self.layer = layer
+    self.batchSize = batchSize
+    self.engine = engine
+  }
+
+  /// Another stream that goes on from the state of this one.
+  public func fork() -> RecurrentStream {
+    RecurrentStream(layer, batchSize: batchSize, Scalar.Engine.Stream(like: engine))
+  }
+
+  // MARK: - Steps
+
+  /// One step of every sequence.
+  ///
+  /// - Parameters:
+  ///   - x: [N,C], read.
+  ///   - y: [N,H], h of the last level, overwritten; 0 of empty slots. Must not overlap x.
+  /// - Throws: `RecurrentError` where a shape does not fit; nothing has changed then.
+  @inlinable
+  public func step(_ x: Span<Scalar>, into y: inout MutableSpan<Scalar>) throws(RecurrentError) {
+    try process(x, steps: 1, into: &y)
+  }
+
+  /// Some steps of every sequence: the same bits as step by step, in less time.
+  ///
+  /// - Parameters:
+  ///   - x: [T,N,C], read.
+  ///   - steps: T, at least 0.
+  ///   - y: [T,N,H], h of the last level, overwritten; 0 of empty slots. Must not overlap x.
+  /// - Throws: `RecurrentError` where a shape does not fit; nothing has changed then.
+  @inlinable
+  public func process(
+    _ x: Span<Scalar>, steps: Int, into y: inout MutableSpan<Scalar>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in try process(x, steps: steps, into: y) }
+    }
+  }
+
+  /// `process` on pointers, for memory that no span can be taken of.
+  @specialized(where Scalar == Float)
+  public func process(
+    _ x: UnsafeBufferPointer<Scalar>, steps: Int, into y: UnsafeMutableBufferPointer<Scalar>
+  ) throws(RecurrentError) {
+    let (rows, overflow) = steps.multipliedReportingOverflow(by: batchSize)
+    guard steps >= 0, !overflow, rows <= Int.max / max(layer.inputSize, layer.hiddenSize) else {
+      throw .size(name: "steps", was: steps, expected: "0 or more that memory holds")
+    }
+    try checkCount("x", x.count, is: rows * layer.inputSize, "\(steps)·\(batchSize)·\(layer.inputSize)")
+    try checkCount("y", y.count, is: rows * layer.hiddenSize, "\(steps)·\(batchSize)·\(layer.hiddenSize)")
+    guard steps > 0 else { return }
+    try layer.checkApart("y", y, "x", x)
+    engine.process(x.baseAddress!, steps: steps, into: y.baseAddress!)
+  }
+
+  // MARK: - State
+
+  /// h and c [L,N,H], zero of empty slots. Setting it leaves empty slots empty.
+  public var state: State<Scalar> {
+    get {
+      let count = layer.stateCount * batchSize * layer.hiddenSize
+      var state = State<Scalar>(
+        h: Array(repeating: 0, count: count), c: layer.cell.hasCellState ? Array(repeating: 0, count: count) : [])
+      layer.withPointers(&state) { engine.readState(h: $0, c: $1) }
+      return state
+    }
+  }
+
+  /// - Throws: `RecurrentError.count` where the shape does not fit; nothing has changed then.
+  public func setState(_ new: State<Scalar>) throws(RecurrentError) {
+    try layer.checkState("state", new, batchSize: batchSize)
+    var new = new
+    layer.withPointers(&new) { engine.writeState(h: UnsafePointer($0), c: UnsafePointer($1)) }
+  }
+
+  /// Every sequence starts again from zero.
+  public func reset() { engine.reset() }
+
+  /// One sequence starts again from zero.
+  ///
+  /// - Throws: `RecurrentError.size` where there is no such slot.
+  public func reset(_ slot: Int) throws(RecurrentError) {
+    try check(slot)
+    engine.reset(slot: slot)
+  }
+
+  /// A new sequence takes a slot, from zero. All slots are taken at first.
+  ///
+  /// - Throws: `RecurrentError.size` where there is no such slot.
+  public func join(_ slot: Int) throws(RecurrentError) {
+    try check(slot)
+    engine.join(slot: slot)
+  }
+
+  /// A sequence gives up its slot, which costs no work from then on.
+  ///
+  /// - Throws: `RecurrentError.size` where there is no such slot.
+  public func leave(_ slot: Int) throws(RecurrentError) {
+    try check(slot)
+    engine.leave(slot: slot)
+  }
+
+  /// Whether a slot has a sequence; false where there is no such slot.
+  public func isActive(_ slot: Int) -> Bool { engine.isActive(slot: slot) }
+
+  private func check(_ slot: Int) throws(RecurrentError) {
+    guard (0..<batchSize).contains(slot) else {
+      throw .size(name: "slot", was: slot, expected: "0 ..< \(batchSize), the stream's batch size")
+    }
+  }
+}
+
+extension RecurrentLayer {
+  /// A stream through this layer, all slots taken by sequences that start from zero.
+  ///
+  /// - Parameter batchSize: N, at least 1.
+  /// - Throws: `RecurrentError` where the batch size is not positive, or the layer runs in reverse.
+  public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
+    guard direction == .forward else {
+      throw .mismatch("the layer's direction is \(direction), expected forward: a stream does not know its end")
+    }
+    _ = try checkedCount(
+      ("batchSize", batchSize), ("layers", layerCount), ("inputSize", inputSize), ("hiddenSize", hiddenSize))
+    return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))
+  }
+}
+
+extension Layer {
+  fileprivate func makeStream(batchSize: Int) -> Scalar.Engine.Stream {
+    Scalar.Engine.Stream(content.engine, batchSize: batchSize)
+  }
+}
