@@ -79,5 +79,4 @@ import Testing
     }
   }
 
-  private func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
 }
