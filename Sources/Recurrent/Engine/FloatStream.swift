@@ -1,5 +1,3 @@
-import CRecurrentKernels
-
 /// The state of a stream, where the kernels have it: h by row, c in panels. Rows are the sequences that have joined, in
 /// any order; `slots` tells which is which.
 public final class FloatStream: StreamEngine {
@@ -76,8 +74,8 @@ public final class FloatStream: StreamEngine {
   // MARK: - Steps
 
   public func process(_ x: UnsafePointer<Float>, steps: Int, into y: UnsafeMutablePointer<Float>) {
-    let mode = stack.flushesDenormals ? flush_to_zero() : 0
-    defer { if stack.flushesDenormals { restore_denormals(mode) } }
+    let mode = stack.startFlushing()
+    defer { stack.stopFlushing(mode) }
     let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
     var done = 0
     while done < steps {
