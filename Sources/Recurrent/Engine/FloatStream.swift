@@ -9,6 +9,8 @@ public final class FloatStream: StreamEngine {
   /// One for each level, in memory of its own: a step counts no reference and checks no access.
   private let levels: UnsafeMutableBufferPointer<Level>
   private var owned: [AnyObject] = []
+  /// A single step of few sequences; nil where they are too many.
+  private let program: StepProgram?
   /// Steps that run at once, level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, where rows are not slots.
@@ -33,6 +35,7 @@ public final class FloatStream: StreamEngine {
     y = AlignedBuffer(count: rows * shape.hiddenSize)
     levels = .allocate(capacity: shape.layerCount)
     let plan = RowPlan(steps: chunkSteps, batchSize: batchSize)
+    var programH: [(even: MutableFloats, odd: MutableFloats)] = []
     for index in levels.indices {
       let engine = stack.parts[index], scratch = Scratch<Float>()
       let h = AlignedBuffer(count: batchSize * shape.hiddenSize)
@@ -43,8 +46,13 @@ public final class FloatStream: StreamEngine {
         at: index,
         to: Level(
           engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), h: h.start, y: y.start))
-      owned += [engine, scratch, h, y]
+      let oddH = AlignedBuffer(count: h.count)
+      owned += [engine, scratch, h, y, oddH]
+      programH.append((h.start, oddH.start))
     }
+    program =
+      StepProgram.serves(stack.parts, rows: batchSize)
+      ? StepProgram(stack.parts, levels.map(\.memory), h: programH, rows: batchSize) : nil
   }
 
   deinit { levels.deallocate() }
@@ -53,6 +61,7 @@ public final class FloatStream: StreamEngine {
     self.init(other.stack, batchSize: other.capacity)
     slots = other.slots
     rowsAreSlots = other.rowsAreSlots
+    other.settle()
     for (level, from) in zip(levels, other.levels) {
       let engine = level.engine.takeUnretainedValue()
       level.h.update(from: from.h, count: capacity * engine.hiddenSize)
@@ -77,6 +86,8 @@ public final class FloatStream: StreamEngine {
     let mode = stack.startFlushing()
     defer { stack.stopFlushing(mode) }
     let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
+    if steps == 1, rowsAreSlots, let program { return program.run(x, into: y) }
+    settle()
     var done = 0
     while done < steps {
       let chunk = min(chunkSteps, steps - done)
@@ -91,6 +102,9 @@ public final class FloatStream: StreamEngine {
       done += chunk
     }
   }
+
+  /// Brings h to where everything but the program expects it.
+  private func settle() { program?.settle() }
 
   /// Rows of x and y one after the other, those of a step together.
   @inline(__always)
@@ -213,6 +227,7 @@ public final class FloatStream: StreamEngine {
   }
 
   private func forEachLevel(_ body: (_ engine: FloatEngine, _ h: MutableFloats, _ c: MutableFloats?) -> Void) {
+    settle()
     for level in levels { body(level.engine.takeUnretainedValue(), level.h, level.memory.c) }
   }
 }
