@@ -10,7 +10,7 @@ public final class FloatStream: StreamEngine {
   private let levels: UnsafeMutableBufferPointer<Level>
   private var owned: [AnyObject] = []
   /// A single step of few sequences; nil where they are too many.
-  private let program: StepProgram?
+  private let program: Unmanaged<StepProgram>?
   /// Steps that run at once, level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, where rows are not slots.
@@ -50,9 +50,13 @@ public final class FloatStream: StreamEngine {
       owned += [engine, scratch, h, y, oddH]
       programH.append((h.start, oddH.start))
     }
-    program =
-      StepProgram.serves(stack.parts, rows: batchSize)
-      ? StepProgram(stack.parts, levels.map(\.memory), h: programH, rows: batchSize) : nil
+    if StepProgram.serves(stack.parts, rows: batchSize) {
+      let program = StepProgram(stack.parts, levels.map(\.memory), h: programH, rows: batchSize)
+      owned.append(program)
+      self.program = .passUnretained(program)
+    } else {
+      program = nil
+    }
   }
 
   deinit { levels.deallocate() }
@@ -86,7 +90,9 @@ public final class FloatStream: StreamEngine {
     let mode = stack.startFlushing()
     defer { stack.stopFlushing(mode) }
     let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
-    if steps == 1, rowsAreSlots, let program { return program.run(x, into: y) }
+    if steps == 1, rowsAreSlots, let program {
+      return program._withUnsafeGuaranteedRef { $0.run(x, into: y) }
+    }
     settle()
     var done = 0
     while done < steps {
@@ -104,7 +110,7 @@ public final class FloatStream: StreamEngine {
   }
 
   /// Brings h to where everything but the program expects it.
-  private func settle() { program?.settle() }
+  private func settle() { program?._withUnsafeGuaranteedRef { $0.settle() } }
 
   /// Rows of x and y one after the other, those of a step together.
   @inline(__always)
