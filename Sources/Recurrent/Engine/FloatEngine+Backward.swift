@@ -44,7 +44,7 @@ extension FloatEngine {
       for t in call.reversed ? AnySteps(chunk, downwards: false) : AnySteps(chunk, downwards: true) {
         step(call, memory, t, share)
       }
-      if let dx = call.dx { inputGradient(call, memory, chunk, dx, share) }
+      if let dx = call.dx, readsSlots || memory.xTiles != nil { inputGradient(call, memory, chunk, dx, share) }
       done += chunk.count
     }
     copyState(ofPanels: memory.dh, plan, own, to: call.dh0)
@@ -87,22 +87,21 @@ extension FloatEngine {
     let rows = stepRows(call, memory, t, count: count, own)
     let hTiles = t & 1 == 0 ? memory.hTiles.even : memory.hTiles.odd
     if cell.resetsBefore {
-      let restTiles = hTiles + call.plan.batchSize * hiddenSize
       forEachTile(rows.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, rows, block, row, count)
         GRUGates.updateBackward(products.set, &tile)
       }
-      packGradients(call, slots: 0..<1, firstRow: rows.first, rows.tiles, own, into: hTiles)
+      packGradients(call, slots: 0..<1, rows, own, into: hTiles)
       share.barrier()
       hiddenGradient(call, hTiles, memory, own, rows, slots: 0..<1, firstGate: 2, to: memory.drh, add: false)
       forEachTile(rows.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, rows, block, row, count)
         GRUGates.resetBackward(products.set, &tile)
       }
-      packGradients(call, slots: cell.hiddenSlots, firstRow: rows.first, rows.tiles, own, into: restTiles)
+      packGradients(call, slots: cell.hiddenSlots, rows, own, into: hTiles)
       share.barrier()
       hiddenGradient(
-        call, restTiles, memory, own, rows, slots: cell.hiddenSlots, firstGate: 0, to: memory.dh, add: true)
+        call, hTiles, memory, own, rows, slots: cell.hiddenSlots, firstGate: 0, to: memory.dh, add: true)
     } else {
       forEachTile(rows.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, rows, block, row, count)
@@ -112,10 +111,13 @@ extension FloatEngine {
         case .gru: GRUGates.backward(products.set, &tile)
         }
       }
-      packGradients(call, slots: cell.hiddenSlots, firstRow: rows.first, rows.tiles, own, into: hTiles)
+      packGradients(call, slots: 0..<cell.gradientSlots, rows, own, into: hTiles)
       share.barrier()
       hiddenGradient(
         call, hTiles, memory, own, rows, slots: cell.hiddenSlots, firstGate: 0, to: memory.dh, add: cell.carriesDh)
+    }
+    if let dx = call.dx, !readsSlots, memory.xTiles == nil {
+      inputGradient(call, memory, hTiles, rows.tiles, cell.gradientSlots, dx.first(call.plan, t), share)
     }
     stopAtRestarts(call, memory, t, own)
   }
@@ -214,16 +216,16 @@ extension FloatEngine {
     return tile
   }
 
-  /// Row tiles of some slots' gradients, one slot's units after the other's in the tiles' depth; some blocks of them.
+  /// Row tiles of a step's gradients of some slots, one slot's units after the other's in the tiles' depth; some blocks
+  /// of them.
   private func packGradients(
-    _ call: PartBackward, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, _ blocks: Range<Int>,
-    into tiles: MutableFloats
+    _ call: PartBackward, slots: Range<Int>, _ rows: BackwardRows, _ blocks: Range<Int>, into tiles: MutableFloats
   ) {
     if readsSlots { return }
-    for (place, slot) in slots.enumerated() {
+    for slot in slots {
       packSlot(
-        slot, of: call.record.slots, call.record.layout, firstRow: firstRow, rows, blocks,
-        depth: slots.count * hiddenSize, offset: place * hiddenSize, into: tiles)
+        slot, of: call.record.slots, call.record.layout, firstRow: rows.first, rows.tiles, blocks,
+        depth: cell.gradientSlots * hiddenSize, offset: slot * hiddenSize, into: tiles)
     }
   }
 
@@ -248,9 +250,23 @@ extension FloatEngine {
       return
     }
     products.multiply(
-      tiles: tiles, rows.tiles, depth: slots.count * hiddenSize, panels: weights, panelStride: panelStride,
+      tiles: tiles, rows.tiles,
+      of: TileDepth(first: slots.lowerBound * hiddenSize, whole: cell.gradientSlots * hiddenSize),
+      depth: slots.count * hiddenSize, panels: weights, panelStride: panelStride,
       panelCount: blocks.count, c: panels + blocks.lowerBound * cStride, cPanelStride: cStride, cRowStride: width,
       add: add)
+  }
+
+  /// dx = dG·W of tiles of some slots' gradients.
+  private func inputGradient(
+    _ call: PartBackward, _ memory: BackwardMemory, _ tiles: MutableFloats, _ rows: RowTiles, _ slots: Int,
+    _ dx: MutableFloats, _ share: Share
+  ) {
+    let depth = cell.gates * hiddenSize
+    products.multiply(
+      tiles: tiles, rows, of: TileDepth(first: 0, whole: slots * hiddenSize), depth: depth,
+      panels: memory.transposedIH!, panelStride: depth * products.width, share.part(of: products.panels(inputSize)),
+      into: dx, units: inputSize, rest: memory.dxRest)
   }
 
   /// dx = dG·W for a chunk of steps. The next chunk's tiles wait for this one's products at its steps' barriers.
@@ -268,12 +284,14 @@ extension FloatEngine {
           panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: depth * width, into: dx,
           units: inputSize, rest: memory.dxRest, add: slot > 0)
       }
-    } else {
-      packGradients(call, slots: 0..<cell.gates, firstRow: first, tiles, share.part(of: blocks), into: memory.xTiles)
+    } else if let xTiles = memory.xTiles {
+      for slot in 0..<cell.gates {
+        packSlot(
+          slot, of: call.record.slots, call.record.layout, firstRow: first, tiles, share.part(of: blocks), depth: depth,
+          offset: slot * hiddenSize, into: xTiles)
+      }
       share.barrier()
-      products.multiply(
-        tiles: memory.xTiles, tiles, depth: depth, panels: memory.transposedIH!, panelStride: depth * width,
-        share.part(of: products.panels(inputSize)), into: dx, units: inputSize, rest: memory.dxRest)
+      inputGradient(call, memory, xTiles, tiles, cell.gates, dx, share)
     }
     if memory.dxRows != nil {
       share.barrier()

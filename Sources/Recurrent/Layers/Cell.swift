@@ -56,6 +56,8 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   package var firstHiddenSlot: Int { isGRU ? 1 : 0 }
   /// The slots whose gradients contract with h': U's window, without n where its reset comes before the product.
   package var hiddenSlots: Range<Int> { firstHiddenSlot..<firstHiddenSlot + (resetsBefore ? 2 : gates) }
+  /// The slots that backward leaves gradients in: both windows.
+  package var gradientSlots: Int { resetsBefore ? 3 : slots }
   /// The slot that a gate's recurrent bias goes to where that is not the one of its input bias: the GRU's b_hn stands
   /// inside r∘(…) where the reset comes after the product.
   package func apartBiasSlot(ofGate gate: Int) -> Int? { isGRU && !resetsBefore && gate == 2 ? 3 : nil }

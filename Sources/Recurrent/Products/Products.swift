@@ -24,13 +24,19 @@ package struct RowTiles: BitwiseCopyable, Sendable {
   }
 }
 
+/// A part of the depth of packed tiles.
+package struct TileDepth: BitwiseCopyable {
+  package let first: Int
+  package let whole: Int
+}
+
 /// The kernels of one instruction set, with the loops around them.
 package struct Products: @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
   /// P, the units of a panel.
   package let width: Int
   /// Weights of a step, in floats, that no second cache keeps until the next one.
-  private static let farWeightCount = 1 << 19
+  package static let farWeightCount = 1 << 19
   /// Full tiles from which fetching the next block's weights pays: fewer have too little to do meanwhile (N 16: 4 %
   /// slower).
   private static let fetchingTiles = 3
@@ -141,9 +147,11 @@ package struct Products: @unchecked Sendable {
   /// All row tiles times some panels. The block of k is outermost, so that the panels' block stays in the second cache
   /// while the tiles pass by. `before` and `after` are called with each tile, before its first block of k and after its
   /// last. Where the weights come from far, full tiles fetch their next block meanwhile, at the end that of `next`.
+  /// Packed tiles may be deeper than the product, which then reads a part `of` their depth.
   @inline(__always)
   package func run(
-    _ rows: Floats, _ tiles: RowTiles, stride: Int = 1, depth: Int, _ panels: Floats, panelCount: Int, panelStride: Int,
+    _ rows: Floats, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int, _ panels: Floats,
+    panelCount: Int, panelStride: Int,
     c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool, far: Bool = false, next: Floats? = nil,
     before: (_ row: Int, _ count: Int) -> Void = { _, _ in },
     after: (_ row: Int, _ count: Int) -> Void = { _, _ in }
@@ -154,15 +162,16 @@ package struct Products: @unchecked Sendable {
     while k < depth {
       let block = min(Int(PRODUCT_K_BLOCK), depth - k)
       let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
-      let part = fetches ? (block * width / fullTiles + 15) / 16 * 16 : 0
+      let fetched = fetches ? (block * width / fullTiles + 15) / 16 * 16 : 0
       tiles.forEach { row, count in
         if k == 0 { before(row, count) }
         run(
-          rows + (stride == 1 ? row * depth + k * count : row * stride + k), count: count, stride: stride,
+          rows + (stride == 1 ? row * (part?.whole ?? depth) + ((part?.first ?? 0) + k) * count : row * stride + k),
+          count: count, stride: stride,
           panels + k * width,
           panelCount: panelCount, panelStride: panelStride, depth: block, c: c + row * cRowStride,
           cPanelStride: cPanelStride, cRowStride: cRowStride, add: add || k > 0,
-          next: following.map { $0 + row / tiles.size * part }, nextCount: part)
+          next: following.map { $0 + row / tiles.size * fetched }, nextCount: fetched)
         if k + block == depth { after(row, count) }
       }
       k += block
@@ -171,15 +180,15 @@ package struct Products: @unchecked Sendable {
 
   /// All row tiles times all panels, each [depth][P], `panelStride` apart.
   package func multiply(
-    tiles: Floats, _ rows: RowTiles, stride rowStride: Int = 1, depth: Int, panels: Floats, panelStride: Int,
-    panelCount: Int,
+    tiles: Floats, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int, panels: Floats,
+    panelStride: Int, panelCount: Int,
     c: MutableFloats, cPanelStride: Int, cRowStride: Int, add: Bool
   ) {
     let far = isFar(panelCount * panelStride)
     for panel in stride(from: 0, to: panelCount, by: 4) {
       let next = panel + 4 < panelCount ? panels + (panel + 4) * panelStride : nil
       run(
-        tiles, rows, stride: rowStride, depth: depth, panels + panel * panelStride,
+        tiles, rows, stride: rowStride, of: part, depth: depth, panels + panel * panelStride,
         panelCount: min(4, panelCount - panel),
         panelStride: panelStride, c: c + panel * cPanelStride, cPanelStride: cPanelStride, cRowStride: cRowStride,
         add: add, far: far, next: next)
@@ -189,18 +198,20 @@ package struct Products: @unchecked Sendable {
   /// The same into a matrix [rows][units], all panels or some. A last panel that is not full goes through `rest`
   /// [rows][P], which adds up by itself.
   package func multiply(
-    tiles: Floats, _ rows: RowTiles, stride rowStride: Int = 1, depth: Int, panels: Floats, panelStride: Int,
-    _ some: Range<Int>? = nil, into matrix: MutableFloats, units: Int, rest: MutableFloats, add: Bool = false
+    tiles: Floats, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int, panels: Floats,
+    panelStride: Int, _ some: Range<Int>? = nil, into matrix: MutableFloats, units: Int, rest: MutableFloats,
+    add: Bool = false
   ) {
     let full = units / width, left = units - full * width
     let some = some ?? 0..<self.panels(units)
     multiply(
-      tiles: tiles, rows, stride: rowStride, depth: depth, panels: panels + some.lowerBound * panelStride,
+      tiles: tiles, rows, stride: rowStride, of: part, depth: depth, panels: panels + some.lowerBound * panelStride,
       panelStride: panelStride, panelCount: min(full, some.upperBound) - some.lowerBound,
       c: matrix + some.lowerBound * width, cPanelStride: width, cRowStride: units, add: add)
     guard left > 0, some.contains(full) else { return }
     multiply(
-      tiles: tiles, rows, stride: rowStride, depth: depth, panels: panels + full * panelStride, panelStride: 0,
+      tiles: tiles, rows, stride: rowStride, of: part, depth: depth, panels: panels + full * panelStride,
+      panelStride: 0,
       panelCount: 1, c: rest, cPanelStride: 0, cRowStride: width, add: add)
     copyRows(
       ofPanels: rest, panelStride: 0, rows: rows.rows, units: left, to: matrix + full * width, stride: units)
