@@ -3,6 +3,13 @@
 #else
   import Foundation
 #endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// What was wrong with a file.
 public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -99,6 +106,15 @@ public struct SafeTensors: Sendable, Equatable {
   /// - Throws: `FileError` where it cannot be read, is truncated, or its header is not that of a safetensors file: no
   ///   overlaps, no holes, at most 100 MB.
   public init(contentsOf path: String) throws(FileError) {
+    // What Foundation says of a folder nobody understands, and it leaks a page for an empty file.
+    var status = stat()
+    if stat(path, &status) == 0 {
+      let kind = status.st_mode & S_IFMT
+      guard kind != S_IFDIR else { throw FileError(path, "cannot be read: it is a folder") }
+      guard kind != S_IFREG || status.st_size > 0 else {
+        throw FileError(path, "has 0 bytes, a safetensors file has at least 8")
+      }
+    }
     let data: Data
     do { data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) } catch {
       throw FileError(path, "cannot be read: \(reason(error))")

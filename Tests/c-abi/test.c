@@ -620,7 +620,7 @@ static void files_are_checked(void) {
   EXPECT_INVALID("layer is null", recurrent_layer_load(NULL, path, ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "no such file", recurrent_layer_load(loaded, "/nowhere/at.all", ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "cannot be read", recurrent_layer_load(loaded, "", ""));
-  EXPECT_ERROR(RECURRENT_FILE_ERROR, "cannot be read", recurrent_layer_load(loaded, folder, ""));
+  EXPECT_ERROR(RECURRENT_FILE_ERROR, "cannot be read: it is a folder", recurrent_layer_load(loaded, folder, ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "no such folder", recurrent_layer_save(loaded, "/nowhere/at.all", ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "cannot be written", recurrent_layer_save(loaded, "", ""));
 
