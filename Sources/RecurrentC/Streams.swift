@@ -18,8 +18,9 @@ public func recurrent_stream_create(
   status {
     let place = try notNull(stream, "stream")
     place.pointee = nil
-    place.pointee = makeHandle(
-      StreamObject(try layerObject(layer).layer.stream(batchSize: try size(batch_size, "batch_size"))))
+    let layer = try layerObject(layer).layer, batchSize = try size(batch_size, "batch_size")
+    try checkMemory(of: layer, ("batch_size", batchSize))
+    place.pointee = makeHandle(StreamObject(try layer.stream(batchSize: batchSize)))
   }
 }
 

@@ -571,7 +571,8 @@ static void streams_step(void) {
   EXPECT_OK(recurrent_stream_destroy(fork));
   EXPECT_INVALID("batch_size is 0", recurrent_stream_create(layer, 0, &fork));
   EXPECT(fork == NULL);
-  EXPECT_INVALID("expected a product of at most", recurrent_stream_create(layer, (size_t)1 << 60, &fork));
+  EXPECT_INVALID("batch_size is 1152921504606846976, expected at most",
+                 recurrent_stream_create(layer, (size_t)1 << 60, &fork));
   options.direction = RECURRENT_REVERSE;
   recurrent_layer *reverse = make_layer(options);
   EXPECT_INVALID("expected forward", recurrent_stream_create(reverse, 1, &fork));
@@ -579,6 +580,7 @@ static void streams_step(void) {
 
   // The stream outlives its layer.
   EXPECT_OK(recurrent_layer_destroy(layer));
+  EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "destroyed", recurrent_layer_destroy(layer));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
   EXPECT_OK(recurrent_stream_destroy(stream));
   EXPECT_OK(recurrent_scratch_destroy(scratch));
