@@ -9,10 +9,10 @@ func notNull<Pointer>(_ pointer: Pointer?, _ name: String) throws -> Pointer {
 }
 
 /// A size from 1 on that can be counted with.
-func size(_ value: Int, _ name: String) throws -> Int {
+func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
   // C's size_t comes as Int: what is above its half is negative here.
   guard value >= 1 else {
-    throw CallError.argument("\(name) is \(UInt(bitPattern: value)), expected 1 to \(Int.max)")
+    throw CallError.argument("\(name()) is \(UInt(bitPattern: value)), expected 1 to \(Int.max)")
   }
   return value
 }

@@ -91,13 +91,14 @@ private struct Call {
 }
 
 private func layout(_ layout: recurrent_layout, step: Int, sequence: Int, _ name: String) throws -> Layout {
-  let layout = try choice(
-    layout.rawValue, [Layout.timeMajor, .batchMajor, .strided(step: step, sequence: sequence)], "call.\(name)_layout")
-  if case .strided = layout {
-    _ = try size(step, "call.\(name)_step")
-    _ = try size(sequence, "call.\(name)_sequence")
+  switch layout {
+  case RECURRENT_TIME_MAJOR: return .timeMajor
+  case RECURRENT_BATCH_MAJOR: return .batchMajor
+  case RECURRENT_STRIDED:
+    return .strided(
+      step: try size(step, "call.\(name)_step"), sequence: try size(sequence, "call.\(name)_sequence"))
+  default: throw CallError.argument("call.\(name)_layout is \(layout.rawValue), expected 0 to 2")
   }
-  return layout
 }
 
 @c @implementation

@@ -30,7 +30,8 @@ func makeHandle<Object: HandleObject>(_ object: Object) -> OpaquePointer {
 
 /// - Throws: `CallError` where the handle is null, or its tag is not that of the object's kind.
 func object<Object: HandleObject>(_ handle: OpaquePointer?, _ name: String) throws -> Object {
-  try checked(handle, name, Object.self).pointee.object.takeUnretainedValue() as! Object
+  // The tag has told its type.
+  unsafeDowncast(try checked(handle, name, Object.self).pointee.object.takeUnretainedValue(), to: Object.self)
 }
 
 /// Takes an object back from C; null is ignored.

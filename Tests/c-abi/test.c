@@ -64,6 +64,69 @@ static void fill(float *values, size_t count) {
   for (size_t i = 0; i < count; i++) values[i] = (float)((i * 37 + 11) % 64) / 32 - 1;
 }
 
+// MARK: - Allocations
+
+// What the whole process allocates, the library included.
+static size_t allocations;
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+void *malloc(size_t size) { return allocations++, __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return allocations++, __libc_calloc(count, size); }
+void *realloc(void *memory, size_t size) { return allocations++, __libc_realloc(memory, size); }
+void *aligned_alloc(size_t alignment, size_t size) { return allocations++, __libc_memalign(alignment, size); }
+int posix_memalign(void **memory, size_t alignment, size_t size) {
+  allocations++;
+  *memory = __libc_memalign(alignment, size);
+  return *memory == NULL;
+}
+
+static void calls_allocate_nothing(void) {
+  for (int cell = 0; cell < 3; cell++) {
+    recurrent_layer_options options = lstm_options();
+    options.cell = (recurrent_cell)cell;
+    options.layer_count = 2;
+    recurrent_layer *layer = make_layer(options);
+    recurrent_scratch *scratch;
+    recurrent_record *record;
+    recurrent_gradients *gradients;
+    recurrent_stream *stream;
+    EXPECT_OK(recurrent_scratch_create(1, &scratch));
+    EXPECT_OK(recurrent_record_create(&record));
+    EXPECT_OK(recurrent_gradients_create(layer, &gradients));
+    EXPECT_OK(recurrent_stream_create(layer, N, &stream));
+    enum { xs = T * N * C, ys = T * N * H, states = 2 * N * H };
+    float x[xs], y[ys], dx[xs], h[states] = {0}, c[states] = {0};
+    float *own_c = cell == RECURRENT_LSTM ? c : NULL;
+    fill(x, xs);
+    recurrent_call call = sizes();
+    call.y_layout = RECURRENT_STRIDED;
+    call.y_step = N * H;
+    call.y_sequence = H;
+    size_t before = 0;
+    for (int round = 0; round < 3; round++) {
+      EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, own_c, y, ys, scratch));
+      EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, own_c, y, ys, record, scratch));
+      EXPECT_OK(recurrent_backward(layer, record, x, xs, y, ys, h, own_c, dx, xs, gradients, scratch));
+      EXPECT_OK(recurrent_gradients_zero(gradients));
+      EXPECT_OK(recurrent_stream_process(stream, T, x, xs, y, ys));
+      EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
+      EXPECT(allocations > 0);
+      if (round > 0 && allocations != before) {
+        failures++;
+        printf("cell %d: calls allocated %zu times\n", cell, allocations - before);
+      }
+      before = allocations;
+    }
+    EXPECT_OK(recurrent_stream_destroy(stream));
+    EXPECT_OK(recurrent_gradients_destroy(gradients));
+    EXPECT_OK(recurrent_record_destroy(record));
+    EXPECT_OK(recurrent_scratch_destroy(scratch));
+    EXPECT_OK(recurrent_layer_destroy(layer));
+  }
+}
+
 // MARK: - Options
 
 static void options_are_checked(void) {
@@ -760,6 +823,7 @@ int main(int count, char **arguments) {
   EXPECT(strcmp(recurrent_last_message(), "") == 0);
   EXPECT(strcmp(recurrent_version(), RECURRENT_VERSION) == 0);
   EXPECT(strlen(recurrent_processor_description()) > 20);
+  calls_allocate_nothing();
   options_are_checked();
   forms_differ();
   parameters_have_pytorchs_names();

@@ -110,7 +110,8 @@ typedef struct recurrent_layer_options {
   uint64_t seed;        // equal ones draw equal parameters, uniform in ±1/√H; 0 draws others each time
 } recurrent_layer_options;
 
-// Makes a layer and stores it in *layer, to be destroyed by recurrent_layer_destroy.
+// Makes a layer and stores it in *layer, to be destroyed by recurrent_layer_destroy; null where it fails. So do all the
+// other calls that end in create.
 recurrent_status recurrent_layer_create(const recurrent_layer_options *options, recurrent_layer **layer);
 
 // Destroys a layer; null is ignored. Streams and records made with it stay valid.
