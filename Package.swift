@@ -75,8 +75,10 @@ let package = Package(
     ),
 
     // MARK: - Tests
+    .target(name: "CTestSupport", path: "Tests/CTestSupport"),
     .testTarget(
-      name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"], exclude: ["Goldens"]),
+      name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels", "CTestSupport"],
+      exclude: ["Goldens"]),
     .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles"]),
     .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels"]),
   ],

@@ -8,8 +8,14 @@ struct Case {
     case forward
     /// `record` and `backward` with every gradient.
     case training
-    /// One step of T = 1 from a given state.
+    /// One step of a stream, or of T = 1 from a given state.
     case step
+    /// `forward` and `training` of sequences of 1 to T steps, evenly; their rate is that of the steps that exist.
+    case lengths
+    case lengthsTraining = "lengths-training"
+    /// A step of a stream whose state has decayed to denormal numbers; the same flushed to zero.
+    case decay
+    case decayFlushed = "decay-flushed"
     /// One update of a whole classifier: embedding of 10,000 symbols, the cell on T steps, a dense unit with σ on its
     /// last output, binary cross-entropy, Adam over every parameter.
     case classifier
@@ -26,10 +32,19 @@ struct Case {
 
   var name: String { "\(cell.name)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
-  /// Of the products alone: 2·G·H·(C + H)·N a step, backward twice that.
+  /// Whether other libraries have something like it.
+  var hasPeers: Bool { [.forward, .training, .step, .classifier].contains(mode) }
+  /// [N] where not all sequences have T steps: spread evenly, in no order.
+  var lengths: [Int]? {
+    guard mode == .lengths || mode == .lengthsTraining else { return nil }
+    return (0..<batch).map { 1 + ($0 * 37 % batch) * (steps - 1) / max(1, batch - 1) }
+  }
+
+  /// Of the products alone: 2·G·H·(C + H) a row, backward twice that.
   var flops: Double {
-    2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(batch * steps)
-      * (mode == .forward || mode == .step ? 1 : 3)
+    let rows = lengths?.reduce(0, +) ?? batch * steps
+    let isTraining = mode == .training || mode == .lengthsTraining || mode == .classifier
+    return 2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(rows) * (isTraining ? 3 : 1)
   }
 
   static let cells: [Cell] = [
@@ -51,6 +66,12 @@ struct Case {
         Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512),
         Case(cell: cell, mode: .classifier, steps: 100, batch: 32, inputs: 32, hidden: 5),
       ]
+      + [256, 512].flatMap { hidden in
+        [Mode.lengths, .lengthsTraining].map {
+          Case(cell: cell, mode: $0, steps: 100, batch: 64, inputs: hidden, hidden: hidden)
+        }
+      }
+      + [Mode.decay, .decayFlushed].map { Case(cell: cell, mode: $0, steps: 1, batch: 1, inputs: 64, hidden: 64) }
   }
 }
 
@@ -88,13 +109,18 @@ final class Runner {
   private let record = Record<Float>()
   private let scratch: Scratch<Float>
   private let stream: RecurrentStream<Float>
+  private let options: CallOptions
   private var classifier: (trainer: ClassifierTrainer, symbols: [Int], labels: [Float])?
 
   init(_ shape: Case, threads: Threads?) throws {
     self.shape = shape
     scratch = Scratch(threads: threads)
-    layer = try Layer(
-      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, initialization: Initialization(seed: 1))
+    var layer = try Layer<Float>(
+      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, flushesDenormals: shape.mode == .decayFlushed,
+      initialization: Initialization(seed: 1))
+    if shape.mode == .decay || shape.mode == .decayFlushed { layer = try Runner.decaying(layer) }
+    self.layer = layer
+    options = CallOptions(lengths: shape.lengths)
     stream = try layer.stream(batchSize: shape.batch)
     let rows = shape.steps * shape.batch
     x = .allocate(capacity: rows * shape.inputs)
@@ -116,27 +142,54 @@ final class Runner {
     }
     state = try layer.zeroState(batchSize: shape.batch)
     dState = state
+    if shape.mode == .decay || shape.mode == .decayFlushed {
+      let least = [Float](repeating: 4 * .leastNonzeroMagnitude, count: state.h.count)
+      try stream.setState(State(h: least, c: state.c.isEmpty ? [] : least))
+    }
     gradients = layer.zeroGradients()
   }
 
   deinit { for buffer in [x, dx, y, dy] { buffer.deallocate() } }
 
+  /// The layer with parameters of which nothing but a tenth of the state is lost a step, so that it decays to the least
+  /// denormal numbers and stays there: their rounding is larger than a tenth.
+  private static func decaying(_ layer: Layer<Float>) throws -> Layer<Float> {
+    var layer = layer
+    var parameters = layer.zeroGradients()
+    let size = layer.hiddenSize
+    func bias(gate: Int) throws {
+      var values = [Float](repeating: 0, count: layer.cell.gates * size)
+      for unit in 0..<size { values[gate * size + unit] = 2.2 }  // σ(2.2) = 0.9
+      try parameters.set("bias_ih_l0", to: values)
+    }
+    switch layer.cell {
+    case .lstm, .gru: try bias(gate: 1)
+    case .rnn:
+      var values = [Float](repeating: 0, count: size * size)
+      for unit in 0..<size { values[unit * size + unit] = 0.9 }
+      try parameters.set("weight_hh_l0", to: values)
+    }
+    try layer.setParameters(parameters)
+    return layer
+  }
+
   func run(_ repetitions: Int) throws {
     for _ in 0..<repetitions {
       switch shape.mode {
-      case .step:
+      case .step, .decay, .decayFlushed:
         try stream.process(UnsafeBufferPointer(x), steps: shape.steps, into: y)
-      case .forward:
+      case .forward, .lengths:
         try layer.forward(
-          UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, scratch: scratch)
+          UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, options: options,
+          scratch: scratch)
       case .classifier:
         guard let classifier else { return }
         _ = try classifier.trainer.update(
           classifier.symbols, labels: classifier.labels, steps: shape.steps, batchSize: shape.batch)
-      case .training:
+      case .training, .lengthsTraining:
         try layer.record(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,
-          scratch: scratch)
+          options: options, scratch: scratch)
         try layer.backward(
           consuming: record, x: UnsafeBufferPointer(x), dy: UnsafeBufferPointer(dy), dState: &dState, dx: dx,
           into: &gradients, scratch: scratch)

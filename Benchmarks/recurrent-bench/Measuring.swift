@@ -87,7 +87,7 @@ func sample(
 
 /// The products of a case through `bli_sgemm`, which packs its operands in each call; nil where there is no BLIS.
 func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) throws -> Double? {
-  guard shape.mode != .classifier else { return nil }
+  guard shape.hasPeers, shape.mode != .classifier else { return nil }
   let rows = shape.steps * shape.batch, gateUnits = shape.cell.gates * shape.hidden
   // rows, units, k, times
   var products = [(rows, gateUnits, shape.inputs, 1), (shape.batch, gateUnits, shape.hidden, shape.steps)]

@@ -32,7 +32,8 @@ final class Peer {
 
   /// Makes the cell of a case; false where the peer does not have it.
   func prepare(_ shape: Case) throws -> Bool {
-    try ask(
+    guard shape.hasPeers else { return false }
+    return try ask(
       "prepare \(shape.cell.name) \(shape.mode.rawValue) \(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)")
       == "ready"
   }

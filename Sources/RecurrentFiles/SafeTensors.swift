@@ -3,25 +3,6 @@
 #else
   import Foundation
 #endif
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
-/// What was wrong with a file.
-public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
-  public let path: String
-  public let problem: String
-  public var description: String { "\(path): \(problem)" }
-
-  package init(_ path: String, _ problem: String) {
-    self.path = path
-    self.problem = problem
-  }
-}
 
 /// One tensor of a safetensors file: its bytes as they stand there.
 public struct Tensor: Sendable, Equatable {
@@ -106,19 +87,7 @@ public struct SafeTensors: Sendable, Equatable {
   /// - Throws: `FileError` where it cannot be read, is truncated, or its header is not that of a safetensors file: no
   ///   overlaps, no holes, at most 100 MB.
   public init(contentsOf path: String) throws(FileError) {
-    // What Foundation says of a folder nobody understands, and it leaks a page for an empty file.
-    var status = stat()
-    if stat(path, &status) == 0 {
-      let kind = status.st_mode & S_IFMT
-      guard kind != S_IFDIR else { throw FileError(path, "cannot be read: it is a folder") }
-      guard kind != S_IFREG || status.st_size > 0 else {
-        throw FileError(path, "has 0 bytes, a safetensors file has at least 8")
-      }
-    }
-    let data: Data
-    do { data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) } catch {
-      throw FileError(path, "cannot be read: \(reason(error))")
-    }
+    let data = try readData(path)
     do { self = try SafeTensors(data) } catch { throw FileError(path, error.problem) }
   }
 
@@ -183,11 +152,11 @@ public struct SafeTensors: Sendable, Equatable {
   ///
   /// - Throws: `FileError` where it cannot be written.
   public func write(to path: String) throws(FileError) {
-    do {
-      try encoded().write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch let error as FileError {
+    let data: Data
+    do { data = try encoded() } catch let error as FileError {
       throw FileError(path, error.problem)
     } catch { throw FileError(path, "cannot be written: \(reason(error))") }
+    try writeData(data, path)
   }
 
   /// The bytes of a file.
@@ -251,20 +220,5 @@ public struct SafeTensors: Sendable, Equatable {
         try container.encode(offsets, forKey: .offsets)
       }
     }
-  }
-}
-
-/// The part of an error that a reader can use.
-private func reason(_ error: any Error) -> String {
-  switch error {
-  case let error as CocoaError where error.code == .fileReadNoSuchFile: "no such file"
-  case let error as CocoaError where error.code == .fileReadNoPermission || error.code == .fileWriteNoPermission:
-    "no permission"
-  case let error as CocoaError where error.code == .fileNoSuchFile: "no such folder"
-  case DecodingError.keyNotFound(let key, _): "'\(key.stringValue)' is missing"
-  case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
-    DecodingError.dataCorrupted(let context):
-    context.codingPath.map(\.stringValue).joined(separator: ".") + " " + context.debugDescription
-  default: "\(error)"
   }
 }

@@ -78,7 +78,11 @@ public struct Options {
 
   /// The help's list of options.
   public static func help(_ known: [Option]) -> String {
-    let lines = known.map { ("--\($0.name)" + ($0.value.map { " \($0)" } ?? ""), $0.help) }
+    table(known.map { ("--\($0.name)" + ($0.value.map { " \($0)" } ?? ""), $0.help) })
+  }
+
+  /// Two columns, the second aligned.
+  public static func table(_ lines: [(String, String)]) -> String {
     let width = lines.map(\.0.count).max() ?? 0
     return lines.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }
       .joined(separator: "\n")

@@ -5,7 +5,7 @@ import RecurrentTraining
 import ToolSupport
 
 /// `recurrent train-text`: a character model of any text file.
-enum TrainText {
+enum TrainText: Command {
   static let name = "train-text"
   static let summary = "train a character model on a text file"
 

@@ -1,12 +1,11 @@
 import Foundation
 import ToolSupport
 
-let commands = [TrainText.self]
+let commands: [any Command.Type] = [TrainText.self, RunAmp.self]
 
 func help() -> String {
-  "usage: recurrent COMMAND [options]\n\n"
-    + commands.map { "  \($0.name)  \($0.summary)" }.joined(separator: "\n")
-    + "\n\n'recurrent COMMAND --help' lists a command's options."
+  "usage: recurrent COMMAND [options]\n\n\(Options.table(commands.map { ($0.name, $0.summary) }))\n\n"
+    + "'recurrent COMMAND --help' lists a command's options."
 }
 
 do {

@@ -79,5 +79,64 @@ import Testing
     }
   }
 
-  private func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
+  /// Sizes on both sides of lanes, panels, tiles and blocks of k; batches of 1 to 40. One sequence alone, the batch, the
+  /// batch on two and three threads, with a record, step by step through a stream, in another order between shorter
+  /// ones: the same bits.
+  @Test(arguments: Cell.all, Processor.available)
+  func everyWayGivesTheSame(cell: Cell, set: InstructionSet) throws {
+    let sizes = [
+      1, 2, 5, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 96, 127, 128, 129, 200, 511, 512, 513, 1024, 1100,
+    ]
+    var random = SeededGenerator(seed: 12)
+    let pools = try [2, 3].map { try Threads(count: $0) }
+    for batch in 1...40 {
+      let hidden = sizes[batch % sizes.count], inputs = sizes.randomElement(using: &random)!
+      let steps = hidden > 500 ? 2 : 4
+      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
+      let layer = fixture.layer, name = "\(cell), N \(batch), C \(inputs), H \(hidden), \(set)"
+      let whole = try layer.forward(fixture.x, initial: fixture.initial)
+      let expected = bits(whole.y.values + whole.final.h + whole.final.c)
+      func expect(_ what: String, _ output: Output<Float>) {
+        #expect(bits(output.y.values + output.final.h + output.final.c) == expected, "\(what), \(name)")
+      }
+      for pool in pools {
+        expect(
+          "\(pool.count) threads",
+          try layer.forward(fixture.x, initial: fixture.initial, scratch: Scratch(threads: pool)))
+      }
+      expect("record", try layer.record(fixture.x, initial: fixture.initial).output)
+
+      let stream = try layer.stream(batchSize: batch)
+      try stream.setState(fixture.initial)
+      var y = [Float](repeating: .nan, count: batch * hidden), all: [Float] = []
+      for t in 0..<steps {
+        let row = batch * inputs
+        var span = y.mutableSpan
+        try stream.step(Array(fixture.x.values[t * row..<(t + 1) * row]).span, into: &span)
+        all += y
+      }
+      #expect(bits(all + stream.state.h + stream.state.c) == expected, "stream, \(name)")
+
+      // One of them alone, and once more at the end of a longer batch whose other sequences end before.
+      let sequence = Int.random(in: 0..<batch, using: &random), others = Int.random(in: 1...13, using: &random)
+      func own(_ state: [Float]) -> [Float] {
+        state.isEmpty ? [] : Array(state[sequence * hidden..<(sequence + 1) * hidden])
+      }
+      let x = (0..<steps).flatMap { Array(fixture.x[$0, sequence]) }
+      let ownY = (0..<steps).flatMap { Array(whole.y[$0, sequence]) }
+      let initial = State(h: own(fixture.initial.h), c: own(fixture.initial.c))
+      let alone = try layer.forward(try Sequences(x, steps: steps, batchSize: 1, size: inputs), initial: initial)
+      #expect(bits(alone.y.values) == bits(ownY) && bits(alone.final.c) == bits(own(whole.final.c)), "alone, \(name)")
+      var padded: [Float] = []
+      for t in 0..<steps {
+        padded += [Float](repeating: 0.5, count: others * inputs) + x[t * inputs..<(t + 1) * inputs]
+      }
+      let zeros = [Float](repeating: 0, count: others * hidden)
+      let among = try layer.forward(
+        try Sequences(padded, steps: steps, batchSize: others + 1, size: inputs),
+        initial: State(h: zeros + initial.h, c: initial.c.isEmpty ? [] : zeros + initial.c),
+        options: CallOptions(lengths: (0..<others).map { $0 % steps } + [steps]))
+      #expect(bits((0..<steps).flatMap { Array(among.y[$0, others]) }) == bits(ownY), "among others, \(name)")
+    }
+  }
 }

@@ -46,7 +46,7 @@ import Testing
         var state = fixture.initial
         var y = expected.y
         do {
-          try y.withMutableValues { $0.update(repeating: .nan) }
+          y.withMutableValues { $0.update(repeating: .nan) }
           try fixture.x.values.withUnsafeBufferPointer { x in
             try y.withMutableValues { y in
               try fixture.layer.forward(x, steps: 4, batchSize: 24, state: &state, into: y, scratch: scratch)

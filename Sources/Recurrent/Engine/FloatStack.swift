@@ -6,7 +6,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
 
   package let shape: LayerShape
   private let dropout: Float
-  let flushesDenormals: Bool
+  private let flushesDenormals: Bool
   let parts: [FloatEngine]
 
   public init(_ options: EngineOptions) throws(RecurrentError) {
@@ -46,6 +46,8 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
   // MARK: - Forward
 
   public func forward(_ call: ForwardCall<Float>) {
+    let mode = startFlushing()
+    defer { stopFlushing(mode) }
     let plan =
       call.record?.plan
       ?? call.scratch.plan(
@@ -116,6 +118,10 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
 
   // MARK: - Threads
 
+  /// The mode before, for `stopFlushing`.
+  func startFlushing() -> UInt32 { flushesDenormals ? flush_to_zero() : 0 }
+  func stopFlushing(_ mode: UInt32) { if flushesDenormals { restore_denormals(mode) } }
+
   /// The parts of a level, one after the other, each on the scratch's threads where that pays. Two directions run on two
   /// threads at once, without a barrier.
   @inline(__always)
@@ -124,10 +130,11 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
     prepare: (_ engine: FloatEngine, _ part: Int, _ scratch: Scratch<Float>) -> (Call, Memory),
     run: (_ engine: FloatEngine, _ call: Call, _ memory: Memory, _ share: Share) -> Void
   ) {
+    // Each thread of a pool has a mode of its own.
     func runFlushing(_ part: Int, _ work: (call: Call, memory: Memory), _ share: Share) {
-      let mode = flushesDenormals ? flush_to_zero() : 0
+      let mode = startFlushing()
       run(parts[part], work.call, work.memory, share)
-      if flushesDenormals { restore_denormals(mode) }
+      stopFlushing(mode)
     }
     let first = level * shape.directions, shares = parts[first].shares(batchSize: plan.batchSize)
     if let threads = scratch.threads, threads.count > 1, shape.directions == 2, threads.count == 2 || !shares,
@@ -156,6 +163,8 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
   // MARK: - Backward
 
   public func backward(_ call: BackwardCall<Float>) {
+    let mode = startFlushing()
+    defer { stopFlushing(mode) }
     let record = call.record, plan = record.plan
     let memory = GradientMemory(shape, plan, call.scratch, wantsDx: call.dx != nil)
     var dy = call.dy.map { RowPlace(MutableFloats(mutating: $0), call.yDistances) }

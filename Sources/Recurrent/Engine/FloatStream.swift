@@ -1,5 +1,3 @@
-import CRecurrentKernels
-
 /// The state of a stream, where the kernels have it: h by row, c in panels. Rows are the sequences that have joined, in
 /// any order; `slots` tells which is which.
 public final class FloatStream: StreamEngine {
@@ -11,6 +9,8 @@ public final class FloatStream: StreamEngine {
   /// One for each level, in memory of its own: a step counts no reference and checks no access.
   private let levels: UnsafeMutableBufferPointer<Level>
   private var owned: [AnyObject] = []
+  /// A single step of few sequences; nil where they are too many.
+  private let program: Unmanaged<StepProgram>?
   /// Steps that run at once, level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, where rows are not slots.
@@ -35,6 +35,7 @@ public final class FloatStream: StreamEngine {
     y = AlignedBuffer(count: rows * shape.hiddenSize)
     levels = .allocate(capacity: shape.layerCount)
     let plan = RowPlan(steps: chunkSteps, batchSize: batchSize)
+    var programH: [(even: MutableFloats, odd: MutableFloats)] = []
     for index in levels.indices {
       let engine = stack.parts[index], scratch = Scratch<Float>()
       let h = AlignedBuffer(count: batchSize * shape.hiddenSize)
@@ -45,7 +46,16 @@ public final class FloatStream: StreamEngine {
         at: index,
         to: Level(
           engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), h: h.start, y: y.start))
-      owned += [engine, scratch, h, y]
+      let oddH = AlignedBuffer(count: h.count)
+      owned += [engine, scratch, h, y, oddH]
+      programH.append((h.start, oddH.start))
+    }
+    if StepProgram.serves(stack.parts, rows: batchSize) {
+      let program = StepProgram(stack.parts, levels.map(\.memory), h: programH, rows: batchSize)
+      owned.append(program)
+      self.program = .passUnretained(program)
+    } else {
+      program = nil
     }
   }
 
@@ -55,6 +65,7 @@ public final class FloatStream: StreamEngine {
     self.init(other.stack, batchSize: other.capacity)
     slots = other.slots
     rowsAreSlots = other.rowsAreSlots
+    other.settle()
     for (level, from) in zip(levels, other.levels) {
       let engine = level.engine.takeUnretainedValue()
       level.h.update(from: from.h, count: capacity * engine.hiddenSize)
@@ -76,9 +87,13 @@ public final class FloatStream: StreamEngine {
   // MARK: - Steps
 
   public func process(_ x: UnsafePointer<Float>, steps: Int, into y: UnsafeMutablePointer<Float>) {
-    let mode = stack.flushesDenormals ? flush_to_zero() : 0
-    defer { if stack.flushesDenormals { restore_denormals(mode) } }
+    let mode = stack.startFlushing()
+    defer { stack.stopFlushing(mode) }
     let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
+    if steps == 1, rowsAreSlots, let program {
+      return program._withUnsafeGuaranteedRef { $0.run(x, into: y) }
+    }
+    settle()
     var done = 0
     while done < steps {
       let chunk = min(chunkSteps, steps - done)
@@ -93,6 +108,9 @@ public final class FloatStream: StreamEngine {
       done += chunk
     }
   }
+
+  /// Brings h to where everything but the program expects it.
+  private func settle() { program?._withUnsafeGuaranteedRef { $0.settle() } }
 
   /// Rows of x and y one after the other, those of a step together.
   @inline(__always)
@@ -215,6 +233,7 @@ public final class FloatStream: StreamEngine {
   }
 
   private func forEachLevel(_ body: (_ engine: FloatEngine, _ h: MutableFloats, _ c: MutableFloats?) -> Void) {
+    settle()
     for level in levels { body(level.engine.takeUnretainedValue(), level.h, level.memory.c) }
   }
 }

@@ -2,7 +2,7 @@
 ///
 /// The record keeps each gate of a cell in a slot. W and U each feed a window of neighbouring slots, which is also the
 /// window of gradients that their backward products read.
-public enum Cell: Equatable, Sendable {
+public enum Cell: Equatable, Sendable, BitwiseCopyable {
   /// h = tanh(W x + U h' + b), or ReLU instead of tanh.
   case rnn(relu: Bool)
   /// Slots i f g o, and in a record c. h = o∘tanh(c), or o∘c.

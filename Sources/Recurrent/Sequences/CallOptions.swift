@@ -29,7 +29,7 @@ public struct CallOptions: Sendable {
   /// there does not matter, and no gradient flows there.
   public var lengths: [Int]?
   /// [T,N], time-major: where it is true, the state before that step is zero, as if a new sequence began there; nothing
-  /// flows across, in either direction.
+  /// flows across, in either direction. Before the first step it takes the place of a forward direction's initial state.
   public var resets: [Bool]?
   /// Of x and dx.
   public var xLayout: Layout

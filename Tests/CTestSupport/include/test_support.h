@@ -1,0 +1,13 @@
+// What a Swift test cannot do itself: count allocations, and run code that may make no system call.
+#pragma once
+#include <stdbool.h>
+
+// Whether this process counts its allocations: not under a sanitizer, which has an allocator of its own.
+bool counts_allocations(void);
+
+// Allocations of the calling thread so far.
+long allocations_of_this_thread(void);
+
+// Runs `body` in a forked child under seccomp's strict mode, where any system call but read, write and exit kills it.
+// Returns 0 where the body came back, the signal that killed the child otherwise, -1 where there is no such mode here.
+int run_without_system_calls(void (*body)(void *context), void *context);

@@ -1,0 +1,163 @@
+import Foundation
+import Recurrent
+import RecurrentFiles
+import Testing
+
+@Suite struct NeuralAmpModelTests {
+  /// Every value another; those of a file.
+  private func weights(hidden h: Int, layers: Int) -> [Float] {
+    let count = 4 * h * (1 + h) + 6 * h + (layers - 1) * (8 * h * h + 6 * h) + h + 1
+    var random = SeededGenerator(seed: 7)
+    return (0..<count).map { _ in Float.random(in: -0.8...0.8, using: &random) }
+  }
+
+  private func json(
+    architecture: String = "\"LSTM\"", input: String = "1", hidden: String = "3", layers: String = "1",
+    weights: [Float]? = nil, more: String = ""
+  ) -> Data {
+    let values = weights ?? self.weights(hidden: 3, layers: 1)
+    return Data(
+      """
+      {"version": "0.5.4", "architecture": \(architecture), "weights": \(values),
+       "config": {"input_size": \(input), "hidden_size": \(hidden), "num_layers": \(layers)}\(more)}
+      """.utf8)
+  }
+
+  /// The plain equations in double precision, straight from the file's list.
+  private func reference(_ weights: [Float], hidden h: Int, layers: Int, _ x: [Float]) -> [Double] {
+    var place = 0
+    func take(_ count: Int) -> [Double] {
+      defer { place += count }
+      return weights[place..<place + count].map(Double.init)
+    }
+    func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+    var signal = x.map { [Double($0)] }
+    for _ in 0..<layers {
+      let inputs = signal[0].count, w = take(4 * h * (inputs + h)), b = take(4 * h)
+      var hidden = take(h), c = take(h)
+      signal = signal.map { x in
+        let xh = x + hidden
+        func gate(_ row: Int) -> Double {
+          b[row] + zip(w[row * xh.count..<(row + 1) * xh.count], xh).reduce(0) { $0 + $1.0 * $1.1 }
+        }
+        for unit in 0..<h {
+          c[unit] =
+            sigmoid(gate(h + unit)) * c[unit] + sigmoid(gate(unit)) * tanh(gate(2 * h + unit))
+          hidden[unit] = sigmoid(gate(3 * h + unit)) * tanh(c[unit])
+        }
+        return hidden
+      }
+    }
+    let head = take(h), bias = take(1)[0]
+    return signal.map { zip(head, $0).reduce(bias) { $0 + $1.0 * $1.1 } }
+  }
+
+  @Test(arguments: [1, 3, 17], 1...3)
+  func aModelSoundsAsItsEquations(_ hidden: Int, _ layers: Int) throws {
+    let weights = weights(hidden: hidden, layers: layers), x = (0..<300).map { sin(Float($0) * 0.1) }
+    let model = try NeuralAmpModel(json(hidden: "\(hidden)", layers: "\(layers)", weights: weights))
+    let expected = reference(weights, hidden: hidden, layers: layers, x)
+    var whole: [Float] = []
+    for block in [300, 1, 7, 64, 100] {
+      let stream = try model.stream()
+      for run in 1...2 {
+        var y: [Float] = []
+        for first in stride(from: 0, to: x.count, by: block) {
+          let part = Array(x[first..<min(first + block, x.count)])
+          var out = [Float](repeating: .nan, count: part.count)
+          var span = out.mutableSpan
+          try stream.process(part.span, into: &span)
+          y += out
+        }
+        if whole.isEmpty { whole = y }
+        #expect(y == whole, "\(hidden) units, \(layers) layers, blocks of \(block), run \(run)")
+        try stream.reset()
+      }
+    }
+    let error = zip(whole, expected).map { abs(Double($0) - $1) }.max()!
+    #expect(error < 3e-6, "\(hidden) units, \(layers) layers: \(error)")
+  }
+
+  @Test func blocksCanBeReplacedInPlace() throws {
+    let model = try NeuralAmpModel(json()), x = (0..<150).map { cos(Float($0) * 0.1) }
+    var apart = [Float](repeating: 0, count: x.count), same = x
+    var span = apart.mutableSpan
+    try model.stream().process(x.span, into: &span)
+    let stream = try model.stream()
+    try same.withUnsafeMutableBufferPointer { try stream.process(UnsafeBufferPointer($0), into: $0) }
+    #expect(same == apart)
+
+    let error = #expect(throws: RecurrentError.self) {
+      var short = [Float](repeating: 0, count: 2)
+      var span = short.mutableSpan
+      try stream.process(x.span, into: &span)
+    }
+    #expect(error == .count(name: "y", was: 2, expected: 150, shape: "the count of x"))
+  }
+
+  @Test func sampleRateAndNameAreRead() throws {
+    let plain = try NeuralAmpModel(json())
+    #expect(plain.sampleRate == 48_000 && plain.name == nil)
+    let full = try NeuralAmpModel(
+      json(more: #", "sample_rate": 44100.0, "metadata": {"name": "Größer", "gain": 0.1, "training": null}"#))
+    #expect(full.sampleRate == 44_100 && full.name == "Größer")
+    #expect(try NeuralAmpModel(json(more: #", "sample_rate": null, "metadata": null"#)).sampleRate == 48_000)
+    #expect(full.lstm.flushesDenormals)
+  }
+
+  @Test func badModelsAreErrors() {
+    let weights = weights(hidden: 3, layers: 1)
+    let bad: [(String, Data, String)] = [
+      ("empty", Data(), "is not the JSON of a NAM model"),
+      ("not JSON", Data("RIFF".utf8), "is not the JSON of a NAM model"),
+      ("a list", Data("[1, 2]".utf8), "is not the JSON of a NAM model"),
+      ("no architecture", Data("{}".utf8), "'architecture' is missing"),
+      (
+        "WaveNet", Data(#"{"architecture": "WaveNet", "config": {"layers": []}, "weights": []}"#.utf8),
+        "is of the architecture 'WaveNet', expected 'LSTM'"
+      ),
+      ("ConvNet", json(architecture: "\"ConvNet\""), "is of the architecture 'ConvNet', expected 'LSTM'"),
+      ("a number", json(architecture: "5"), "architecture "),
+      ("no config", Data(#"{"architecture": "LSTM", "weights": []}"#.utf8), "'config' is missing"),
+      ("no size", Data(#"{"architecture": "LSTM", "weights": [], "config": {}}"#.utf8), "'input_size' is missing"),
+      ("two inputs", json(input: "2"), "'input_size' is 2.0, expected 1"),
+      ("no unit", json(hidden: "0"), "'hidden_size' is 0.0, expected a whole number from 1"),
+      ("negative units", json(hidden: "-3"), "'hidden_size' is -3"),
+      ("half a unit", json(hidden: "3.5"), "'hidden_size' is 3.5"),
+      ("endless units", json(hidden: "1e400"), "is not the JSON"),
+      ("many units", json(hidden: "\(Int.max)"), "'hidden_size' is 9.22"),
+      ("million units", json(hidden: "1000000", layers: "1000000"), "has 70 weights, expected 8000002000005000001"),
+      ("no layer", json(layers: "0"), "'num_layers' is 0.0"),
+      ("one weight less", json(weights: Array(weights.dropLast())), "has 69 weights, expected 70 of 3 hidden units"),
+      ("one weight more", json(weights: weights + [0]), "has 71 weights, expected 70"),
+      (
+        "text as weight", Data(String(decoding: json(), as: UTF8.self).replacing("[", with: "[\"a\", ").utf8), "weights"
+      ),
+      (
+        "huge weight",
+        Data(
+          String(decoding: json(weights: Array(weights.dropLast())), as: UTF8.self)
+            .replacing(#""weights": ["#, with: #""weights": [1e99, "#).utf8),
+        "the weight 0 is 1e+99, expected a number that a float holds"
+      ),
+      ("no rate", json(more: #", "sample_rate": 0"#), "'sample_rate' is 0.0, expected a whole number of Hz"),
+      ("odd rate", json(more: #", "sample_rate": 44100.5"#), "'sample_rate' is 44100.5"),
+    ]
+    for (name, data, expected) in bad {
+      let error = #expect(throws: FileError.self, "\(name)") { try NeuralAmpModel(data) }
+      #expect(error?.problem.contains(expected) == true, "\(name): \(error?.problem ?? "-")")
+    }
+    for channels in ["in_channels", "out_channels"] {
+      let text = String(decoding: json(), as: UTF8.self).replacing(
+        "\"config\": {", with: "\"config\": {\"\(channels)\": 2, ")
+      let error = #expect(throws: FileError.self) { try NeuralAmpModel(Data(text.utf8)) }
+      #expect(error?.problem.contains("'\(channels)' is 2.0, expected 1") == true)
+    }
+    let good = json()
+    for count in 0..<good.count {
+      #expect(throws: FileError.self, "cut at \(count)") { try NeuralAmpModel(good.prefix(count)) }
+    }
+    let missing = #expect(throws: FileError.self) { try NeuralAmpModel(contentsOf: "/nonexistent/file") }
+    #expect(missing?.description == "/nonexistent/file: cannot be read: no such file")
+  }
+}

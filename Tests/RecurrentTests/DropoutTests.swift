@@ -1,0 +1,152 @@
+import CRecurrentKernels
+import Recurrent
+import Testing
+
+/// Dropout between levels: masks by place alone.
+@Suite struct DropoutTests {
+  /// The authors' known answers (Random123, kat_vectors: philox4x32 10).
+  @Test func philoxGivesTheKnownAnswers() {
+    let answers: [(counter: [UInt32], key: [UInt32], bits: [UInt32])] = [
+      ([0, 0, 0, 0], [0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
+      (
+        [.max, .max, .max, .max], [.max, .max], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+      ),
+      (
+        [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0],
+        [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+      ),
+    ]
+    for answer in answers {
+      var bits: [UInt32] = [0, 0, 0, 0]
+      philox_4x32_10(answer.counter, answer.key, &bits)
+      #expect(bits == answer.bits)
+    }
+  }
+
+  @Test func everyInstructionSetDropsTheSame() {
+    for count in [1, 3, 4, 5, 63, 64, 65, 200] {
+      var row = dropout_row()
+      (row.seed, row.sequence, row.step, row.layer) = (0x1234_5678_9abc_def0, 1 << 40 | 7, 9, 2)
+      (row.threshold, row.scale) = (UInt32(0.3 * 0x1p32), 1 / 0.7)
+      let source = (0..<count).map { Float($0 + 1) }
+      let results = Processor.available.map { set in
+        var target = [Float](repeating: .nan, count: count)
+        drop_units(set.kernelSet, &target, source, count, &row)
+        return target
+      }
+      for result in results { #expect(result == results[0]) }
+      // By its definition, one counter at a time.
+      for unit in 0..<count {
+        var bits: [UInt32] = [0, 0, 0, 0]
+        philox_4x32_10([UInt32(unit / 4), 9, 7, 2 + 256 << 16], [0x9abc_def0, 0x1234_5678], &bits)
+        #expect(results[0][unit] == (bits[unit % 4] < row.threshold ? 0 : row.scale * source[unit]))
+      }
+    }
+  }
+
+  private func draw(_ count: Int, seed: UInt64) -> [Float] {
+    var random = SeededGenerator(seed: seed)
+    return (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+  }
+
+  /// Forward through two levels by hand, with the masks put between them, and backward the same way.
+  @Test(arguments: Cell.all, [Direction.forward, .bidirectional, .bidirectionalSum])
+  func masksStandBetweenLevels(cell: Cell, direction: Direction) throws {
+    let (steps, batch, inputs, hidden) = (5, 4, 3, 10)
+    let layer = try Layer<Float>(
+      cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, direction: direction, dropout: 0.4,
+      initialization: Initialization(seed: 1))
+    let options = CallOptions(dropout: DropoutSeed(5, firstSequence: 3, firstStep: 2))
+    let x = try Sequences(draw(steps * batch * inputs, seed: 2), steps: steps, batchSize: batch, size: inputs)
+    let dy = try Sequences(
+      draw(steps * batch * layer.outputSize, seed: 3), steps: steps, batchSize: batch, size: layer.outputSize)
+    let (record, output) = try layer.record(x, options: options)
+    var gradients = layer.zeroGradients()
+    let back = try layer.backward(consuming: record, x: x, dy: dy, into: &gradients)
+    #expect(try layer.record(x).output == layer.forward(x), "no mask without a seed")
+    #expect(output != (try layer.forward(x)))
+
+    // Each level as a layer of its own.
+    var levels: [Layer<Float>] = []
+    for level in 0..<2 {
+      var single = try Layer<Float>(
+        cell, inputSize: level == 0 ? inputs : layer.outputSize, hiddenSize: hidden, direction: direction)
+      var parameters = single.parameters
+      for name in parameters.names {
+        let renamed = name.split(separator: "l0", omittingEmptySubsequences: false).joined(separator: "l\(level)")
+        try parameters.set(name, to: layer.parameters.values(renamed))
+      }
+      try single.setParameters(parameters)
+      levels.append(single)
+    }
+    func masked(_ sequences: Sequences<Float>) throws -> Sequences<Float> {
+      var values: [Float] = []
+      for t in 0..<steps {
+        for n in 0..<batch {
+          var row = dropout_row()
+          (row.seed, row.sequence, row.step, row.layer) = (5, UInt64(3 + n), UInt32(2 + t), 0)
+          (row.threshold, row.scale) = (UInt32(Double(Float(0.4)) * 0x1p32), 1 / (1 - 0.4))
+          var target = [Float](repeating: 0, count: sequences.size)
+          drop_units(instruction_set.portable, &target, Array(sequences[t, n]), target.count, &row)
+          values += target
+        }
+      }
+      return try Sequences(values, steps: steps, batchSize: batch, size: sequences.size)
+    }
+    let (record0, output0) = try levels[0].record(x)
+    let between = try masked(output0.y)
+    let zeros = between.values.filter { $0 == 0 }.count
+    let ofItself = output0.y.values.filter { $0 == 0 }.count  // a ReLU's
+    #expect(zeros - ofItself > (between.values.count - ofItself) / 4)
+    #expect(zeros - ofItself < (between.values.count - ofItself) * 6 / 10)
+    let (record1, output1) = try levels[1].record(between)
+    #expect(bits(output.y.values) == bits(output1.y.values))
+    var gradients0 = levels[0].zeroGradients(), gradients1 = levels[1].zeroGradients()
+    let back1 = try levels[1].backward(consuming: record1, x: between, dy: dy, into: &gradients1)
+    let back0 = try levels[0].backward(consuming: record0, x: x, dy: try masked(back1.dx), into: &gradients0)
+    #expect(bits(back.dx.values) == bits(back0.dx.values))
+    #expect(bits(gradients.values) == bits(gradients0.values + gradients1.values))
+  }
+
+  /// A seed gives a sequence the same masks in any batch, cut in pieces or whole, on any number of threads.
+  @Test func masksFollowTheData() throws {
+    let layer = try LSTM<Float>(inputSize: 3, hiddenSize: 20, layerCount: 3, dropout: 0.5)
+    let x = try Sequences(draw(8 * 6 * 3, seed: 2), steps: 8, batchSize: 6, size: 3)
+    func run(
+      _ sequences: Range<Int>, _ steps: Range<Int>, lengths: [Int]? = nil, initial: State<Float>? = nil,
+      threads: Int = 1
+    ) throws -> Output<Float> {
+      let values = steps.flatMap { t in sequences.flatMap { Array(x[t, $0]) } }
+      return try layer.record(
+        try Sequences(values, steps: steps.count, batchSize: sequences.count, size: 3), initial: initial,
+        options: CallOptions(
+          lengths: lengths,
+          dropout: DropoutSeed(11, firstSequence: sequences.lowerBound, firstStep: steps.lowerBound)),
+        scratch: Scratch(threads: try Threads(count: threads))
+      ).output
+    }
+    let whole = try run(0..<6, 0..<8)
+    #expect(try run(0..<6, 0..<8, threads: 2) == whole)
+    #expect(try run(0..<6, 0..<8) == whole)
+    let parts = [try run(0..<2, 0..<8), try run(2..<6, 0..<8)]
+    for t in 0..<8 {
+      for n in 0..<6 { #expect(whole.y[t, n] == (n < 2 ? parts[0].y[t, n] : parts[1].y[t, n - 2])) }
+    }
+    let first = try run(0..<6, 0..<3), second = try run(0..<6, 3..<8, initial: first.final)
+    #expect(bits(first.y.values + second.y.values) == bits(whole.y.values))
+    let ragged = try run(0..<6, 0..<8, lengths: [3, 8, 0, 5, 8, 1])
+    for (n, length) in [3, 8, 0, 5, 8, 1].enumerated() {
+      for t in 0..<length { #expect(ragged.y[t, n] == whole.y[t, n]) }
+    }
+  }
+
+  @Test func dropoutOfOneDropsEverything() throws {
+    let layer = try RNN<Float>(inputSize: 2, hiddenSize: 4, layerCount: 2, dropout: 1, bias: false)
+    let x = try Sequences(draw(12, seed: 1), steps: 3, batchSize: 2, size: 2)
+    let (record, output) = try layer.record(x, options: CallOptions(dropout: DropoutSeed(1)))
+    #expect(output.y.values.allSatisfy { $0 == 0 })
+    var gradients = layer.zeroGradients()
+    let back = try layer.backward(consuming: record, x: x, dy: output.y, into: &gradients)
+    #expect(back.dx.values.allSatisfy { $0 == 0 })
+  }
+}

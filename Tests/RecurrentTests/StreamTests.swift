@@ -1,0 +1,185 @@
+import Recurrent
+import Testing
+
+/// A stream gives, step by step or in chunks, what a call on the whole gives.
+@Suite struct StreamTests {
+  private func draw(_ count: Int, seed: UInt64) -> [Float] {
+    var random = SeededGenerator(seed: seed)
+    return (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+  }
+
+  @Test(arguments: Cell.all, Processor.available)
+  func streamsAreTheWhole(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden, levels) in [(30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2)] {
+      let layer = try Layer<Float>(
+        cell, inputSize: inputs, hiddenSize: hidden, layerCount: levels, initialization: Initialization(seed: 1),
+        instructionSet: set)
+      let x = try Sequences(
+        draw(steps * batch * inputs, seed: 2), steps: steps, batchSize: batch, size: inputs)
+      let states = layer.stateCount * batch * hidden
+      let initial = State(h: draw(states, seed: 3), c: cell.hasCellState ? draw(states, seed: 4) : [])
+      let whole = try layer.forward(x, initial: initial)
+      let name = "\(cell), N \(batch), H \(hidden), \(levels) levels, \(set)"
+      for pieces in [Array(repeating: 1, count: steps), [steps], [2, 0, 1, steps - 3]] {
+        let stream = try layer.stream(batchSize: batch)
+        try stream.setState(initial)
+        #expect(stream.state == initial)
+        var y: [Float] = [], done = 0
+        for piece in pieces {
+          var part = [Float](repeating: .nan, count: piece * batch * hidden)
+          let from = done * batch * inputs
+          let frames = Array(x.values[from..<from + piece * batch * inputs])
+          var span = part.mutableSpan
+          if piece == 1 {
+            try stream.step(frames.span, into: &span)
+          } else {
+            try stream.process(frames.span, steps: piece, into: &span)
+          }
+          y += part
+          done += piece
+        }
+        #expect(bits(y) == bits(whole.y.values), "y in pieces of \(pieces), \(name)")
+        #expect(bits(stream.state.h + stream.state.c) == bits(whole.final.h + whole.final.c), "\(name)")
+        stream.reset()
+        #expect(stream.state == (try layer.zeroState(batchSize: batch)))
+      }
+    }
+  }
+
+  /// Sequences that come and go at any time are as alone; empty slots are 0 and take their state with them.
+  @Test(arguments: Cell.all)
+  func slotsJoinAndLeave(cell: Cell) throws {
+    let layer = try Layer<Float>(
+      cell, inputSize: 4, hiddenSize: 19, layerCount: 2, initialization: Initialization(seed: 1))
+    let size = 5, stream = try layer.stream(batchSize: size)
+    var alone: [RecurrentStream<Float>?] = try (0..<size).map { _ in try layer.stream() }
+    var random = SeededGenerator(seed: 6)
+    for step in 0..<300 {
+      let slot = Int.random(in: 0..<size, using: &random)
+      switch Int.random(in: 0..<8, using: &random) {
+      case 0, 1:
+        try stream.leave(slot)
+        alone[slot] = nil
+      case 2, 3:
+        try stream.join(slot)
+        alone[slot] = try layer.stream()
+      case 4:
+        try stream.reset(slot)
+        alone[slot]?.reset()
+      default: break
+      }
+      let steps = step % 10 == 9 ? 60 : 1
+      let x = draw(steps * size * 4, seed: UInt64(step))
+      var y = [Float](repeating: .nan, count: steps * size * 19)
+      var span = y.mutableSpan
+      try stream.process(x.span, steps: steps, into: &span)
+      for slot in 0..<size {
+        #expect(stream.isActive(slot) == (alone[slot] != nil))
+        var expected = [Float](repeating: 0, count: steps * 19)
+        if let single = alone[slot] {
+          let own = rows(x, of: slot, of: size, 4)
+          var span = expected.mutableSpan
+          try single.process(own.span, steps: steps, into: &span)
+        }
+        #expect(bits(rows(y, of: slot, of: size, 19)) == bits(expected), "\(cell), step \(step), slot \(slot)")
+        let state = stream.state, states = try alone[slot]?.state ?? layer.zeroState(batchSize: 1)
+        for level in 0..<2 {
+          let at = (level * size + slot) * 19
+          #expect(Array(state.h[at..<at + 19]) == Array(states.h[level * 19..<(level + 1) * 19]))
+        }
+      }
+    }
+  }
+
+  /// One slot's rows of [T,N,features].
+  private func rows(_ values: [Float], of slot: Int, of slots: Int, _ features: Int) -> [Float] {
+    var own: [Float] = []
+    for first in stride(from: slot * features, to: values.count, by: slots * features) {
+      own += values[first..<first + features]
+    }
+    return own
+  }
+
+  @Test func forksGoTheirOwnWay() throws {
+    let layer = try LSTM<Float>(inputSize: 3, hiddenSize: 40, layerCount: 2)
+    let stream = try layer.stream(batchSize: 3)
+    func step(_ stream: RecurrentStream<Float>, _ seed: UInt64) throws -> [Float] {
+      let x = draw(9, seed: seed)
+      var y = [Float](repeating: 0, count: 120)
+      var span = y.mutableSpan
+      try stream.step(x.span, into: &span)
+      return y
+    }
+    try stream.leave(1)
+    _ = try step(stream, 1)
+    let fork = stream.fork()
+    #expect(fork.state == stream.state && !fork.isActive(1))
+    let (a, b) = (try step(stream, 2), try step(fork, 2))
+    #expect(a == b)
+    _ = try step(fork, 3)
+    #expect(fork.state != stream.state)
+  }
+
+  /// A stream keeps the parameters that its layer had.
+  @Test func streamsKeepTheirParameters() throws {
+    var layer = try GRU<Float>(inputSize: 1, hiddenSize: 8)
+    let stream = try layer.stream(), before = layer
+    layer.updateEachParameter { _, values in values.update(repeating: 0) }
+    var y = [Float](repeating: 0, count: 8)
+    var span = y.mutableSpan
+    try stream.step([Float(1)].span, into: &span)
+    #expect(y == (try before.forward(Sequences([1], steps: 1, batchSize: 1, size: 1)).y.values))
+  }
+
+  @Test func streamsOfOneLayerRunAtOnce() async throws {
+    let layer = try LSTM<Float>(inputSize: 6, hiddenSize: 50, layerCount: 2)
+    let x = draw(200 * 6, seed: 7)
+    @Sendable func run() throws -> [Float] {
+      let stream = try layer.stream()
+      var y = [Float](repeating: 0, count: 200 * 50)
+      try y.withUnsafeMutableBufferPointer { y in
+        try x.withUnsafeBufferPointer { x in
+          for t in 0..<200 {
+            try stream.process(
+              UnsafeBufferPointer(rebasing: x[t * 6..<t * 6 + 6]), steps: 1,
+              into: UnsafeMutableBufferPointer(rebasing: y[t * 50..<t * 50 + 50]))
+          }
+        }
+      }
+      return y
+    }
+    let expected = try run()
+    try await withThrowingTaskGroup(of: [Float].self) { group in
+      for _ in 0..<8 { group.addTask { try run() } }
+      for try await y in group { #expect(y == expected) }
+    }
+  }
+
+  @Test func wrongCallsAreErrors() throws {
+    let layer = try LSTM<Float>(inputSize: 2, hiddenSize: 3)
+    let stream = try layer.stream(batchSize: 2)
+    var y = [Float](repeating: 7, count: 6)
+    func process(_ x: [Float], _ steps: Int) throws {
+      var span = y.mutableSpan
+      try stream.process(x.span, steps: steps, into: &span)
+    }
+    #expect(throws: RecurrentError.count(name: "x", was: 3, expected: 4, shape: "1·2·2")) { try process([1, 2, 3], 1) }
+    #expect(throws: RecurrentError.self) { try process([1, 2, 3, 4], 2) }
+    #expect(throws: RecurrentError.self) { try process([], -1) }
+    #expect(throws: RecurrentError.self) { try process([], .max) }
+    #expect(throws: RecurrentError.self) { try process([], .min) }
+    #expect(y == Array(repeating: 7, count: 6))
+    for slot in [-1, 2, .max, .min] {
+      #expect(throws: RecurrentError.self) { try stream.join(slot) }
+      #expect(throws: RecurrentError.self) { try stream.leave(slot) }
+      #expect(throws: RecurrentError.self) { try stream.reset(slot) }
+      #expect(!stream.isActive(slot))
+    }
+    #expect(throws: RecurrentError.self) { try stream.setState(State(h: [1], c: [])) }
+    for batchSize in [0, -1, .max] { #expect(throws: RecurrentError.self) { try layer.stream(batchSize: batchSize) } }
+    for direction in [Direction.reverse, .bidirectional, .bidirectionalSum] {
+      let other = try LSTM<Float>(inputSize: 2, hiddenSize: 3, direction: direction)
+      #expect(throws: RecurrentError.self) { try other.stream() }
+    }
+  }
+}
