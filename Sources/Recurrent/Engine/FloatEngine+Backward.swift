@@ -53,7 +53,7 @@ extension FloatEngine {
   }
 
   /// Uᵀ [block of H][G·H][P]
-  fileprivate func transposedHH(_ call: PartBackward) -> Floats {
+  func transposedHH(_ call: PartBackward) -> Floats {
     let depth = cell.gates * hiddenSize
     return Floats(
       packed.transposedHH.start(count: blocks * products.width * depth) { panels in
@@ -64,7 +64,7 @@ extension FloatEngine {
   }
 
   /// Wᵀ [block of C][G·H][P], its gates in the order of the slots, so that its depth is that of the packed gradients.
-  fileprivate func transposedIH(_ call: PartBackward) -> Floats {
+  func transposedIH(_ call: PartBackward) -> Floats {
     let width = products.width, depth = cell.gates * hiddenSize
     return Floats(
       packed.transposedIH.start(count: products.panels(inputSize) * width * depth) { panels in
@@ -155,7 +155,7 @@ extension FloatEngine {
   }
 
   /// Some units of the h' of a row.
-  private func copyPreviousH(_ call: PartBackward, _ t: Int, _ r: Int, _ units: Range<Int>, to target: MutableFloats) {
+  func copyPreviousH(_ call: PartBackward, _ t: Int, _ r: Int, _ units: Range<Int>, to target: MutableFloats) {
     let plan = call.plan, before = call.before(t), y = call.record.y
     let target = target + units.lowerBound
     if (0..<plan.steps).contains(before), r < plan.count(before) {
@@ -229,7 +229,7 @@ extension FloatEngine {
 
   /// Whether the gradients' products read the slots where they are, one slot after the other. In a single block of units
   /// each slot's rows are plain rows; packing them would take a quarter of the time (GRU, N 16, H 32).
-  fileprivate var readsSlots: Bool { blocks == 1 }
+  var readsSlots: Bool { blocks == 1 }
 
   /// Some blocks of panels [unit block][N][P] = or += dG·U over some slots at a step, which are in the row tiles.
   private func hiddenGradient(
@@ -281,142 +281,6 @@ extension FloatEngine {
       share.barrier()
     }
   }
-
-  // MARK: - Over all rows
-
-  /// A slot over all rows is a packed operand already; x and h' are packed by columns, a block of rows at a time.
-  private func parameterGradients(_ call: PartBackward, _ memory: BackwardMemory, _ share: Share) {
-    let record = call.record, plan = call.plan, rows = plan.rowCount, own = share.part(of: blocks)
-    guard rows > 0 else { return }
-    let biased = cell.biasedSlots, biasStride = biased * products.width
-    (memory.bias + own.lowerBound * biasStride).update(repeating: 0, count: own.count * biasStride)
-    var row = 0
-    while row < rows {
-      let count = min(BackwardMemory.closingRows, rows - row)
-      let (x, previousH) = closingRows(call, memory, row..<row + count, share)
-      products.packColumns(
-        x.start, stride: x.stride, memory.xColumnTiles, share.part(of: memory.xColumnTiles.count), depth: count,
-        into: memory.xColumns)
-      products.packColumns(
-        previousH.start, stride: previousH.stride, memory.hColumnTiles, share.part(of: memory.hColumnTiles.count),
-        depth: count, into: memory.hColumns)
-      share.barrier()
-      for block in own {
-        closingProduct(
-          call, block, slots: 0..<cell.gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0,
-          memory.dWeightIH)
-        closingProduct(
-          call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 0,
-          memory.dWeightHH)
-        for slot in 0..<biased {
-          add_rows(
-            products.kernels, memory.bias + (block * biased + slot) * products.width,
-            slotRows(record, block, slot, row), count)
-        }
-      }
-      share.barrier()
-      if cell.resetsBefore { closeResetProduct(call, memory, row, count, share) }
-      row += count
-    }
-    unpackGradients(call, memory, own)
-  }
-
-  /// x and h' of some rows, one row after the other.
-  private func closingRows(
-    _ call: PartBackward, _ memory: BackwardMemory, _ rows: Range<Int>, _ share: Share
-  ) -> (x: (start: Floats, stride: Int), previousH: (start: Floats, stride: Int)) {
-    let plan = call.plan, y = call.record.y
-    let isEven = call.x.isEven(plan)
-    if share.index == 0, !isEven || plan.isRagged {
-      var at = 0, t = memory.step(of: rows.lowerBound, plan)
-      while at < rows.count {
-        let r = rows.lowerBound + at - plan.offset(t)
-        guard r < plan.count(t) else {
-          t += 1
-          continue
-        }
-        if !isEven { (memory.xRows! + at * inputSize).update(from: call.x.at(plan, t, r), count: inputSize) }
-        if plan.isRagged { copyPreviousH(call, t, r, 0..<hiddenSize, to: memory.closingH! + at * hiddenSize) }
-        at += 1
-      }
-    }
-    if !isEven || plan.isRagged { share.barrier() }
-    let toPrevious = (call.reversed ? 1 : -1) * plan.batchSize
-    return (
-      isEven ? (Floats(call.x.base + rows.lowerBound * call.x.row), call.x.row) : (Floats(memory.xRows!), inputSize),
-      plan.isRagged
-        ? (Floats(memory.closingH!), hiddenSize)
-        : (Floats(y.base + (rows.lowerBound + toPrevious) * y.row), y.row)
-    )
-  }
-
-  /// dU_n = dnᵀ·(r∘h'), of a GRU with reset before the product: r∘h' stands in slot 3.
-  private func closeResetProduct(
-    _ call: PartBackward, _ memory: BackwardMemory, _ row: Int, _ count: Int, _ share: Share
-  ) {
-    let record = call.record, own = share.part(of: blocks)
-    let units = units(own)
-    products.copyRows(
-      ofPanels: Floats(slotRows(record, own.lowerBound, 3, row)), panelStride: record.layout.blockStride, rows: count,
-      units: units.count, to: memory.rhRows + units.lowerBound, stride: hiddenSize)
-    share.barrier()
-    products.packColumns(
-      memory.rhRows, stride: hiddenSize, memory.hColumnTiles, share.part(of: memory.hColumnTiles.count), depth: count,
-      into: memory.hColumns)
-    share.barrier()
-    for block in own {
-      closingProduct(
-        call, block, slots: 0..<1, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 2, memory.dWeightHH)
-    }
-    share.barrier()
-  }
-
-  private func slotRows(_ record: PartRecord.Place, _ block: Int, _ slot: Int, _ row: Int) -> MutableFloats {
-    record.slots
-      + (block * record.layout.blockStride + slot * record.layout.slotStride + row * products.width)
-  }
-
-  /// gradient [block][gate][column][P] += dGᵀ·columns over a block of rows.
-  private func closingProduct(
-    _ call: PartBackward, _ block: Int, slots: Range<Int>, _ row: Int, _ count: Int, _ columnTiles: Floats,
-    _ columns: RowTiles, firstGate: Int, _ gradient: MutableFloats
-  ) {
-    let width = products.width, panelStride = columns.rows * width
-    let target = gradient + (block * cell.gates + firstGate) * panelStride
-    columns.forEach { column, together in
-      products.run(
-        columnTiles + column * count, count: together, slotRows(call.record, block, slots.lowerBound, row),
-        panelCount: slots.count, panelStride: call.record.layout.slotStride, depth: count, c: target + column * width,
-        cPanelStride: panelStride, cRowStride: width, add: row > 0)
-    }
-  }
-
-  /// Some blocks of the packed gradients, added to the caller's.
-  private func unpackGradients(_ call: PartBackward, _ memory: BackwardMemory, _ blocks: Range<Int>) {
-    let gates = cell.gates, biased = cell.biasedSlots, width = products.width
-    let units = units(blocks), firstUnit = units.lowerBound
-    func unpack(_ packed: Floats, place: Int, depth: Int, to target: MutableFloats) {
-      products.unpackAdding(
-        packed + (blocks.lowerBound * gates + place) * depth * width, panelStride: gates * depth * width,
-        units: units.count, depth: depth, to: target + firstUnit * depth)
-    }
-    for (place, gate) in cell.inputOrder.enumerated() {
-      let first = gate * hiddenSize
-      unpack(
-        memory.dWeightIH, place: place, depth: inputSize,
-        to: call.dWeightIH + first * inputSize)
-      unpack(
-        memory.dWeightHH, place: gate, depth: hiddenSize,
-        to: call.dWeightHH + first * hiddenSize)
-      guard let dBiasIH = call.dBiasIH, let dBiasHH = call.dBiasHH else { continue }
-      let hiddenSlot = cell.apartBiasSlot(ofGate: gate) ?? place
-      for unit in units {
-        let sums = memory.bias + (unit / width * biased * width + unit % width)
-        dBiasIH[first + unit] += sums[place * width]
-        dBiasHH[first + unit] += sums[hiddenSlot * width]
-      }
-    }
-  }
 }
 
 /// Some steps in either direction; a type of its own, so that no call allocates.
@@ -434,79 +298,5 @@ private struct AnySteps: Sequence, IteratorProtocol {
     let step = downwards ? left.upperBound - 1 : left.lowerBound
     left = downwards ? left.lowerBound..<step : step + 1..<left.upperBound
     return step
-  }
-}
-
-/// The memory of a backward call.
-struct BackwardMemory: BitwiseCopyable {
-  /// Rows that one pass of the closing products contracts over: four slots of a block and all columns of x and h' stay
-  /// in the second cache.
-  static let closingRows = 256
-
-  let transposedIH: Floats?
-  let transposedHH: Floats
-  let xColumnTiles: RowTiles
-  let hColumnTiles: RowTiles
-  let dh: MutableFloats  // [unit block][N][P]
-  let dc: MutableFloats  // the same, of an LSTM
-  let drh: MutableFloats  // the same, of a GRU with reset before the product
-  let hTiles: (even: MutableFloats, odd: MutableFloats)  // a step's gradients, of even and odd steps
-  let xTiles: MutableFloats  // a chunk's gradients
-  let dxRest: MutableFloats  // [rows of a chunk][P]
-  let dxRows: MutableFloats?  // [rows of a chunk][C], where dx lies otherwise
-  let dyRows: MutableFloats  // [N][H], where dy lies otherwise
-  let previousRows: MutableFloats  // [N][H], of a GRU over ragged rows
-  let xRows: MutableFloats?  // [closingRows][C], where x lies otherwise
-  let closingH: MutableFloats?  // [closingRows][H], of ragged rows
-  let xColumns: MutableFloats  // [columns][closingRows]
-  let hColumns: MutableFloats
-  let rhRows: MutableFloats  // [closingRows][H]
-  let dWeightIH: MutableFloats  // [unit block][gate][C][P]
-  let dWeightHH: MutableFloats  // [unit block][gate][H][P]
-  let bias: MutableFloats  // [unit block][slot][P]
-
-  init(engine: FloatEngine, call: PartBackward, arena: inout Arena) {
-    let cell = engine.cell, products = engine.products, width = products.width, plan = call.plan
-    let c = engine.inputSize, h = engine.hiddenSize, n = plan.batchSize
-    let depth = cell.gates * h, units = engine.blocks * width
-    let chunkRows = engine.chunkRows(plan)
-    let wantsDx = call.dx != nil
-    let columnRows = min(BackwardMemory.closingRows, plan.rowCount)
-    xColumnTiles = products.tiles(c)
-    hColumnTiles = products.tiles(h)
-    transposedIH = wantsDx ? engine.transposedIH(call) : nil
-    transposedHH = engine.transposedHH(call)
-    dh = arena.take(units * n)
-    dc = arena.take(cell.hasCellState ? units * n : 0)
-    drh = arena.take(cell.resetsBefore ? units * n : 0)
-    let packs = !engine.readsSlots
-    hTiles = (arena.take(packs ? n * depth : 0), arena.take(packs ? n * depth : 0))
-    xTiles = arena.take(wantsDx && packs ? chunkRows * depth : 0)
-    dxRest = arena.take(wantsDx ? chunkRows * width : 0)
-    // The product writes rows that lie one after the other without a gap.
-    let isPlain = call.dx.map { $0.isEven(plan) && ($0.row == c || plan.rowCount == 1) } ?? true
-    dxRows = isPlain ? nil : arena.take(chunkRows * c)
-    let dyIsEven = call.dy?.isEvenInSteps(plan) ?? true
-    dyRows = arena.take(dyIsEven ? 0 : n * h)
-    previousRows = arena.take(plan.isRagged && cell.isGRU ? n * h : 0)
-    xRows = call.x.isEven(plan) ? nil : arena.take(columnRows * c)
-    closingH = plan.isRagged ? arena.take(columnRows * h) : nil
-    xColumns = arena.take(columnRows * c)
-    hColumns = arena.take(columnRows * h)
-    rhRows = arena.take(cell.resetsBefore ? columnRows * h : 0)
-    dWeightIH = arena.take(units * cell.gates * c)
-    dWeightHH = arena.take(units * cell.gates * h)
-    bias = arena.take(units * cell.biasedSlots)
-  }
-
-  /// The step that a row belongs to.
-  func step(of row: Int, _ plan: RowPlan) -> Int {
-    if !plan.isRagged { return row / plan.batchSize }
-    var low = 0, high = plan.steps - 1
-    while low < high {
-      let middle = (low + high + 1) / 2
-      if plan.offset(middle) <= row { low = middle } else { high = middle - 1 }
-    }
-    return low
   }
 }
