@@ -8,12 +8,24 @@ let fastInDebug: [SwiftSetting] = [
   .unsafeFlags(["-O", "-wmo", "-num-threads", "2", "-disable-batch-mode"], .when(configuration: .debug))
 ]
 
+// The C library carries the Swift runtime and exports the functions of recurrent.h alone. The settings reach every
+// target that depends on its target, and break a test's link: none does, it is tested from C, C++ and Python.
+let standingAlone: [LinkerSetting] = [
+  .unsafeFlags(
+    [
+      "-static-stdlib", "-use-ld=lld", "-Xlinker",
+      "--version-script=\(Context.packageDirectory)/Sources/RecurrentC/exports.map",
+      "-Xlinker", "-soname=librecurrent.so", "-Xlinker", "-l_FoundationCollections", "-Xlinker", "-l_FoundationCShims",
+    ], .when(platforms: [.linux]))
+]
+
 let package = Package(
   name: "swift-recurrent",
   products: [
     .library(name: "Recurrent", targets: ["Recurrent"]),
     .library(name: "RecurrentFiles", targets: ["RecurrentFiles"]),
     .library(name: "RecurrentTraining", targets: ["RecurrentTraining"]),
+    .library(name: "RecurrentC", type: .dynamic, targets: ["RecurrentC"]),
     .executable(name: "recurrent", targets: ["recurrent-tool"]),
     .executable(name: "recurrent-bench", targets: ["recurrent-bench"]),
   ],
@@ -41,6 +53,12 @@ let package = Package(
     .target(name: "RecurrentFiles", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
     .target(
       name: "RecurrentTraining", dependencies: ["Recurrent", "CRecurrentKernels"], swiftSettings: fastInDebug),
+
+    // MARK: - C
+    .target(name: "CRecurrent"),
+    .target(
+      name: "RecurrentC", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrent"], exclude: ["exports.map"],
+      swiftSettings: fastInDebug, linkerSettings: standingAlone),
 
     // MARK: - Tools
     .target(name: "CToolSupport"),

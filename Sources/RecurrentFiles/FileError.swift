@@ -3,6 +3,13 @@
 #else
   import Foundation
 #endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// What was wrong with a file.
 public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -18,6 +25,13 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// A file's bytes.
 func readData(_ path: String) throws(FileError) -> Data {
+  // What Foundation says of a folder nobody understands, and it leaks a page for an empty file.
+  var status = stat()
+  if stat(path, &status) == 0 {
+    let kind = status.st_mode & S_IFMT
+    guard kind != S_IFDIR else { throw FileError(path, "cannot be read: it is a folder") }
+    guard kind != S_IFREG || status.st_size > 0 else { return Data() }
+  }
   do { return try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) } catch {
     throw FileError(path, "cannot be read: \(reason(error))")
   }

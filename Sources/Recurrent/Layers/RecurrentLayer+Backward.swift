@@ -127,6 +127,17 @@ extension Layer {
     _ state: inout State<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
     _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
+    try withPlace(&state) { state throws(RecurrentError) in
+      try runBackward(record, x, dy, state, dx, &gradients, scratch)
+    }
+  }
+
+  @specialized(where Scalar == Float)
+  package func runBackward(
+    _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
+    _ state: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
+    _ scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
     guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
     guard record.fits(self) else {
       throw .mismatch(
@@ -139,7 +150,7 @@ extension Layer {
     let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     if let dy { _ = try checkY("dy", dy.count, options, steps: steps, batchSize: batchSize) }
-    try checkState("dState", state, batchSize: batchSize)
+    try checkState("dState", h: state.h.count, c: state.c.count, batchSize: batchSize)
     if let dx {
       _ = try checkX("dx", dx.count, options, steps: steps, batchSize: batchSize)
       try checkApart("dx", dx, "x", x)
@@ -147,15 +158,13 @@ extension Layer {
     }
     try gradients.check(against: shape)
     record.isFilled = false
-    withPointers(&state) { h, c in
-      gradients.withMutableValues { gradients in
-        content.parameters.values.withUnsafeBufferPointer { parameters in
-          content.engine.backward(
-            BackwardCall(
-              record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
-              dh: h, dc: c, dx: dx?.baseAddress, parameters: parameters.baseAddress!,
-              gradients: gradients.baseAddress!, scratch: scratch))
-        }
+    gradients.withMutableValues { gradients in
+      content.parameters.values.withUnsafeBufferPointer { parameters in
+        content.engine.backward(
+          BackwardCall(
+            record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
+            dh: state.h.baseAddress!, dc: cell.hasCellState ? state.c.baseAddress : nil, dx: dx?.baseAddress,
+            parameters: parameters.baseAddress!, gradients: gradients.baseAddress!, scratch: scratch))
       }
     }
   }

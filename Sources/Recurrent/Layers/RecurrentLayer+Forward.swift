@@ -134,6 +134,17 @@ extension RecurrentLayer {
 
 // MARK: - Binding buffers
 
+/// h and c [L·D,N,H], or their gradients, in memory of the caller's; c is empty where the layer has none.
+package struct StatePlace<Scalar: RecurrentScalar> {
+  package let h: UnsafeMutableBufferPointer<Scalar>
+  package let c: UnsafeMutableBufferPointer<Scalar>
+
+  package init(h: UnsafeMutableBufferPointer<Scalar>, c: UnsafeMutableBufferPointer<Scalar>) {
+    self.h = h
+    self.c = c
+  }
+}
+
 extension Layer {
   @specialized(where Scalar == Float)
   @usableFromInline
@@ -141,17 +152,26 @@ extension Layer {
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
     _ y: UnsafeMutableBufferPointer<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
+    try withPlace(&state) { state throws(RecurrentError) in
+      try runForward(x, steps, batchSize, state, y, options, scratch)
+    }
+  }
+
+  @specialized(where Scalar == Float)
+  package func runForward(
+    _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
+    _ y: UnsafeMutableBufferPointer<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options)
     let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
     let yDistances = try checkY("y", y.count, options, steps: steps, batchSize: batchSize)
-    try checkState("state", state, batchSize: batchSize)
+    try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
     try checkApart("y", y, "x", x)
-    withPointers(&state) { h, c in
-      content.engine.forward(
-        ForwardCall(
-          steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: h, c: c,
-          y: y.baseAddress!, yDistances: yDistances, options: options, record: nil, scratch: scratch))
-    }
+    content.engine.forward(
+      ForwardCall(
+        steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: state.h.baseAddress!,
+        c: cell.hasCellState ? state.c.baseAddress : nil, y: y.baseAddress!, yDistances: yDistances, options: options,
+        record: nil, scratch: scratch))
   }
 
   @specialized(where Scalar == Float)
@@ -160,20 +180,51 @@ extension Layer {
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
     _ record: Record<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
+    try withPlace(&state) { state throws(RecurrentError) in
+      try runRecord(x, steps, batchSize, state, nil, record, options, scratch)
+    }
+  }
+
+  /// The record keeps y time-major; where `y` is not nil it is copied there in its layout.
+  @specialized(where Scalar == Float)
+  package func runRecord(
+    _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
+    _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: CallOptions,
+    _ scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options)
     let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
-    // The record keeps y time-major; the layout is checked for `backward`.
+    // Checked for `backward` too.
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
-    try checkState("state", state, batchSize: batchSize)
-    content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
-    withPointers(&state) { h, c in
-      content.engine.forward(
-        ForwardCall(
-          steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: h, c: c, y: nil,
-          yDistances: yDistances, options: options, record: record, scratch: scratch))
+    try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
+    if let y {
+      _ = try checkY("y", y.count, options, steps: steps, batchSize: batchSize)
+      try checkApart("y", y, "x", x)
     }
+    content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
+    content.engine.forward(
+      ForwardCall(
+        steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: state.h.baseAddress!,
+        c: cell.hasCellState ? state.c.baseAddress : nil, y: nil, yDistances: yDistances, options: options,
+        record: record, scratch: scratch))
     record.isFilled = true
     record.version = content.version
+    guard let y = y?.baseAddress else { return }
+    record.withY { rows in
+      for row in 0..<steps * batchSize {
+        (y + row / batchSize * yDistances.step + row % batchSize * yDistances.sequence)
+          .update(from: rows.baseAddress! + row * outputSize, count: outputSize)
+      }
+    }
+  }
+
+  /// The arrays' memory.
+  func withPlace(
+    _ state: inout State<Scalar>, _ body: (StatePlace<Scalar>) throws(RecurrentError) -> Void
+  ) throws(RecurrentError) {
+    try state.h.withUnsafeMutableBufferPointer { h throws(RecurrentError) in
+      try state.c.withUnsafeMutableBufferPointer { c throws(RecurrentError) in try body(StatePlace(h: h, c: c)) }
+    }
   }
 
   /// The arrays as pointers; c null where this layer has none.
@@ -245,17 +296,19 @@ extension Layer {
   }
 
   func checkState(_ name: String, _ state: State<Scalar>, batchSize: Int) throws(RecurrentError) {
+    try checkState(name, h: state.h.count, c: state.c.count, batchSize: batchSize)
+  }
+
+  func checkState(_ name: String, h: Int, c: Int, batchSize: Int) throws(RecurrentError) {
     let count = shape.parts * batchSize * hiddenSize
     func expected() -> String {
       shape.parts == 1 ? "\(batchSize)·\(hiddenSize)" : "\(shape.parts)·\(batchSize)·\(hiddenSize)"
     }
-    if state.h.count != count {
-      throw .count(name: "\(name).h", was: state.h.count, expected: count, shape: expected())
-    }
+    if h != count { throw .count(name: "\(name).h", was: h, expected: count, shape: expected()) }
     let cCount = cell.hasCellState ? count : 0
-    if state.c.count != cCount {
+    if c != cCount {
       throw .count(
-        name: "\(name).c", was: state.c.count, expected: cCount,
+        name: "\(name).c", was: c, expected: cCount,
         shape: cell.hasCellState ? expected() : "none: this cell has no c")
     }
   }

@@ -88,12 +88,27 @@ public final class Scratch<Scalar: RecurrentScalar> {
   /// Steps so far: every other one walks over the weights downwards.
   @exclusivity(unchecked) package var turns = 0
   /// For what levels hand to each other, and for a second direction that runs at the same time.
-  package private(set) lazy var levels = Scratch()
-  package private(set) lazy var second = Scratch()
+  package var levels: Scratch { made(&ownLevels) }
+  package var second: Scratch { made(&ownSecond) }
+  @exclusivity(unchecked) private var ownLevels: Scratch?
+  @exclusivity(unchecked) private var ownSecond: Scratch?
   private lazy var planBuffer = RowPlanBuffer()
 
   /// - Parameter threads: what calls run on where it pays; the caller's thread alone by default.
   public init(threads: Threads? = nil) { self.threads = threads }
+
+  /// What it holds now, but for the little that lengths and resets need.
+  public var byteCount: Int {
+    let own = (buffer.map { ($0.count + Int(PRODUCT_SLACK)) * MemoryLayout<Float>.stride }) ?? 0
+    return own + (ownLevels?.byteCount ?? 0) + (ownSecond?.byteCount ?? 0)
+  }
+
+  private func made(_ scratch: inout Scratch?) -> Scratch {
+    if let scratch { return scratch }
+    let new = Scratch()
+    scratch = new
+    return new
+  }
 
   /// The rows of a call; valid until the next one.
   package func plan(steps: Int, batchSize: Int, lengths: [Int]?, resets: [Bool]?) -> RowPlan {

@@ -1,0 +1,332 @@
+// recurrent.h: RNN, LSTM and GRU on the CPU, forward and backward through time.
+//
+// T time steps, N sequences of a batch, C inputs of a step, H hidden units, L layers on top of each other, D directions
+// (1 or 2), O = H outputs of a step, or 2·H of both directions next to each other, G gates (RNN 1, GRU 3, LSTM 4).
+// Every buffer's comment starts with its shape, of which the rightmost dimension is contiguous, and says whether it is
+// read, overwritten or added to. Counts are in floats.
+//
+// Every call returns a status and never prints. A call that fails says in recurrent_last_message which argument was
+// wrong, what it was and what it should be, and has changed nothing, unless its comment says otherwise. Pointers may
+// not be null unless a comment allows it. Sizes that this machine's memory cannot hold are refused; where memory runs
+// out all the same, the process ends.
+//
+// Any number of threads may use a layer at once while none of them changes it. A scratch, a record, gradients and a
+// stream serve one call at a time.
+#ifndef RECURRENT_H
+#define RECURRENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RECURRENT_VERSION "0.3.0"
+
+// MARK: - What every call tells
+
+typedef enum recurrent_status {
+  RECURRENT_OK = 0,
+  RECURRENT_INVALID_ARGUMENT = 1,  // null, a size, a count or an option that does not fit
+  RECURRENT_INVALID_HANDLE = 2,    // destroyed, or of another type
+  RECURRENT_UNKNOWN_NAME = 3,      // a parameter that does not exist; the message lists those that do
+  RECURRENT_FILE_ERROR = 4,        // a file that cannot be read or written, or is not what it should be
+  RECURRENT_UNSUPPORTED = 5        // an instruction set that this processor lacks
+} recurrent_status;
+
+// What was wrong with this thread's last call that failed; empty before the first. Valid until the next one fails.
+const char *recurrent_last_message(void);
+
+// RECURRENT_VERSION of the library that runs.
+const char *recurrent_version(void);
+
+// One line on the processor, the instruction set, and whose kernels run and why. Valid for ever.
+const char *recurrent_processor_description(void);
+
+// MARK: - Layers
+
+// A recurrent layer: L levels of one cell, each the input of the next; its parameters, and their packed form.
+typedef struct recurrent_layer recurrent_layer;
+
+typedef enum recurrent_cell {
+  RECURRENT_RNN = 0,  // h = tanh(W x + b_ih + U h' + b_hh)
+  RECURRENT_LSTM = 1,  // i, f, o = σ(...), g = tanh(...), c = f∘c' + i∘g, h = o∘tanh(c); gates in the order i f g o
+  RECURRENT_GRU = 2  // r, z = σ(...), n = tanh(W x + b_ih + r∘(U h' + b_hh)), h = (1-z)∘n + z∘h'; gates r z n
+} recurrent_cell;
+
+typedef enum recurrent_direction {
+  RECURRENT_FORWARD = 0,
+  RECURRENT_REVERSE = 1,           // from the last step, of each sequence its own, to the first
+  RECURRENT_BIDIRECTIONAL = 2,     // both; y is [forward, reverse], O = 2·H
+  RECURRENT_BIDIRECTIONAL_SUM = 3  // both; y is the sum, O = H
+} recurrent_direction;
+
+// What an RNN's h passes through.
+typedef enum recurrent_activation { RECURRENT_TANH = 0, RECURRENT_RELU = 1 } recurrent_activation;
+
+// How an LSTM's h follows from c.
+typedef enum recurrent_cell_output {
+  RECURRENT_CELL_OUTPUT_TANH = 0,   // h = o∘tanh(c)
+  RECURRENT_CELL_OUTPUT_LINEAR = 1  // h = o∘c
+} recurrent_cell_output;
+
+// Where a GRU's reset gate acts.
+typedef enum recurrent_reset_form {
+  RECURRENT_RESET_AFTER_PRODUCT = 0,  // r∘(U h' + b_hh), as PyTorch, Keras and cuDNN
+  RECURRENT_RESET_BEFORE_PRODUCT = 1  // U (r∘h') + b_hh, as the first paper
+} recurrent_reset_form;
+
+// What a GRU's update gate lets through.
+typedef enum recurrent_update_form {
+  RECURRENT_UPDATE_KEEPS_OLD = 0,  // h = (1-z)∘n + z∘h'
+  RECURRENT_UPDATE_TAKES_NEW = 1   // h = z∘n + (1-z)∘h'
+} recurrent_update_form;
+
+// Whose kernels run. Each instruction set contains the ones before it.
+typedef enum recurrent_instruction_set {
+  RECURRENT_INSTRUCTION_SET_BEST = 0,  // that this processor has, or what the variable RECURRENT_FORCE_ISA names
+  RECURRENT_INSTRUCTION_SET_PORTABLE = 1,
+  RECURRENT_INSTRUCTION_SET_AVX2 = 2,
+  RECURRENT_INSTRUCTION_SET_AVX512 = 3
+} recurrent_instruction_set;
+
+// What a layer is made of. Zero is the default of everything but the sizes. A form that another cell has is ignored.
+typedef struct recurrent_layer_options {
+  size_t size;         // sizeof(recurrent_layer_options): a later version may add to the end
+  size_t input_size;   // C, at least 1
+  size_t hidden_size;  // H, at least 1
+  size_t layer_count;  // L, at least 1
+  recurrent_cell cell;
+  recurrent_direction direction;
+  recurrent_activation activation;    // of an RNN
+  recurrent_cell_output cell_output;  // of an LSTM
+  recurrent_reset_form reset;         // of a GRU
+  recurrent_update_form update;       // of a GRU
+  recurrent_instruction_set instruction_set;
+  float dropout;        // between levels, while a call records with a seed: 0 to 1
+  int no_bias;          // not 0: there are no biases
+  int flush_denormals;  // not 0: every call reads and writes denormal numbers as zero
+  uint64_t seed;        // equal ones draw equal parameters, uniform in ±1/√H; 0 draws others each time
+} recurrent_layer_options;
+
+// Makes a layer and stores it in *layer, to be destroyed by recurrent_layer_destroy; null where it fails. So do all the
+// other calls that end in create.
+recurrent_status recurrent_layer_create(const recurrent_layer_options *options, recurrent_layer **layer);
+
+// Destroys a layer; null is ignored. Streams and records made with it stay valid.
+recurrent_status recurrent_layer_destroy(recurrent_layer *layer);
+
+// O, features of y.
+recurrent_status recurrent_layer_output_size(const recurrent_layer *layer, size_t *output_size);
+
+// L·D: level by level, forward before reverse, as PyTorch's h_n.
+recurrent_status recurrent_layer_state_count(const recurrent_layer *layer, size_t *state_count);
+
+// MARK: - Parameters
+//
+// By PyTorch's names: weight_ih_l0 [G·H,C], weight_hh_l0 [G·H,H], bias_ih_l0 and bias_hh_l0 [G·H]; those of the next
+// level end in l1, whose C is O, and those of a reverse direction in l0_reverse.
+
+// How many there are.
+recurrent_status recurrent_layer_parameter_count(const recurrent_layer *layer, size_t *parameter_count);
+
+// The name of a parameter, valid as long as the layer.
+recurrent_status recurrent_layer_parameter_name(const recurrent_layer *layer, size_t index, const char **name);
+
+// The shape of a parameter, [rows,columns]; columns is 1 where it is a bias.
+recurrent_status recurrent_layer_parameter_shape(const recurrent_layer *layer, const char *name, size_t *rows,
+                                                 size_t *columns);
+
+// values: [count], of the parameter's shape; overwritten.
+recurrent_status recurrent_layer_get_parameter(const recurrent_layer *layer, const char *name, float *values,
+                                               size_t count);
+
+// values: [count], of the parameter's shape; read. Packs the weights again: to set them all, recurrent_layer_set_values
+// does so once.
+recurrent_status recurrent_layer_set_parameter(recurrent_layer *layer, const char *name, const float *values,
+                                               size_t count);
+
+// The floats of all parameters together.
+recurrent_status recurrent_layer_value_count(const recurrent_layer *layer, size_t *value_count);
+
+// values: [count], all parameters one after the other in the order of their indices; overwritten.
+recurrent_status recurrent_layer_get_values(const recurrent_layer *layer, float *values, size_t count);
+
+// values: [count], all parameters one after the other in the order of their indices; read.
+recurrent_status recurrent_layer_set_values(recurrent_layer *layer, const float *values, size_t count);
+
+// Takes the parameters from a safetensors file (github.com/huggingface/safetensors), of F32, F64, F16 or BF16, by their
+// names behind a prefix, such as "encoder."; null is none.
+recurrent_status recurrent_layer_load(recurrent_layer *layer, const char *path, const char *prefix);
+
+// Writes the parameters to a safetensors file, beside it first, then renamed.
+recurrent_status recurrent_layer_save(const recurrent_layer *layer, const char *path, const char *prefix);
+
+// MARK: - Scratch
+
+// What a call needs for itself: memory, and threads. It grows at its first use for a size; calls allocate nothing after
+// that, as long as they have no lengths and resets, which are copied.
+typedef struct recurrent_scratch recurrent_scratch;
+
+// thread_count: 1 to 1024, the caller's among them. A call divides a layer's units among them where a step's work is
+// large enough to pay for it; the results are the same bits on any number.
+recurrent_status recurrent_scratch_create(size_t thread_count, recurrent_scratch **scratch);
+
+// Destroys a scratch; null is ignored.
+recurrent_status recurrent_scratch_destroy(recurrent_scratch *scratch);
+
+// The bytes that a scratch holds now: after a call, what that call and those before it needed.
+recurrent_status recurrent_scratch_byte_count(const recurrent_scratch *scratch, size_t *byte_count);
+
+// The threads that a scratch was made with.
+recurrent_status recurrent_scratch_thread_count(const recurrent_scratch *scratch, size_t *thread_count);
+
+// MARK: - Sequences
+
+typedef enum recurrent_layout {
+  RECURRENT_TIME_MAJOR = 0,   // [T,N,features], PyTorch's default
+  RECURRENT_BATCH_MAJOR = 1,  // [N,T,features], PyTorch's batch_first
+  RECURRENT_STRIDED = 2       // the distances beside it; the buffer may go on behind its last row
+} recurrent_layout;
+
+// What a call is told about its sequences. Zero is the default of everything but the sizes.
+typedef struct recurrent_call {
+  size_t size;        // sizeof(recurrent_call): a later version may add to the end
+  size_t steps;       // T, at least 1
+  size_t batch_size;  // N, at least 1
+  // [N], each 0 to T, read; null for T. Past its length a sequence's state stands still, its y is 0, what x and dy hold
+  // there does not matter, and no gradient flows there.
+  const int64_t *lengths;
+  // [T,N], time-major in every layout, read; null for none. Where it is not 0, the state before that step is zero, as
+  // if a new sequence began there; nothing flows across, in either direction.
+  const uint8_t *resets;
+  recurrent_layout x_layout;  // of x and dx
+  recurrent_layout y_layout;  // of y and dy
+  size_t x_step;              // strided: from one step of a sequence to its next, and
+  size_t x_sequence;          // from one sequence to the next
+  size_t y_step;
+  size_t y_sequence;
+  // Dropout between levels, in recurrent_record_forward alone. The same numbers give the same masks, however a batch is
+  // split: of its first sequence in the data, and of its first step where sequences are cut in pieces.
+  int drops;  // not 0: on
+  uint64_t dropout_seed;
+  uint64_t first_sequence;
+  uint64_t first_step;
+} recurrent_call;
+
+// Runs sequences through a layer.
+//
+// x: [T,N,C] or as the call says; read.
+// h, c: [L·D,N,H], before the first step, read, and after the last, overwritten. c is of an LSTM alone, else null.
+// y: [T,N,O] or as the call says; overwritten. It must not overlap x.
+recurrent_status recurrent_forward(const recurrent_layer *layer, const recurrent_call *call, const float *x,
+                                   size_t x_count, float *h, float *c, float *y, size_t y_count,
+                                   recurrent_scratch *scratch);
+
+// MARK: - Training
+
+// What forward keeps for backward. It is used again by passing it again, and grows where a call needs more.
+typedef struct recurrent_record recurrent_record;
+
+recurrent_status recurrent_record_create(recurrent_record **record);
+
+// Destroys a record; null is ignored.
+recurrent_status recurrent_record_destroy(recurrent_record *record);
+
+// recurrent_forward, with the same bits where nothing is dropped, that keeps what backward needs.
+//
+// y: may be null with y_count 0 where nobody wants it.
+// record: overwritten.
+recurrent_status recurrent_record_forward(const recurrent_layer *layer, const recurrent_call *call, const float *x,
+                                          size_t x_count, float *h, float *c, float *y, size_t y_count,
+                                          recurrent_record *record, recurrent_scratch *scratch);
+
+// Gradients of a layer's parameters, by the parameters' names and shapes.
+typedef struct recurrent_gradients recurrent_gradients;
+
+// Makes gradients of zero.
+recurrent_status recurrent_gradients_create(const recurrent_layer *layer, recurrent_gradients **gradients);
+
+// Destroys gradients; null is ignored.
+recurrent_status recurrent_gradients_destroy(recurrent_gradients *gradients);
+
+// Sets all gradients to zero.
+recurrent_status recurrent_gradients_zero(recurrent_gradients *gradients);
+
+// values: [count], of the parameter's shape; overwritten.
+recurrent_status recurrent_gradients_get(const recurrent_gradients *gradients, const char *name, float *values,
+                                         size_t count);
+
+// values: [count], of all parameters in the order of recurrent_layer_get_values; overwritten.
+recurrent_status recurrent_gradients_get_values(const recurrent_gradients *gradients, float *values, size_t count);
+
+// Backward through time. Lengths, resets, layouts and dropout are those of the call that filled the record, and the
+// layer must have the same parameters still.
+//
+// record: consumed.
+// x: [T,N,C], as recurrent_record_forward had it; read.
+// dy: [T,N,O] in y's layout, the gradient of y; read. Null with dy_count 0 is zero.
+// dh, dc: [L·D,N,H], the gradient of the final state, read, and of the initial state, overwritten. dc is of an LSTM
+//   alone, else null.
+// dx: [T,N,C] in x's layout; overwritten. It must not overlap x or dy. Null with dx_count 0 where nobody wants it.
+// gradients: added to.
+recurrent_status recurrent_backward(const recurrent_layer *layer, recurrent_record *record, const float *x,
+                                    size_t x_count, const float *dy, size_t dy_count, float *dh, float *dc, float *dx,
+                                    size_t dx_count, recurrent_gradients *gradients, recurrent_scratch *scratch);
+
+// MARK: - Streams
+
+// Sequences that arrive step by step: their state, and what the kernels need, so that a step allocates nothing. A
+// stream keeps the parameters that the layer had when it was made.
+typedef struct recurrent_stream recurrent_stream;
+
+// batch_size: N, at least 1: slots, all of them taken by sequences that start from zero. The layer runs forward.
+recurrent_status recurrent_stream_create(const recurrent_layer *layer, size_t batch_size, recurrent_stream **stream);
+
+// Another stream that goes on from the state of this one.
+recurrent_status recurrent_stream_fork(const recurrent_stream *stream, recurrent_stream **fork);
+
+// Destroys a stream; null is ignored.
+recurrent_status recurrent_stream_destroy(recurrent_stream *stream);
+
+// One step of every sequence.
+//
+// x: [N,C], read.
+// y: [N,H], overwritten; 0 of empty slots. It must not overlap x.
+recurrent_status recurrent_stream_step(recurrent_stream *stream, const float *x, size_t x_count, float *y,
+                                       size_t y_count);
+
+// Some steps of every sequence: the same bits as step by step, in less time.
+//
+// x: [T,N,C], read.
+// y: [T,N,H], overwritten; 0 of empty slots. It must not overlap x.
+recurrent_status recurrent_stream_process(recurrent_stream *stream, size_t steps, const float *x, size_t x_count,
+                                          float *y, size_t y_count);
+
+// h, c: [L,N,H], overwritten; 0 of empty slots. c is of an LSTM alone, else null.
+recurrent_status recurrent_stream_get_state(const recurrent_stream *stream, float *h, float *c);
+
+// h, c: [L,N,H], read; empty slots stay empty. c is of an LSTM alone, else null.
+recurrent_status recurrent_stream_set_state(recurrent_stream *stream, const float *h, const float *c);
+
+// Every sequence starts again from zero.
+recurrent_status recurrent_stream_reset(recurrent_stream *stream);
+
+// One sequence starts again from zero.
+recurrent_status recurrent_stream_reset_slot(recurrent_stream *stream, size_t slot);
+
+// A new sequence takes a slot, from zero.
+recurrent_status recurrent_stream_join(recurrent_stream *stream, size_t slot);
+
+// A sequence gives up its slot, which costs no work from then on.
+recurrent_status recurrent_stream_leave(recurrent_stream *stream, size_t slot);
+
+// Whether a slot has a sequence: 1 or 0.
+recurrent_status recurrent_stream_is_active(const recurrent_stream *stream, size_t slot, int *is_active);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

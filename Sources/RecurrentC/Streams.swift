@@ -1,0 +1,124 @@
+import CRecurrent
+import Recurrent
+
+final class StreamObject: HandleObject {
+  static let kind = HandleKind.stream
+  let stream: RecurrentStream<Float>
+  init(_ stream: RecurrentStream<Float>) { self.stream = stream }
+}
+
+private func streamObject(_ handle: OpaquePointer?) throws -> RecurrentStream<Float> {
+  (try object(handle, "stream") as StreamObject).stream
+}
+
+@c @implementation
+public func recurrent_stream_create(
+  _ layer: OpaquePointer?, _ batch_size: Int, _ stream: UnsafeMutablePointer<OpaquePointer?>?
+) -> recurrent_status {
+  status {
+    let place = try notNull(stream, "stream")
+    place.pointee = nil
+    let layer = try layerObject(layer).layer, batchSize = try size(batch_size, "batch_size")
+    try checkMemory(of: layer, ("batch_size", batchSize))
+    place.pointee = makeHandle(StreamObject(try layer.stream(batchSize: batchSize)))
+  }
+}
+
+@c @implementation
+public func recurrent_stream_fork(
+  _ stream: OpaquePointer?, _ fork: UnsafeMutablePointer<OpaquePointer?>?
+) -> recurrent_status {
+  status {
+    let place = try notNull(fork, "fork")
+    place.pointee = nil
+    place.pointee = makeHandle(StreamObject(try streamObject(stream).fork()))
+  }
+}
+
+@c @implementation
+public func recurrent_stream_destroy(_ stream: OpaquePointer?) -> recurrent_status {
+  status { try destroyHandle(stream, "stream", StreamObject.self) }
+}
+
+@c @implementation
+public func recurrent_stream_step(
+  _ stream: OpaquePointer?, _ x: UnsafePointer<Float>?, _ x_count: Int, _ y: UnsafeMutablePointer<Float>?,
+  _ y_count: Int
+) -> recurrent_status {
+  status {
+    try streamObject(stream).process(try floats(x, x_count, "x"), steps: 1, into: try floats(y, y_count, "y"))
+  }
+}
+
+@c @implementation
+public func recurrent_stream_process(
+  _ stream: OpaquePointer?, _ steps: Int, _ x: UnsafePointer<Float>?, _ x_count: Int,
+  _ y: UnsafeMutablePointer<Float>?, _ y_count: Int
+) -> recurrent_status {
+  status {
+    guard steps >= 0 else {
+      throw CallError.argument("steps is \(UInt(bitPattern: steps)), expected at most \(Int.max)")
+    }
+    try streamObject(stream).process(try floats(x, x_count, "x"), steps: steps, into: try floats(y, y_count, "y"))
+  }
+}
+
+// MARK: - State
+
+@c @implementation
+public func recurrent_stream_get_state(
+  _ stream: OpaquePointer?, _ h: UnsafeMutablePointer<Float>?, _ c: UnsafeMutablePointer<Float>?
+) -> recurrent_status {
+  status {
+    let stream = try streamObject(stream)
+    let place = try state(h, c, of: stream.layer, batchSize: stream.batchSize), state = stream.state
+    _ = place.h.update(from: state.h)
+    _ = place.c.update(from: state.c)
+  }
+}
+
+@c @implementation
+public func recurrent_stream_set_state(
+  _ stream: OpaquePointer?, _ h: UnsafePointer<Float>?, _ c: UnsafePointer<Float>?
+) -> recurrent_status {
+  status {
+    let stream = try streamObject(stream)
+    let place = try state(
+      UnsafeMutablePointer(mutating: h), UnsafeMutablePointer(mutating: c), of: stream.layer,
+      batchSize: stream.batchSize)
+    try stream.setState(State(h: Array(place.h), c: Array(place.c)))
+  }
+}
+
+@c @implementation
+public func recurrent_stream_reset(_ stream: OpaquePointer?) -> recurrent_status {
+  status { try streamObject(stream).reset() }
+}
+
+@c @implementation
+public func recurrent_stream_reset_slot(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
+  status { try streamObject(stream).reset(slot) }
+}
+
+@c @implementation
+public func recurrent_stream_join(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
+  status { try streamObject(stream).join(slot) }
+}
+
+@c @implementation
+public func recurrent_stream_leave(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
+  status { try streamObject(stream).leave(slot) }
+}
+
+@c @implementation
+public func recurrent_stream_is_active(
+  _ stream: OpaquePointer?, _ slot: Int, _ is_active: UnsafeMutablePointer<Int32>?
+) -> recurrent_status {
+  status {
+    let stream = try streamObject(stream)
+    guard (0..<stream.batchSize).contains(slot) else {
+      throw CallError.argument("slot is \(UInt(bitPattern: slot)), expected 0 to \(stream.batchSize - 1)")
+    }
+    try store(stream.isActive(slot) ? 1 : 0, is_active, "is_active")
+  }
+}
