@@ -1,3 +1,5 @@
+import CRecurrentKernels
+
 /// The memory of a backward call.
 struct BackwardMemory: BitwiseCopyable {
   /// Rows that one pass of the closing products contracts over: four slots of a block and all columns of x and h' stay
@@ -5,6 +7,9 @@ struct BackwardMemory: BitwiseCopyable {
   static let closingRows = 256
   /// Rows of a step from which its tiles serve dx too.
   static let rowsOfOwn = 24
+  /// Columns of a closing product that go to the caller's gradients together: whole tiles of every instruction set and
+  /// whole vectors; with four gates they stay in the second cache.
+  let groupColumns = 96
 
   let transposedIH: Floats?
   let transposedHH: Floats
@@ -24,11 +29,13 @@ struct BackwardMemory: BitwiseCopyable {
   let xColumns: MutableFloats  // [columns][closingRows]
   let hColumns: MutableFloats
   let rhRows: MutableFloats  // [closingRows][H]
-  let dWeightIH: MutableFloats  // [unit block][gate][C][P]
-  let dWeightHH: MutableFloats  // [unit block][gate][H][P]
+  let dWeightIH: MutableFloats?  // [unit block][gate][C][P]; nil where one pass has all rows
+  let dWeightHH: MutableFloats?  // [unit block][gate][H][P]
+  let groups: MutableFloats  // [thread][gate][groupColumns][P], otherwise
+  let groupStride: Int
   let bias: MutableFloats  // [unit block][slot][P]
 
-  init(engine: FloatEngine, call: PartBackward, arena: inout Arena) {
+  init(engine: FloatEngine, call: PartBackward, threadCount: Int, arena: inout Arena) {
     let cell = engine.cell, products = engine.products, width = products.width, plan = call.plan
     let c = engine.inputSize, h = engine.hiddenSize, n = plan.batchSize
     let depth = cell.gates * h, units = engine.blocks * width
@@ -62,8 +69,11 @@ struct BackwardMemory: BitwiseCopyable {
     xColumns = arena.take(columnRows * c)
     hColumns = arena.take(columnRows * h)
     rhRows = arena.take(cell.resetsBefore ? columnRows * h : 0)
-    dWeightIH = arena.take(units * cell.gates * c)
-    dWeightHH = arena.take(units * cell.gates * h)
+    let passes = plan.rowCount > BackwardMemory.closingRows
+    dWeightIH = passes ? arena.take(units * cell.gates * c) : nil
+    dWeightHH = passes ? arena.take(units * cell.gates * h) : nil
+    groupStride = (cell.gates * groupColumns * width + Int(PRODUCT_SLACK) + 15) / 16 * 16
+    groups = arena.take(passes ? 0 : threadCount * groupStride)
     bias = arena.take(units * cell.biasedSlots)
   }
 

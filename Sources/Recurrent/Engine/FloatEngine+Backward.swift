@@ -28,7 +28,8 @@ extension FloatEngine {
   /// Backward through time, in the record's place: per step the gates' gradients overwrite the gates and
   /// dh' = dG·U; per chunk of steps dx = dG·W; at the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
   func prepareBackward(_ call: PartBackward, _ scratch: Scratch<Float>) -> BackwardMemory {
-    scratch.carve { BackwardMemory(engine: self, call: call, arena: &$0) }
+    let threadCount = scratch.threads?.count ?? 1
+    return scratch.carve { BackwardMemory(engine: self, call: call, threadCount: threadCount, arena: &$0) }
   }
 
   /// One thread's part: its blocks of units, and of C for dx. Between two barriers threads read what others wrote before

@@ -20,12 +20,14 @@ extension FloatEngine {
         depth: count, into: memory.hColumns)
       share.barrier()
       for block in own {
-        closingProduct(
-          call, block, slots: 0..<cell.gates, row, count, memory.xColumns, memory.xColumnTiles, firstGate: 0,
-          memory.dWeightIH)
-        closingProduct(
-          call, block, slots: cell.hiddenSlots, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 0,
-          memory.dWeightHH)
+        close(
+          ClosingProduct(
+            slots: 0..<cell.gates, columnTiles: memory.xColumns, columns: memory.xColumnTiles, firstGate: 0,
+            sums: memory.dWeightIH, target: call.dWeightIH, isInput: true), call, memory, block, row, count, share)
+        close(
+          ClosingProduct(
+            slots: cell.hiddenSlots, columnTiles: memory.hColumns, columns: memory.hColumnTiles, firstGate: 0,
+            sums: memory.dWeightHH, target: call.dWeightHH, isInput: false), call, memory, block, row, count, share)
         for slot in 0..<biased {
           add_rows(
             products.kernels, memory.bias + (block * biased + slot) * products.width,
@@ -83,8 +85,10 @@ extension FloatEngine {
       into: memory.hColumns)
     share.barrier()
     for block in own {
-      closingProduct(
-        call, block, slots: 0..<1, row, count, memory.hColumns, memory.hColumnTiles, firstGate: 2, memory.dWeightHH)
+      close(
+        ClosingProduct(
+          slots: 0..<1, columnTiles: memory.hColumns, columns: memory.hColumnTiles, firstGate: 2,
+          sums: memory.dWeightHH, target: call.dWeightHH, isInput: false), call, memory, block, row, count, share)
     }
     share.barrier()
   }
@@ -94,18 +98,53 @@ extension FloatEngine {
       + (block * record.layout.blockStride + slot * record.layout.slotStride + row * products.width)
   }
 
-  /// gradient [block][gate][column][P] += dGᵀ·columns over a block of rows.
-  private func closingProduct(
-    _ call: PartBackward, _ block: Int, slots: Range<Int>, _ row: Int, _ count: Int, _ columnTiles: Floats,
-    _ columns: RowTiles, firstGate: Int, _ gradient: MutableFloats
+  /// dGᵀ·columns of some slots.
+  private struct ClosingProduct {
+    let slots: Range<Int>
+    let columnTiles: Floats
+    let columns: RowTiles
+    let firstGate: Int  // of the gates that the slots are the gradients of
+    let sums: MutableFloats?  // [block][gate][column][P]; nil where one pass has all rows
+    let target: MutableFloats  // as the parameter
+    let isInput: Bool
+  }
+
+  /// Over a block of rows, sums += dGᵀ·columns. Where that are all rows, a group of columns at a time goes to the
+  /// caller's gradients while it is near: with few rows the sums' way to memory and back would cost more than they do.
+  private func close(
+    _ closing: ClosingProduct, _ call: PartBackward, _ memory: BackwardMemory, _ block: Int, _ row: Int, _ count: Int,
+    _ share: Share
   ) {
-    let width = products.width, panelStride = columns.rows * width
-    let target = gradient + (block * cell.gates + firstGate) * panelStride
-    columns.forEach { column, together in
+    let width = products.width, columns = closing.columns
+    func run(_ column: Int, _ together: Int, into c: MutableFloats, panelStride: Int, add: Bool) {
       products.run(
-        columnTiles + column * count, count: together, slotRows(call.record, block, slots.lowerBound, row),
-        panelCount: slots.count, panelStride: call.record.layout.slotStride, depth: count, c: target + column * width,
-        cPanelStride: panelStride, cRowStride: width, add: row > 0)
+        closing.columnTiles + column * count, count: together,
+        slotRows(call.record, block, closing.slots.lowerBound, row), panelCount: closing.slots.count,
+        panelStride: call.record.layout.slotStride, depth: count, c: c, cPanelStride: panelStride, cRowStride: width,
+        add: add)
+    }
+    if let sums = closing.sums {
+      let panelStride = columns.rows * width
+      let ofBlock = sums + (block * cell.gates + closing.firstGate) * panelStride
+      columns.forEach { column, together in
+        run(column, together, into: ofBlock + column * width, panelStride: panelStride, add: row > 0)
+      }
+      return
+    }
+    let units = units(block..<block + 1), groupStride = memory.groupColumns * width
+    let near = memory.groups + share.index * memory.groupStride
+    for first in stride(from: 0, to: columns.rows, by: memory.groupColumns) {
+      let group = min(memory.groupColumns, columns.rows - first)
+      columns.forEach(first / columns.size..<(first + group + columns.size - 1) / columns.size) { column, together in
+        run(
+          column, together, into: near + (column - first) * width, panelStride: groupStride, add: false)
+      }
+      for place in 0..<closing.slots.count {
+        let gate = closing.isInput ? cell.inputOrder[place] : closing.firstGate + place
+        unpack_adding(
+          products.kernels, closing.target + ((gate * hiddenSize + units.lowerBound) * columns.rows + first),
+          columns.rows, near + place * groupStride, width, units.count, group)
+      }
     }
   }
 
@@ -120,12 +159,10 @@ extension FloatEngine {
     }
     for (place, gate) in cell.inputOrder.enumerated() {
       let first = gate * hiddenSize
-      unpack(
-        memory.dWeightIH, place: place, depth: inputSize,
-        to: call.dWeightIH + first * inputSize)
-      unpack(
-        memory.dWeightHH, place: gate, depth: hiddenSize,
-        to: call.dWeightHH + first * hiddenSize)
+      if let dWeightIH = memory.dWeightIH, let dWeightHH = memory.dWeightHH {
+        unpack(dWeightIH, place: place, depth: inputSize, to: call.dWeightIH + first * inputSize)
+        unpack(dWeightHH, place: gate, depth: hiddenSize, to: call.dWeightHH + first * hiddenSize)
+      }
       guard let dBiasIH = call.dBiasIH, let dBiasHH = call.dBiasHH else { continue }
       let hiddenSlot = cell.apartBiasSlot(ofGate: gate) ?? place
       for unit in units {
