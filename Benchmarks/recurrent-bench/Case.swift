@@ -10,6 +10,11 @@ struct Case {
     case training
     /// One step of a stream, or of T = 1 from a given state.
     case step
+    /// The kernels of such a step of one sequence, called directly.
+    case kernels
+    /// `forward` and `training` of a layer that runs in both directions.
+    case bidirectional
+    case bidirectionalTraining = "bidirectional-training"
     /// `forward` and `training` of sequences of 1 to T steps, evenly; their rate is that of the steps that exist.
     case lengths
     case lengthsTraining = "lengths-training"
@@ -34,6 +39,7 @@ struct Case {
 
   /// Whether other libraries have something like it.
   var hasPeers: Bool { [.forward, .training, .step, .classifier].contains(mode) }
+  var isBidirectional: Bool { mode == .bidirectional || mode == .bidirectionalTraining }
   /// [N] where not all sequences have T steps: spread evenly, in no order.
   var lengths: [Int]? {
     guard mode == .lengths || mode == .lengthsTraining else { return nil }
@@ -43,35 +49,30 @@ struct Case {
   /// Of the products alone: 2·G·H·(C + H) a row, backward twice that.
   var flops: Double {
     let rows = lengths?.reduce(0, +) ?? batch * steps
-    let isTraining = mode == .training || mode == .lengthsTraining || mode == .classifier
+    let isTraining = [.training, .lengthsTraining, .bidirectionalTraining, .classifier].contains(mode)
     return 2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(rows) * (isTraining ? 3 : 1)
+      * (isBidirectional ? 2 : 1)
   }
 
   static let cells: [Cell] = [
     .lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
   ]
 
-  static let all: [Case] = cells.flatMap { cell in
-    [
-      Case(cell: cell, mode: .forward, steps: 50, batch: 64, inputs: 512, hidden: 512),
-      Case(cell: cell, mode: .training, steps: 50, batch: 64, inputs: 512, hidden: 512),
-      Case(cell: cell, mode: .forward, steps: 100, batch: 32, inputs: 256, hidden: 256),
-      Case(cell: cell, mode: .training, steps: 100, batch: 32, inputs: 256, hidden: 256),
-      Case(cell: cell, mode: .forward, steps: 25, batch: 128, inputs: 1024, hidden: 1024),
-      Case(cell: cell, mode: .training, steps: 25, batch: 128, inputs: 1024, hidden: 1024),
-      Case(cell: cell, mode: .forward, steps: 10, batch: 64, inputs: 2048, hidden: 2048),
-      Case(cell: cell, mode: .forward, steps: 100, batch: 1, inputs: 64, hidden: 64),
-    ]
-      + [16, 32, 64, 128, 512].map { Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: $0, hidden: $0) } + [
-        Case(cell: cell, mode: .step, steps: 1, batch: 64, inputs: 512, hidden: 512),
-        Case(cell: cell, mode: .classifier, steps: 100, batch: 32, inputs: 32, hidden: 5),
-      ]
-      + [256, 512].flatMap { hidden in
-        [Mode.lengths, .lengthsTraining].map {
-          Case(cell: cell, mode: $0, steps: 100, batch: 64, inputs: hidden, hidden: hidden)
-        }
+  static let all: [Case] = cells.flatMap { cell -> [Case] in
+    // T, N, C = H
+    func cases(_ modes: [Mode], _ shapes: (Int, Int, Int)...) -> [Case] {
+      shapes.flatMap { steps, batch, size in
+        modes.map { Case(cell: cell, mode: $0, steps: steps, batch: batch, inputs: size, hidden: size) }
       }
-      + [Mode.decay, .decayFlushed].map { Case(cell: cell, mode: $0, steps: 1, batch: 1, inputs: 64, hidden: 64) }
+    }
+    var all = cases([.forward, .training], (50, 64, 512), (100, 32, 256), (25, 128, 1024))
+    all += cases([.forward], (10, 64, 2048), (100, 1, 64))
+    all += cases([.step], (1, 1, 16), (1, 1, 32), (1, 1, 64), (1, 1, 128), (1, 1, 512), (1, 64, 512))
+    all += cases([.kernels], (1, 1, 16), (1, 1, 32), (1, 1, 64))
+    all.append(Case(cell: cell, mode: .classifier, steps: 100, batch: 32, inputs: 32, hidden: 5))
+    all += cases([.bidirectional, .bidirectionalTraining], (50, 64, 256))
+    all += cases([.lengths, .lengthsTraining], (100, 64, 256), (100, 64, 512))
+    return all + cases([.decay, .decayFlushed], (1, 1, 64))
   }
 }
 
@@ -108,7 +109,8 @@ final class Runner {
   private var gradients: Parameters<Float>
   private let record = Record<Float>()
   private let scratch: Scratch<Float>
-  private let stream: RecurrentStream<Float>
+  private let stream: RecurrentStream<Float>?
+  private let kernels: KernelStep?
   private let options: CallOptions
   private var classifier: (trainer: ClassifierTrainer, symbols: [Int], labels: [Float])?
 
@@ -116,17 +118,19 @@ final class Runner {
     self.shape = shape
     scratch = Scratch(threads: threads)
     var layer = try Layer<Float>(
-      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, flushesDenormals: shape.mode == .decayFlushed,
+      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden,
+      direction: shape.isBidirectional ? .bidirectional : .forward, flushesDenormals: shape.mode == .decayFlushed,
       initialization: Initialization(seed: 1))
     if shape.mode == .decay || shape.mode == .decayFlushed { layer = try Runner.decaying(layer) }
     self.layer = layer
     options = CallOptions(lengths: shape.lengths)
-    stream = try layer.stream(batchSize: shape.batch)
+    stream = shape.isBidirectional ? nil : try layer.stream(batchSize: shape.batch)
+    kernels = shape.mode == .kernels ? try KernelStep(shape.cell, inputs: shape.inputs, hidden: shape.hidden) : nil
     let rows = shape.steps * shape.batch
     x = .allocate(capacity: rows * shape.inputs)
     dx = .allocate(capacity: rows * shape.inputs)
-    y = .allocate(capacity: rows * shape.hidden)
-    dy = .allocate(capacity: rows * shape.hidden)
+    y = .allocate(capacity: rows * layer.outputSize)
+    dy = .allocate(capacity: rows * layer.outputSize)
     var random = SeededGenerator(seed: 2)
     for buffer in [x, dx, y, dy] {
       buffer.initialize(repeating: 0)
@@ -144,7 +148,7 @@ final class Runner {
     dState = state
     if shape.mode == .decay || shape.mode == .decayFlushed {
       let least = [Float](repeating: 4 * .leastNonzeroMagnitude, count: state.h.count)
-      try stream.setState(State(h: least, c: state.c.isEmpty ? [] : least))
+      try stream?.setState(State(h: least, c: state.c.isEmpty ? [] : least))
     }
     gradients = layer.zeroGradients()
   }
@@ -177,8 +181,9 @@ final class Runner {
     for _ in 0..<repetitions {
       switch shape.mode {
       case .step, .decay, .decayFlushed:
-        try stream.process(UnsafeBufferPointer(x), steps: shape.steps, into: y)
-      case .forward, .lengths:
+        try stream?.process(UnsafeBufferPointer(x), steps: shape.steps, into: y)
+      case .kernels: kernels?.run()
+      case .forward, .lengths, .bidirectional:
         try layer.forward(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, options: options,
           scratch: scratch)
@@ -186,7 +191,7 @@ final class Runner {
         guard let classifier else { return }
         _ = try classifier.trainer.update(
           classifier.symbols, labels: classifier.labels, steps: shape.steps, batchSize: shape.batch)
-      case .training, .lengthsTraining:
+      case .training, .lengthsTraining, .bidirectionalTraining:
         try layer.record(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,
           options: options, scratch: scratch)
