@@ -2,12 +2,12 @@ import CRecurrentKernels
 
 /// Dropout between levels (Zaremba, Sutskever, Vinyals 2014, arXiv 1409.2329): each value is zeroed with a probability,
 /// the others are scaled up so that the mean stays.
-struct DropoutMask {
+package struct DropoutMask: Sendable {
   private let rate: Float
   private let seed: DropoutSeed
   private let set: instruction_set
 
-  init(rate: Float, seed: DropoutSeed, set: instruction_set) {
+  package init(rate: Float, seed: DropoutSeed, set: instruction_set) {
     self.rate = rate
     self.seed = seed
     self.set = set
@@ -15,18 +15,25 @@ struct DropoutMask {
 
   /// target [rows][size] = the mask of a layer's output times source, which may be the same.
   func apply(_ plan: RowPlan, layer: Int, size: Int, from source: MutableFloats, to target: MutableFloats) {
+    for t in 0..<plan.steps {
+      for r in 0..<plan.count(t) {
+        let at = (plan.offset(t) + r) * size
+        apply(layer: layer, step: t, sequence: plan.sequence(r), size: size, from: source + at, to: target + at)
+      }
+    }
+  }
+
+  /// The same of one row.
+  package func apply(
+    layer: Int, step: Int, sequence: Int, size: Int, from source: Floats, to target: MutableFloats
+  ) {
     var row = dropout_row()
     row.seed = seed.seed
     row.layer = UInt32(truncatingIfNeeded: layer)
+    row.step = UInt32(truncatingIfNeeded: seed.firstStep &+ step)
+    row.sequence = UInt64(bitPattern: Int64(seed.firstSequence &+ sequence))
     row.threshold = UInt32(min(Double(rate) * 0x1p32, 0x1p32 - 1))
     row.scale = rate < 1 ? 1 / (1 - rate) : 0
-    for t in 0..<plan.steps {
-      row.step = UInt32(truncatingIfNeeded: seed.firstStep &+ t)
-      for r in 0..<plan.count(t) {
-        row.sequence = UInt64(bitPattern: Int64(seed.firstSequence &+ plan.sequence(r)))
-        let at = (plan.offset(t) + r) * size
-        drop_units(set, target + at, source + at, size, &row)
-      }
-    }
+    drop_units(set, target, source, size, &row)
   }
 }
