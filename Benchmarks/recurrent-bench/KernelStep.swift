@@ -1,7 +1,8 @@
 import CRecurrentKernels
 import Recurrent
 
-/// The kernels of one step of one sequence, called directly: what a stream's step is compared with.
+/// The kernels of one step of one sequence, called directly: what a stream's step is compared with. h goes back and forth
+/// between two places, so that a step waits for the one before as in a stream.
 final class KernelStep {
   private struct Block: BitwiseCopyable {
     var input: product
@@ -13,7 +14,9 @@ final class KernelStep {
   private let products: Products
   private let cell: Cell
   private let slotStride: Int
+  /// Of even steps, then of odd ones.
   private let blocks: UnsafeMutableBufferPointer<Block>
+  @exclusivity(unchecked) private var isOdd = false
   private let memory: AlignedBuffer
 
   init(_ cell: Cell, inputs: Int, hidden: Int) throws {
@@ -28,8 +31,9 @@ final class KernelStep {
     for index in 0..<memory.count { memory.start[index] = Float.random(in: -0.1...0.1, using: &random) }
     let x = memory.start, h = x + (inputs + 63) / 16 * 16, new = h + (hidden + 63) / 16 * 16
     let first = new + (hidden + 63) / 16 * 16
-    blocks = .allocate(capacity: count)
-    for block in 0..<count {
+    blocks = .allocate(capacity: 2 * count)
+    for index in 0..<2 * count {
+      let block = index % count, (h, new) = index < count ? (h, new) : (new, h)
       let weights = first + block * ofBlock, slots = weights + ofWeights
       func operands(_ rows: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ k: Int, _ slot: Int) -> product {
         product(
@@ -49,7 +53,7 @@ final class KernelStep {
       tile.c = slots + 4 * slotStride
       tile.option = cell.option
       blocks.initializeElement(
-        at: block,
+        at: index,
         to: Block(
           input: operands(x, weights, inputs, 0),
           hidden: operands(h, weights + cell.gates * inputs * width, hidden, cell.firstHiddenSlot), gates: tile,
@@ -60,8 +64,10 @@ final class KernelStep {
   deinit { blocks.deallocate() }
 
   func run() {
-    for block in blocks.indices {
-      let place = blocks.baseAddress! + block
+    let count = blocks.count / 2, first = blocks.baseAddress! + (isOdd ? count : 0)
+    isOdd.toggle()
+    for block in 0..<count {
+      let place = first + block
       fill_rows(products.kernels, place.pointee.slots, slotStride, cell.biasedSlots, place.pointee.bias, 1)
       product_run_own(products.kernels, &place.pointee.input)
       product_run_own(products.kernels, &place.pointee.hidden)

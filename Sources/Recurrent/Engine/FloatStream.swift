@@ -86,13 +86,18 @@ public final class FloatStream: StreamEngine {
 
   // MARK: - Steps
 
+  @inline(__always)
   public func process(_ x: UnsafePointer<Float>, steps: Int, into y: UnsafeMutablePointer<Float>) {
     let mode = stack.startFlushing()
     defer { stack.stopFlushing(mode) }
-    let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
     if steps == 1, rowsAreSlots, let program {
       return program._withUnsafeGuaranteedRef { $0.run(x, into: y) }
     }
+    processChunks(x, steps: steps, into: y)
+  }
+
+  private func processChunks(_ x: UnsafePointer<Float>, steps: Int, into y: UnsafeMutablePointer<Float>) {
+    let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
     settle()
     var done = 0
     while done < steps {

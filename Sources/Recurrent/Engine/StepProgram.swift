@@ -111,6 +111,7 @@ final class StepProgram {
   }
 
   /// One step: x [rows][C], y [rows][H].
+  @inline(__always)
   func run(_ x: Floats, into y: MutableFloats) {
     var first = calls.baseAddress! + (isOdd ? calls.count / 2 : 0)
     for block in 0..<levels[0].calls { first[block].input.rows = x }

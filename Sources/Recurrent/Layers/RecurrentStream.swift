@@ -7,12 +7,19 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   public let layer: Layer<Scalar>
   /// N: slots, each with a sequence or empty.
   public let batchSize: Int
-  @exclusivity(unchecked) private let engine: Scalar.Engine.Stream
+  private let engine: Scalar.Engine.Stream
+  /// Of x and of y in a step, and as many steps as can be counted: a step should not wait for a division.
+  private let inputs: Int
+  private let outputs: Int
+  private let mostSteps: Int
 
   fileprivate init(_ layer: Layer<Scalar>, batchSize: Int, _ engine: Scalar.Engine.Stream) {
     self.layer = layer
     self.batchSize = batchSize
     self.engine = engine
+    inputs = batchSize * layer.inputSize
+    outputs = batchSize * layer.hiddenSize
+    mostSteps = .max / max(inputs, outputs)
   }
 
   /// Another stream that goes on from the state of this one.
@@ -54,12 +61,11 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   public func process(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, into y: UnsafeMutableBufferPointer<Scalar>
   ) throws(RecurrentError) {
-    let (rows, overflow) = steps.multipliedReportingOverflow(by: batchSize)
-    guard steps >= 0, !overflow, rows <= Int.max / max(layer.inputSize, layer.hiddenSize) else {
-      throw .size(name: "steps", was: steps, expected: "0 or more that memory holds")
+    guard (0...mostSteps).contains(steps) else {
+      throw .size(name: "steps", was: steps, expected: "0 ... \(mostSteps)")
     }
-    try checkCount("x", x.count, is: rows * layer.inputSize, "\(steps)·\(batchSize)·\(layer.inputSize)")
-    try checkCount("y", y.count, is: rows * layer.hiddenSize, "\(steps)·\(batchSize)·\(layer.hiddenSize)")
+    try checkCount("x", x.count, is: steps * inputs, "\(steps)·\(batchSize)·\(layer.inputSize)")
+    try checkCount("y", y.count, is: steps * outputs, "\(steps)·\(batchSize)·\(layer.hiddenSize)")
     guard steps > 0 else { return }
     try layer.checkApart("y", y, "x", x)
     engine.process(x.baseAddress!, steps: steps, into: y.baseAddress!)
