@@ -11,6 +11,9 @@ typedef struct thread_pool thread_pool;
 // gives no more threads or memory.
 thread_pool *_Nullable thread_pool_create(ptrdiff_t count);
 
+// Whether the pool's threads are this process's: false in a child of fork, where a call would wait for ever.
+bool thread_pool_is_alive(const thread_pool *pool);
+
 // Ends the threads; no call may be running.
 void thread_pool_destroy(thread_pool *pool);
 

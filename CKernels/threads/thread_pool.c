@@ -9,8 +9,14 @@
 #include <sched.h>
 #endif
 
+// How often this process is a fork of the one that it began as: threads stay behind.
+static atomic_long forks;
+static void count_fork(void) { atomic_fetch_add(&forks, 1); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
 struct thread_pool {
   ptrdiff_t count;
+  long forks;  // when it was made
   long spins;  // before a waiting thread sleeps
   pthread_mutex_t calls;
   void (*body)(void *context, ptrdiff_t index);
@@ -103,7 +109,10 @@ thread_pool *thread_pool_create(ptrdiff_t count) {
   const size_t bytes = sizeof(thread_pool) + (size_t)(count - 1) * sizeof(struct worker);
   thread_pool *pool = aligned_alloc(64, (bytes + 63) / 64 * 64);
   if (!pool) return NULL;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
   pool->count = count;
+  pool->forks = atomic_load(&forks);
   // 20 to 80 µs; none where a spinning thread would take the processor of one that works.
   pool->spins = count <= processors() ? 2000 : 0;
   pool->body = NULL;
@@ -128,7 +137,13 @@ thread_pool *thread_pool_create(ptrdiff_t count) {
   return pool;
 }
 
+bool thread_pool_is_alive(const thread_pool *pool) { return pool->forks == atomic_load(&forks); }
+
 void thread_pool_destroy(thread_pool *pool) {
+  if (!thread_pool_is_alive(pool)) {
+    free(pool);
+    return;
+  }
   end(pool, pool->count - 1);
   release(pool);
 }

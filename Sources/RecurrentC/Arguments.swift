@@ -69,21 +69,6 @@ func state(
   return StatePlace(h: hPlace, c: try place(c, cName))
 }
 
-/// - Throws: where this machine's memory would not hold what a stream or a record keeps of so many rows: its slots, its
-///   inputs and outputs. A caller need not have as much for a call, and what is too large ends the process.
-func checkMemory(of layer: Layer<Float>, _ rows: (name: String, value: Int)...) throws {
-  let features = layer.inputSize + layer.stateCount * layer.hiddenSize
-  var count = 8 * features
-  for (name, value) in rows {
-    let (product, overflow) = count.multipliedReportingOverflow(by: value)
-    guard !overflow, product <= largestCount else {
-      throw CallError.argument(
-        "\(name) is \(value), expected at most \(largestCount / count): more is not in this machine's memory")
-    }
-    count = product
-  }
-}
-
 func text(_ pointer: UnsafePointer<CChar>?, _ name: String) throws -> String {
   String(cString: try notNull(pointer, name))
 }

@@ -137,7 +137,6 @@ public func recurrent_record_forward(
   status {
     let layer = try layerObject(layer).layer, call = try Call(call)
     let record: RecordObject = try object(record, "record")
-    try checkMemory(of: layer, ("call.steps", call.steps), ("call.batch_size", call.batchSize))
     try layer.runRecord(
       try floats(x, x_count, "x"), call.steps, call.batchSize,
       try state(h, c, of: layer, batchSize: call.batchSize), try optionalFloats(y, y_count, "y"), record.record,

@@ -51,15 +51,6 @@ private func makeLayer(_ options: recurrent_layer_options) throws -> Layer<Float
     options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "options.direction")
   let set = try choice(
     options.instruction_set.rawValue, [nil, InstructionSet.portable, .avx2, .avx512], "options.instruction_set")
-  let shape = try LayerShape(
-    cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
-    hasBias: options.no_bias == 0)
-  // The parameters, and what is packed for forward and for backward.
-  guard shape.parameterCount <= largestCount / 3 else {
-    throw CallError.argument(
-      "options.hidden_size is \(hiddenSize): the layer has \(shape.parameterCount) parameters, expected at most "
-        + "\(largestCount / 3), what this machine's memory holds three times")
-  }
   return try Layer(
     cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
     dropout: options.dropout, bias: options.no_bias == 0, flushesDenormals: options.flush_denormals != 0,

@@ -26,6 +26,11 @@ private func describe(_ error: any Error) -> (recurrent_status, String) {
   case CallError.handle(let text): (RECURRENT_INVALID_HANDLE, text)
   case RecurrentError.size(let name, let was, let expected):
     (RECURRENT_INVALID_ARGUMENT, "\(RecurrentError.size(name: snakeCase(name), was: was, expected: expected))")
+  case RecurrentError.product(let names, let values, let most):
+    (
+      RECURRENT_INVALID_ARGUMENT,
+      "\(RecurrentError.product(names: names.map(snakeCase), values: values, most: most))"
+    )
   case RecurrentError.count(let name, let was, let expected, let shape):
     (
       RECURRENT_INVALID_ARGUMENT,

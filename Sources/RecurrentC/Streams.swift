@@ -19,7 +19,6 @@ public func recurrent_stream_create(
     let place = try notNull(stream, "stream")
     place.pointee = nil
     let layer = try layerObject(layer).layer, batchSize = try size(batch_size, "batch_size")
-    try checkMemory(of: layer, ("batch_size", batchSize))
     place.pointee = makeHandle(StreamObject(try layer.stream(batchSize: batchSize)))
   }
 }
@@ -95,19 +94,27 @@ public func recurrent_stream_reset(_ stream: OpaquePointer?) -> recurrent_status
   status { try streamObject(stream).reset() }
 }
 
+/// C's number, as it was there.
+private func checked(_ slot: Int) throws -> Int {
+  guard slot >= 0 else {
+    throw CallError.argument("slot is \(UInt(bitPattern: slot)), expected less than the stream's batch size")
+  }
+  return slot
+}
+
 @c @implementation
 public func recurrent_stream_reset_slot(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try streamObject(stream).reset(slot) }
+  status { try streamObject(stream).reset(try checked(slot)) }
 }
 
 @c @implementation
 public func recurrent_stream_join(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try streamObject(stream).join(slot) }
+  status { try streamObject(stream).join(try checked(slot)) }
 }
 
 @c @implementation
 public func recurrent_stream_leave(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try streamObject(stream).leave(slot) }
+  status { try streamObject(stream).leave(try checked(slot)) }
 }
 
 @c @implementation

@@ -1,3 +1,4 @@
+import CTestSupport
 import Foundation
 import Recurrent
 import Testing
@@ -70,5 +71,26 @@ import Testing
     private let lock = NSLock()
     private(set) var count = 0
     func add() { lock.withLock { count += 1 } }
+  }
+
+  /// A child of fork has the pool but not its threads: it must neither wait for them nor give anything else.
+  @Test func callsInAForkedChildComeBack() throws {
+    final class Call {
+      let fixture: Fixture, scratch: Scratch<Float>, expected: Output<Float>
+      init() throws {
+        fixture = try Fixture(.lstm(linearOutput: false), steps: 3, batch: 24, inputSize: 40, hiddenSize: 160)
+        scratch = Scratch(threads: try Threads(count: 2))
+        expected = try fixture.layer.forward(fixture.x, initial: fixture.initial, scratch: scratch)
+      }
+      func isRight() -> Bool {
+        (try? fixture.layer.forward(fixture.x, initial: fixture.initial, scratch: scratch)) == expected
+      }
+    }
+    let call = try Call()
+    let result = run_in_child(
+      { context in Unmanaged<Call>.fromOpaque(context!).takeUnretainedValue().isRight() ? 42 : 1 },
+      Unmanaged.passUnretained(call).toOpaque())
+    #expect(result == 42)
+    #expect(call.isRight())
   }
 }

@@ -509,7 +509,7 @@ static void training_is_checked(void) {
   EXPECT_INVALID("dy has 39 values", BACKWARD(layer, record, x, xs, dy, ys - 1, dh, dc, dx, xs, gradients, scratch));
   EXPECT_INVALID("dx has 0 values", BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, 0, gradients, scratch));
   EXPECT_INVALID("dx overlaps x", BACKWARD(layer, record, x, xs, dy, ys, dh, dc, x, xs, gradients, scratch));
-  EXPECT_INVALID("these parameters are of", BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, xs, of_other, scratch));
+  EXPECT_INVALID("gradients are of", BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, xs, of_other, scratch));
   EXPECT_INVALID("the record was filled by", BACKWARD(other, record, x, xs, dy, ys, dh, dc, dx, xs, of_other, scratch));
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "record is a recurrent_gradients",
                BACKWARD(layer, (recurrent_record *)gradients, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
@@ -634,7 +634,7 @@ static void streams_step(void) {
   EXPECT_OK(recurrent_stream_destroy(fork));
   EXPECT_INVALID("batch_size is 0", recurrent_stream_create(layer, 0, &fork));
   EXPECT(fork == NULL);
-  EXPECT_INVALID("batch_size is 1152921504606846976, expected at most",
+  EXPECT_INVALID("batch_size is 1152921504606846976, expected a product of at most",
                  recurrent_stream_create(layer, (size_t)1 << 60, &fork));
   options.direction = RECURRENT_REVERSE;
   recurrent_layer *reverse = make_layer(options);

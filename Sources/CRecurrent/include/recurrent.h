@@ -7,8 +7,8 @@
 //
 // Every call returns a status and never prints. A call that fails says in recurrent_last_message which argument was
 // wrong, what it was and what it should be, and has changed nothing, unless its comment says otherwise. Pointers may
-// not be null unless a comment allows it. Sizes that this machine's memory cannot hold are refused; where memory runs
-// out all the same, the process ends.
+// not be null unless a comment allows it. No two buffers of a call may overlap. Sizes that this machine's memory cannot
+// hold are refused; where memory runs out all the same, the process ends.
 //
 // Any number of threads may use a layer at once while none of them changes it. A scratch, a record, gradients and a
 // stream serve one call at a time.
@@ -170,7 +170,8 @@ recurrent_status recurrent_layer_save(const recurrent_layer *layer, const char *
 typedef struct recurrent_scratch recurrent_scratch;
 
 // thread_count: 1 to 1024, the caller's among them. A call divides a layer's units among them where a step's work is
-// large enough to pay for it; the results are the same bits on any number.
+// large enough to pay for it; the results are the same bits on any number. In a child of fork, where the threads are
+// not, calls run on the caller's alone.
 recurrent_status recurrent_scratch_create(size_t thread_count, recurrent_scratch **scratch);
 
 // Destroys a scratch; null is ignored.
@@ -297,7 +298,7 @@ recurrent_status recurrent_stream_destroy(recurrent_stream *stream);
 recurrent_status recurrent_stream_step(recurrent_stream *stream, const float *x, size_t x_count, float *y,
                                        size_t y_count);
 
-// Some steps of every sequence: the same bits as step by step, in less time.
+// Some steps of every sequence, 0 or more: the same bits as step by step, in less time.
 //
 // x: [T,N,C], read.
 // y: [T,N,H], overwritten; 0 of empty slots. It must not overlap x.

@@ -157,6 +157,7 @@ public final class FloatStream: StreamEngine {
 
   public func reset() {
     for row in slots.indices { clear(row) }
+    if slots.count == capacity { order() }
   }
 
   public func reset(slot: Int) {
@@ -169,26 +170,39 @@ public final class FloatStream: StreamEngine {
     if let row = slots.firstIndex(of: slot) { return clear(row) }
     slots.append(slot)
     clear(slots.count - 1)
-    rowsAreSlots = slots == Array(0..<capacity)
+    if slots.count == capacity { order() }
   }
 
   /// The last row takes the place of the one that leaves.
   public func leave(slot: Int) {
     guard let row = slots.firstIndex(of: slot) else { return }
     let last = slots.count - 1
-    if row != last {
-      forEachLevel { engine, h, c in
-        let size = engine.hiddenSize, width = engine.products.width
-        (h + row * size).update(from: h + last * size, count: size)
-        guard let c else { return }
-        for block in 0..<engine.blocks {
-          (c + (block * capacity + row) * width).update(from: c + (block * capacity + last) * width, count: width)
+    if row != last { swap(row, last) }
+    slots.removeLast()
+    rowsAreSlots = false
+  }
+
+  /// All slots are taken: brings each to the row of its number, where x and y need no gathering.
+  private func order() {
+    for row in slots.indices {
+      while slots[row] != row { swap(row, slots[row]) }
+    }
+    rowsAreSlots = true
+  }
+
+  /// Exchanges two rows and their states.
+  private func swap(_ a: Int, _ b: Int) {
+    forEachLevel { engine, h, c in
+      let size = engine.hiddenSize, width = engine.products.width
+      for unit in 0..<size { Swift.swap(&h[a * size + unit], &h[b * size + unit]) }
+      guard let c else { return }
+      for block in 0..<engine.blocks {
+        for unit in 0..<width {
+          Swift.swap(&c[(block * capacity + a) * width + unit], &c[(block * capacity + b) * width + unit])
         }
       }
     }
-    slots.swapAt(row, last)
-    slots.removeLast()
-    rowsAreSlots = slots == Array(0..<capacity)
+    slots.swapAt(a, b)
   }
 
   /// h and c [L,N,H]; zero of slots that have left.

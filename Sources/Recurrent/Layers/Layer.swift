@@ -84,7 +84,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///
   /// - Throws: `RecurrentError.mismatch` where they are of another shape; the layer is then as it was before.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
-    try new.check(against: shape)
+    try new.check(against: shape, "these parameters")
     makeSoleOwner()
     content.parameters = new
     content.adopt()

@@ -28,17 +28,20 @@ package struct LayerShape: Sendable, Equatable {
     self.layerCount = layerCount
     self.direction = direction
     self.hasBias = hasBias
-    // Every size below is less than this product.
-    _ = try checkedCount(
-      ("layerCount", layerCount), ("directions", directions), ("gates", cell.gates), ("hiddenSize", hiddenSize),
-      ("inputSize + directions·hiddenSize + 2", try sum(inputSize, hiddenSize)))
-  }
-
-  private func sum(_ inputSize: Int, _ hiddenSize: Int) throws(RecurrentError) -> Int {
     _ = try checkedCount(("inputSize", inputSize))
     _ = try checkedCount(("hiddenSize", hiddenSize))
-    return inputSize + directions * hiddenSize + 2
+    // Parameters, and what is packed of them for forward and for backward; every size below is less.
+    _ = try checkedCount(
+      ("layerCount", layerCount), ("directions", directions), ("gates", cell.gates), ("paddedHiddenSize", paddedSize),
+      ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3))
   }
+
+  /// H in whole panels of any width.
+  private var paddedSize: Int { (hiddenSize + 31) / 32 * 32 }
+  /// Floats that a record keeps of a row, at most: slots, y, what levels hand on.
+  package var rowFloats: Int { inputSize + parts * 8 * paddedSize }
+  /// Floats that a stream keeps of a sequence, at most.
+  package var streamFloats: Int { inputSize + layerCount * 12 * paddedSize }
 
   package var directions: Int { direction == .forward || direction == .reverse ? 1 : 2 }
   package var isSummed: Bool { direction == .bidirectionalSum }

@@ -84,9 +84,9 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   }
 
   /// - Throws: `RecurrentError` where the parameters are of another shape.
-  package func check(against other: LayerShape) throws(RecurrentError) {
+  package func check(against other: LayerShape, _ name: String) throws(RecurrentError) {
     guard shape == other else {
-      throw .mismatch("these parameters are of \(shape), expected \(other)")
+      throw .mismatch("\(name) are of \(shape), expected \(other)")
     }
   }
 }

@@ -156,7 +156,7 @@ extension Layer {
       try checkApart("dx", dx, "x", x)
       if let dy { try checkApart("dx", dx, "dy", dy) }
     }
-    try gradients.check(against: shape)
+    try gradients.check(against: shape, "gradients")
     record.isFilled = false
     gradients.withMutableValues { gradients in
       content.parameters.values.withUnsafeBufferPointer { parameters in

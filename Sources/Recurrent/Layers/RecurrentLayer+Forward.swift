@@ -17,7 +17,7 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - x: [T,N,C]
   ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
-  ///   - options: lengths, resets, dropout; layouts stay time-major.
+  ///   - options: lengths, resets; layouts stay time-major.
   ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: y [T,N,outputSize] and the state after the last step.
   /// - Throws: `RecurrentError` where a shape does not fit the layer.
@@ -162,7 +162,7 @@ extension Layer {
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
     _ y: UnsafeMutableBufferPointer<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try checkSizes(steps: steps, batchSize: batchSize, options)
+    try checkSizes(steps: steps, batchSize: batchSize, options, records: false)
     let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
     let yDistances = try checkY("y", y.count, options, steps: steps, batchSize: batchSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
@@ -192,7 +192,7 @@ extension Layer {
     _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: CallOptions,
     _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try checkSizes(steps: steps, batchSize: batchSize, options)
+    try checkSizes(steps: steps, batchSize: batchSize, options, records: true)
     let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
     // Checked for `backward` too.
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
@@ -251,16 +251,17 @@ extension Layer {
   }
 
   /// Sizes that are positive and countable; lengths and resets that fit them.
-  func checkSizes(steps: Int, batchSize: Int, _ options: CallOptions) throws(RecurrentError) {
+  func checkSizes(steps: Int, batchSize: Int, _ options: CallOptions, records: Bool) throws(RecurrentError) {
     // Small sizes need no care; a single step should not wait for it.
     let small = 1 << 12
     let areSmall =
-      (1...small).contains(steps) && (1...small).contains(batchSize) && inputSize <= small && hiddenSize <= small
-      && steps * batchSize * max(inputSize, 8 * hiddenSize) <= 1 << 28
+      (1...small).contains(steps) && (1...small).contains(batchSize) && steps * batchSize * shape.rowFloats <= 1 << 26
     if !areSmall {
-      _ = try checkedCount(("steps", steps), ("batchSize", batchSize), ("inputSize", inputSize))
+      // Without a record a call keeps a chunk, but for what levels hand on.
+      let handsOn = shape.layerCount > 1 || shape.isSummed
+      let features = records ? shape.rowFloats : max(inputSize, (handsOn ? 3 : 1) * shape.width)
       _ = try checkedCount(
-        ("steps", steps), ("batchSize", batchSize), ("hiddenSize", hiddenSize), ("slots", 8 * shape.directions))
+        ("steps", steps), ("batchSize", batchSize), (records ? "floatsOfARow" : "features", features))
     }
     if let lengths = options.lengths {
       try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
@@ -290,7 +291,12 @@ extension Layer {
     _ name: String, _ count: Int, _ layout: Layout, steps: Int, batchSize: Int, size: Int
   ) throws(RecurrentError) -> Distances {
     let distances = try Distances(name, layout, steps: steps, batchSize: batchSize, size: size)
-    if case .strided = layout, count > distances.extent { return distances }
+    if case .strided = layout {
+      if count >= distances.extent { return distances }
+      throw .mismatch(
+        "\(name) has \(count) values, expected at least \(steps - 1)·\(distances.step) + "
+          + "\(batchSize - 1)·\(distances.sequence) + \(size) = \(distances.extent), as its layout says")
+    }
     try checkCount(name, count, is: distances.extent, "\(steps)·\(batchSize)·\(size)")
     return distances
   }
@@ -305,11 +311,11 @@ extension Layer {
       shape.parts == 1 ? "\(batchSize)·\(hiddenSize)" : "\(shape.parts)·\(batchSize)·\(hiddenSize)"
     }
     if h != count { throw .count(name: "\(name).h", was: h, expected: count, shape: expected()) }
-    let cCount = cell.hasCellState ? count : 0
-    if c != cCount {
-      throw .count(
-        name: "\(name).c", was: c, expected: cCount,
-        shape: cell.hasCellState ? expected() : "none: this cell has no c")
+    guard cell.hasCellState || c == 0 else {
+      throw .mismatch("\(name).c has \(c) values, expected none: this cell has no c")
+    }
+    if cell.hasCellState, c != count {
+      throw .count(name: "\(name).c", was: c, expected: count, shape: expected())
     }
   }
 }

@@ -73,7 +73,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   // MARK: - State
 
-  /// h and c [L,N,H], zero of empty slots. Setting it leaves empty slots empty.
+  /// h and c [L,N,H], zero of empty slots.
   public var state: State<Scalar> {
     get {
       let count = layer.stateCount * batchSize * layer.hiddenSize
@@ -84,7 +84,9 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     }
   }
 
-  /// - Throws: `RecurrentError.count` where the shape does not fit; nothing has changed then.
+  /// Sets h and c [L,N,H]; empty slots stay empty.
+  ///
+  /// - Throws: `RecurrentError` where the shape does not fit; nothing has changed then.
   public func setState(_ new: State<Scalar>) throws(RecurrentError) {
     try layer.checkState("state", new, batchSize: batchSize)
     var new = new
@@ -137,8 +139,8 @@ extension RecurrentLayer {
     guard direction == .forward else {
       throw .mismatch("the layer's direction is \(direction), expected forward: a stream does not know its end")
     }
-    _ = try checkedCount(
-      ("batchSize", batchSize), ("layers", layerCount), ("inputSize", inputSize), ("hiddenSize", hiddenSize))
+    _ = try checkedCount(("batchSize", batchSize))
+    _ = try checkedCount(("batchSize", max(batchSize, 240)), ("floatsOfASequence", layer.shape.streamFloats))
     return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))
   }
 }

@@ -84,7 +84,9 @@ package struct Arena {
 public final class Scratch<Scalar: RecurrentScalar> {
   @exclusivity(unchecked) private var buffer: AlignedBuffer?
   @exclusivity(unchecked) private var guarded: [AlignedBuffer] = []
-  package let threads: Threads?
+  /// What calls run on, where it is alive.
+  package var threads: Threads? { pool.flatMap { $0.isAlive ? $0 : nil } }
+  private let pool: Threads?
   /// Steps so far: every other one walks over the weights downwards.
   @exclusivity(unchecked) package var turns = 0
   /// For what levels hand to each other, and for a second direction that runs at the same time.
@@ -95,7 +97,7 @@ public final class Scratch<Scalar: RecurrentScalar> {
   private lazy var planBuffer = RowPlanBuffer()
 
   /// - Parameter threads: what calls run on where it pays; the caller's thread alone by default.
-  public init(threads: Threads? = nil) { self.threads = threads }
+  public init(threads: Threads? = nil) { pool = threads }
 
   /// What it holds now, but for the little that lengths and resets need.
   public var byteCount: Int {

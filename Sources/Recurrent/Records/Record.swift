@@ -24,12 +24,13 @@ public final class Record<Scalar: RecurrentScalar> {
   private let planBuffer = RowPlanBuffer()
   /// y [T,N,outputSize] where it does not stand in the last level's history.
   private var output: AlignedBuffer?
+  private var usesOutput = false
 
   public init() {}
 
   /// y of the last call, [T,N,outputSize], time-major.
   public func withY<Result>(_ body: (UnsafeBufferPointer<Scalar>) throws -> Result) rethrows -> Result {
-    let y = UnsafeMutableRawPointer(output?.start ?? levels.last?.y ?? AlignedBuffer(count: 0).start)
+    let y = UnsafeMutableRawPointer((usesOutput ? output?.start : levels.last?.y) ?? AlignedBuffer(count: 0).start)
     return try body(
       UnsafeBufferPointer(start: y.assumingMemoryBound(to: Scalar.self), count: steps * batchSize * outputSize))
   }
@@ -58,18 +59,14 @@ public final class Record<Scalar: RecurrentScalar> {
       let isCopied = level + 1 < shape.layerCount && (drops || shape.isSummed)
       levels[level].prepare(shape, engines, plan, isCopied: isCopied)
     }
-    let needsOutput = plan.isRagged || shape.isSummed
+    usesOutput = plan.isRagged || shape.isSummed
     let count = steps * batchSize * shape.outputSize
-    if !needsOutput {
-      output = nil
-    } else if output?.count ?? -1 < count {
-      output = AlignedBuffer(count: count)
-    }
+    if usesOutput, output?.count ?? -1 < count { output = AlignedBuffer(count: count) }
   }
 
   /// Fills y from the last level's history where it does not stand there.
   package func finishOutput() {
-    guard let output, let shape, let level = levels.last else { return }
+    guard usesOutput, let output, let shape, let level = levels.last else { return }
     let y = RowPlace(
       output.start, Distances(step: batchSize * outputSize, sequence: outputSize, extent: output.count))
     if shape.isSummed {
@@ -88,7 +85,9 @@ package final class LevelRecord {
   private var history = AlignedBuffer(count: 0)
   private var yStart = 0
   /// [rows][outputSize]: what the next level reads where that is not y itself.
-  package private(set) var copy: AlignedBuffer?
+  package var copy: AlignedBuffer? { usesCopy ? ownCopy : nil }
+  private var ownCopy: AlignedBuffer?
+  private var usesCopy = false
   package private(set) var parts: [PartRecord] = []
 
   /// [rows][D·H]
@@ -101,7 +100,8 @@ package final class LevelRecord {
     let count = (plan.rowCount + 2 * plan.batchSize) * shape.width
     if history.count < count { history = AlignedBuffer(count: count) }
     let copied = plan.rowCount * shape.outputSize
-    if !isCopied { copy = nil } else if copy?.count ?? -1 < copied { copy = AlignedBuffer(count: copied) }
+    usesCopy = isCopied
+    if isCopied, ownCopy?.count ?? -1 < copied { ownCopy = AlignedBuffer(count: copied) }
     while parts.count < engines.count { parts.append(PartRecord()) }
     if parts.count > engines.count { parts.removeLast(parts.count - engines.count) }
     for (index, engine) in engines.enumerated() {

@@ -10,6 +10,8 @@
 public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible {
   /// A size that is zero, negative or too large to count with.
   case size(name: String, was: Int, expected: String)
+  /// Sizes whose product is more than this machine's memory holds.
+  case product(names: [String], values: [Int], most: Int)
   /// A buffer of the wrong count.
   case count(name: String, was: Int, expected: Int, shape: String)
   /// An instruction set that this processor does not have.
@@ -22,6 +24,9 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   public var description: String {
     switch self {
     case .size(let name, let was, let expected): "\(name) is \(was), expected \(expected)"
+    case .product(let names, let values, let most):
+      "\(names.joined(separator: "·")) is \(values.map(String.init).joined(separator: "·")), expected a product of at most "
+        + "\(most), what this machine's memory holds"
     case .count(let name, let was, let expected, let shape):
       "\(name) has \(was) values, expected \(shape) = \(expected)"
     case .instructionSet(let requested, let available):
@@ -42,9 +47,7 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
     guard value >= 1 else { throw .size(name: name, was: value, expected: "at least 1") }
     let (product, overflow) = count.multipliedReportingOverflow(by: value)
     guard !overflow, product <= largestCount else {
-      throw .size(
-        name: sizes.map(\.name).joined(separator: "·"), was: value,
-        expected: "a product of at most \(largestCount), what this machine's memory holds")
+      throw .product(names: sizes.map(\.name), values: sizes.map(\.value), most: largestCount)
     }
     count = product
   }

@@ -3,7 +3,8 @@ import CRecurrentKernels
 /// A pool of threads among which a call divides a layer's units, so that each core keeps its part of the weights close.
 ///
 /// A scratch made with it runs its calls on it, where the work of a step is large enough to pay for a barrier; the
-/// results are the same bits on any number of threads. Calls on one pool from several threads take turns.
+/// results are the same bits on any number of threads. Calls on one pool from several threads take turns. In a child of
+/// `fork`, where the threads are not, calls run on the caller's alone.
 public final class Threads: @unchecked Sendable {
   /// The caller's thread and those that wait for calls.
   public let count: Int
@@ -20,6 +21,9 @@ public final class Threads: @unchecked Sendable {
   }
 
   deinit { if let pool { thread_pool_destroy(pool) } }
+
+  /// Whether the threads are there: not in a child of `fork`.
+  package var isAlive: Bool { pool.map(thread_pool_is_alive) ?? true }
 
   /// Runs `body` on every thread, each with its share.
   package func run(_ body: (Share) -> Void) {

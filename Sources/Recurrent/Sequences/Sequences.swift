@@ -4,7 +4,7 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   public let steps: Int
   /// N
   public let batchSize: Int
-  /// C of an input, H of an output.
+  /// C of an input; of an output H, or 2·H of both directions.
   public let size: Int
   /// [T,N,size]
   public private(set) var values: [Scalar]
@@ -28,7 +28,7 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
     }
   }
 
-  /// The features of one sequence at one step.
+  /// The features of one sequence at one step. Both numbers must exist.
   public subscript(step: Int, sequence: Int) -> ArraySlice<Scalar> {
     precondition((0..<steps).contains(step) && (0..<batchSize).contains(sequence))
     let first = (step * batchSize + sequence) * size
@@ -45,9 +45,9 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
 
 /// The state of a layer between two steps, or its gradient.
 public struct State<Scalar: RecurrentScalar>: Sendable, Equatable {
-  /// [N,H]
+  /// [L·D,N,H], level by level, forward before reverse
   public var h: [Scalar]
-  /// [N,H] of an LSTM, empty for other cells.
+  /// [L·D,N,H] of an LSTM, empty for other cells.
   public var c: [Scalar]
 
   public init(h: [Scalar], c: [Scalar] = []) {

@@ -11,3 +11,7 @@ long allocations_of_this_thread(void);
 // Runs `body` in a forked child under seccomp's strict mode, where any system call but read, write and exit kills it.
 // Returns 0 where the body came back, the signal that killed the child otherwise, -1 where there is no such mode here.
 int run_without_system_calls(void (*body)(void *context), void *context);
+
+// Runs `body` in a forked child that is ended after ten seconds. Returns what it returned, 0 to 127, or -1 where it did
+// not come back.
+int run_in_child(int (*body)(void *context), void *context);
