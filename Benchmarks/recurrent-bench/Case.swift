@@ -124,7 +124,9 @@ final class Runner {
     if shape.mode == .decay || shape.mode == .decayFlushed { layer = try Runner.decaying(layer) }
     self.layer = layer
     options = CallOptions(lengths: shape.lengths)
-    stream = shape.isBidirectional ? nil : try layer.stream(batchSize: shape.batch)
+    // A stream runs on one thread.
+    let usesThreads = (threads?.count ?? 1) > 1
+    stream = shape.isBidirectional || usesThreads ? nil : try layer.stream(batchSize: shape.batch)
     kernels = shape.mode == .kernels ? try KernelStep(shape.cell, inputs: shape.inputs, hidden: shape.hidden) : nil
     let rows = shape.steps * shape.batch
     x = .allocate(capacity: rows * shape.inputs)
@@ -181,12 +183,11 @@ final class Runner {
     for _ in 0..<repetitions {
       switch shape.mode {
       case .step, .decay, .decayFlushed:
-        try stream?.process(UnsafeBufferPointer(x), steps: shape.steps, into: y)
+        guard let stream else { return try forward() }
+        try stream.process(UnsafeBufferPointer(x), steps: shape.steps, into: y)
       case .kernels: kernels?.run()
       case .forward, .lengths, .bidirectional:
-        try layer.forward(
-          UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, options: options,
-          scratch: scratch)
+        try forward()
       case .classifier:
         guard let classifier else { return }
         _ = try classifier.trainer.update(
@@ -200,5 +201,11 @@ final class Runner {
           into: &gradients, scratch: scratch)
       }
     }
+  }
+
+  private func forward() throws {
+    try layer.forward(
+      UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, options: options,
+      scratch: scratch)
   }
 }
