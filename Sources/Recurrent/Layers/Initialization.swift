@@ -8,6 +8,7 @@
 
 /// How a new layer's parameters are drawn.
 public struct Initialization: Sendable {
+  /// How recurrent weights are drawn.
   public enum Recurrent: Sendable {
     /// Like everything else: uniform in ±1/√H, as PyTorch does.
     case uniform

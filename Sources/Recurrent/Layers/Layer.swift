@@ -9,6 +9,7 @@ private let lastVersion = Atomic<UInt64>(0)
 /// several threads at once.
 public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   package let shape: LayerShape
+  /// What the layer's kernels are compiled for.
   public let instructionSet: InstructionSet
   /// The probability with which `record` zeroes what one level hands to the next, 0 ... 1.
   public let dropout: Float

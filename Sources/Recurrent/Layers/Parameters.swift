@@ -13,6 +13,7 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     values = Array(repeating: 0, count: shape.parameterCount)
   }
 
+  /// Whether there are biases.
   public var hasBias: Bool { shape.hasBias }
 
   /// PyTorch's names.

@@ -2,7 +2,9 @@
 ///
 ///     h = tanh(W x + b_ih + U h' + b_hh), or ReLU instead of tanh
 public struct RNN<Scalar: RecurrentScalar>: RecurrentLayer {
+  /// What h passes through.
   public enum Nonlinearity: Sendable {
+    /// tanh, or max(0, x).
     case tanh, relu
   }
 

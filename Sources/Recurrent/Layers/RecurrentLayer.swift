@@ -10,6 +10,7 @@ public protocol RecurrentLayer: Sendable {
 }
 
 extension RecurrentLayer {
+  /// The equations.
   public var cell: Cell { layer.shape.cell }
   /// C
   public var inputSize: Int { layer.shape.inputSize }
@@ -17,6 +18,7 @@ extension RecurrentLayer {
   public var hiddenSize: Int { layer.shape.hiddenSize }
   /// L
   public var layerCount: Int { layer.shape.layerCount }
+  /// In which direction each level runs.
   public var direction: Direction { layer.shape.direction }
   /// Features of y: H, or 2·H of both directions next to each other.
   public var outputSize: Int { layer.shape.outputSize }
@@ -28,6 +30,7 @@ extension RecurrentLayer {
   public var flushesDenormals: Bool { layer.flushesDenormals }
   /// What the layer's kernels are compiled for.
   public var instructionSet: InstructionSet { layer.instructionSet }
+  /// The parameters, by PyTorch's names; changed through `setParameters` or `updateEachParameter`.
   public var parameters: Parameters<Scalar> { layer.parameters }
 
   /// Replaces the parameters and packs them.

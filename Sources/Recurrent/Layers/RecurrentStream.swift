@@ -4,6 +4,7 @@
 /// One thread uses a stream at a time. Any number of streams share one layer's weights; a stream keeps the parameters
 /// that the layer had when it was made.
 public final class RecurrentStream<Scalar: RecurrentScalar> {
+  /// The layer as it was when the stream was made.
   public let layer: Layer<Scalar>
   /// N: slots, each with a sequence or empty.
   public let batchSize: Int

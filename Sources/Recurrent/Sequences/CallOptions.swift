@@ -10,12 +10,17 @@ public enum Layout: Sendable, Equatable {
 
 /// What names the masks of dropout between layers: the same numbers give the same masks, however a batch is split.
 public struct DropoutSeed: Sendable, Equatable {
+  /// Other seeds give other masks.
   public var seed: UInt64
   /// The number of the batch's first sequence in the data; the others follow.
   public var firstSequence: Int
   /// The number of the call's first step in its sequences, where they are cut in pieces.
   public var firstStep: Int
 
+  /// - Parameters:
+  ///   - seed: any number.
+  ///   - firstSequence: the number of the batch's first sequence in the data.
+  ///   - firstStep: the number of the call's first step in its sequences.
   public init(_ seed: UInt64, firstSequence: Int = 0, firstStep: Int = 0) {
     self.seed = seed
     self.firstSequence = firstSequence
@@ -38,6 +43,7 @@ public struct CallOptions: Sendable {
   /// Turns dropout between layers on, in `record`; `backward` takes it from the record.
   public var dropout: DropoutSeed?
 
+  /// Full sequences, time-major, without dropout, but for what is said here; each is explained at its property.
   public init(
     lengths: [Int]? = nil, resets: [Bool]? = nil, xLayout: Layout = .timeMajor, yLayout: Layout = .timeMajor,
     dropout: DropoutSeed? = nil

@@ -50,6 +50,9 @@ public struct State<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// [L·D,N,H] of an LSTM, empty for other cells.
   public var c: [Scalar]
 
+  /// - Parameters:
+  ///   - h: [L·D,N,H]
+  ///   - c: [L·D,N,H] of an LSTM, empty for other cells.
   public init(h: [Scalar], c: [Scalar] = []) {
     self.h = h
     self.c = c
