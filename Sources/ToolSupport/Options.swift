@@ -60,6 +60,18 @@ public struct Options {
     operands = vector[Int(position)..<Int(count)].map { String(cString: $0!) }
   }
 
+  /// The options of a command that takes no operands; nil where help was asked for, which is then printed.
+  ///
+  /// - Throws: `ToolError` as the other form does, and where there is an operand.
+  public init?(_ arguments: [String], known: [Option], usage: String) throws {
+    try self.init(arguments, known: known)
+    if has("help") {
+      print("usage: \(usage)\n\(Options.help(known))")
+      return nil
+    }
+    if let operand = operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
+  }
+
   public func has(_ name: String) -> Bool { values[name] != nil }
   public subscript(_ name: String) -> String? { values[name] }
 

@@ -17,12 +17,8 @@ enum RunAmp: Command {
   ]
 
   static func run(_ arguments: [String]) throws {
-    let options = try Options(arguments, known: known)
-    if options.has("help") {
-      print("usage: recurrent amp --model FILE --in FILE [options]\n\(Options.help(known))")
-      return
-    }
-    if let operand = options.operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
+    guard let options = try Options(arguments, known: known, usage: "recurrent amp --model FILE --in FILE [options]")
+    else { return }
     guard let modelPath = options["model"] else { throw ToolError("--model FILE is missing; see --help") }
     guard let soundPath = options["in"] else { throw ToolError("--in FILE is missing; see --help") }
     let block = try options.number("block", in: 1...1_000_000, default: 64)

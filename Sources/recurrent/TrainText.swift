@@ -31,12 +31,8 @@ enum TrainText: Command {
   ]
 
   static func run(_ arguments: [String]) throws {
-    let options = try Options(arguments, known: known)
-    if options.has("help") {
-      print("usage: recurrent train-text --data FILE [options]\n\(Options.help(known))")
-      return
-    }
-    if let operand = options.operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
+    guard let options = try Options(arguments, known: known, usage: "recurrent train-text --data FILE [options]")
+    else { return }
     guard let path = options["data"] else { throw ToolError("--data FILE is missing; see --help") }
     let text = try readText(path)
     let fraction = try options.number("held-out", in: 0.0...0.9, default: 0.1)

@@ -42,8 +42,8 @@ extension FloatEngine {
     var done = 0
     while done < plan.steps {
       let chunk = chunk(plan, done: done, reversed: !call.reversed)
-      for t in call.reversed ? AnySteps(chunk, downwards: false) : AnySteps(chunk, downwards: true) {
-        step(call, memory, t, share)
+      for index in 0..<chunk.count {
+        step(call, memory, call.reversed ? chunk.lowerBound + index : chunk.upperBound - 1 - index, share)
       }
       if let dx = call.dx, readsSlots || memory.xTiles != nil { inputGradient(call, memory, chunk, dx, share) }
       done += chunk.count
@@ -299,23 +299,5 @@ extension FloatEngine {
       if share.index == 0 { place.scatter(plan, steps, size: inputSize, from: dx) }
       share.barrier()
     }
-  }
-}
-
-/// Some steps in either direction; a type of its own, so that no call allocates.
-private struct AnySteps: Sequence, IteratorProtocol {
-  private var left: Range<Int>
-  private let downwards: Bool
-
-  init(_ steps: Range<Int>, downwards: Bool) {
-    left = steps
-    self.downwards = downwards
-  }
-
-  mutating func next() -> Int? {
-    guard !left.isEmpty else { return nil }
-    let step = downwards ? left.upperBound - 1 : left.lowerBound
-    left = downwards ? left.lowerBound..<step : step + 1..<left.upperBound
-    return step
   }
 }

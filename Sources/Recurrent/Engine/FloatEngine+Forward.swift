@@ -290,8 +290,7 @@ extension FloatEngine {
   }
 
   @inline(__always)
-  private func gateTile(_ rows: StepRows, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int) -> gate_tile
-  {
+  func gateTile(_ rows: StepRows, _ memory: ForwardMemory, _ block: Int, _ row: Int, _ count: Int) -> gate_tile {
     let width = products.width
     let slots = memory.slots + (block * memory.layout.blockStride + (rows.firstRow + row) * width)
     var tile = gate_tile()

@@ -85,12 +85,13 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
 
   /// The last level's y, where the caller has it.
   private func finish(_ call: ForwardCall<Float>, _ plan: RowPlan, _ y: RowPlace) {
-    guard let target = call.y.map({ RowPlace($0, call.yDistances) }) else {
-      call.record?.finishOutput()
-      return
+    call.record?.finishOutput()
+    guard let target = call.y.map({ RowPlace($0, call.yDistances) }) else { return }
+    if y.isPacked {
+      writeOutput(shape, y.base, plan, to: target)
+    } else {
+      target.clearPadding(plan, size: shape.outputSize)
     }
-    if shape.isSummed { sumDirections(y.base, plan, hiddenSize: shape.hiddenSize, into: target) }
-    target.clearPadding(plan, size: shape.outputSize)
   }
 
   /// What the level after this one reads: y, the sum of its directions, or either with dropout.
@@ -215,6 +216,16 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
   }
 }
 
+/// The last level's h, of [rows][D·H], as y; zero behind the ends of sequences.
+func writeOutput(_ shape: LayerShape, _ h: MutableFloats, _ plan: RowPlan, to y: RowPlace) {
+  if shape.isSummed {
+    sumDirections(h, plan, hiddenSize: shape.hiddenSize, into: y)
+  } else {
+    y.scatter(plan, 0..<plan.steps, size: shape.width, from: h)
+  }
+  y.clearPadding(plan, size: shape.outputSize)
+}
+
 /// y = forward's h + reverse's h, of [rows][2·H].
 func sumDirections(_ both: MutableFloats, _ plan: RowPlan, hiddenSize: Int, into y: RowPlace) {
   for t in 0..<plan.steps {
@@ -230,7 +241,8 @@ private struct LevelMemory {
   let even: MutableFloats  // [rows][D·H]: y of even levels
   let odd: MutableFloats
   let sum: MutableFloats?  // [rows][H], of summed directions
-
+}
+extension LevelMemory {
   init(_ shape: LayerShape, _ plan: RowPlan, _ scratch: Scratch<Float>) {
     self = scratch.levels.carve { arena in
       LevelMemory(
@@ -239,12 +251,6 @@ private struct LevelMemory {
         sum: shape.isSummed ? arena.take(plan.rowCount * shape.hiddenSize) : nil)
     }
   }
-
-  private init(even: MutableFloats, odd: MutableFloats, sum: MutableFloats?) {
-    self.even = even
-    self.odd = odd
-    self.sum = sum
-  }
 }
 
 /// The gradients that levels hand to each other.
@@ -252,7 +258,8 @@ private struct GradientMemory {
   let even: MutableFloats  // [rows][outputSize]: of the input of even levels
   let odd: MutableFloats
   let ofReverse: MutableFloats  // the reverse direction's part of either
-
+}
+extension GradientMemory {
   init(_ shape: LayerShape, _ plan: RowPlan, _ scratch: Scratch<Float>, wantsDx: Bool) {
     let between = shape.layerCount > 1 ? plan.rowCount * shape.outputSize : 0
     let ofReverse =
@@ -262,11 +269,5 @@ private struct GradientMemory {
         even: arena.take(shape.layerCount > 2 ? between : 0), odd: arena.take(between), ofReverse: arena.take(ofReverse)
       )
     }
-  }
-
-  private init(even: MutableFloats, odd: MutableFloats, ofReverse: MutableFloats) {
-    self.even = even
-    self.odd = odd
-    self.ofReverse = ofReverse
   }
 }

@@ -58,7 +58,7 @@ public struct ForwardCall<Scalar: RecurrentScalar> {
   package let xDistances: Distances
   package let h: UnsafeMutablePointer<Scalar>  // [L·D,N,H], read and overwritten
   package let c: UnsafeMutablePointer<Scalar>?  // the same, of an LSTM
-  package let y: UnsafeMutablePointer<Scalar>?  // nil with a record: it keeps y
+  package let y: UnsafeMutablePointer<Scalar>?  // may be nil with a record, which keeps y
   package let yDistances: Distances
   package let options: CallOptions
   package let record: Record<Scalar>?

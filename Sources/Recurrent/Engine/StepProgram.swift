@@ -85,21 +85,13 @@ final class StepProgram {
         k: depth, c: slots + slot * stride, c_panel_stride: stride, c_row_stride: width, add: true, next: nil,
         next_count: 0)
     }
-    var tile = gate_tile()
-    tile.slots = slots
-    tile.slot_stride = stride
-    tile.rows = rows
-    tile.width = width
-    tile.units = min(width, size - block * width)
-    tile.previous_h = Floats(old + block * width)
-    tile.previous_stride = size
-    tile.h = new + block * width
-    tile.h_stride = size
-    tile.c = memory.c.map { $0 + block * memory.cRows * width }
-    tile.option = cell.option
+    let step = FloatEngine.StepRows(
+      count: rows, firstRow: 0, previous: FloatEngine.HRows(start: old, stride: size, tiles: nil),
+      h: FloatEngine.HRows(start: new, stride: size, tiles: nil))
     return Call(
       input: operands(x, engine.inputSize, Floats(engine.packed.weightIH.start), to: 0),
-      hidden: operands(old, size, Floats(engine.packed.weightHH.start), to: cell.firstHiddenSlot), gates: tile,
+      hidden: operands(old, size, Floats(engine.packed.weightHH.start), to: cell.firstHiddenSlot),
+      gates: engine.gateTile(step, memory, block, 0, rows),
       slots: slots, bias: Floats(engine.packed.bias.start + block * cell.biasedSlots * width))
   }
 

@@ -163,7 +163,7 @@ extension Layer {
         content.engine.backward(
           BackwardCall(
             record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
-            dh: state.h.baseAddress!, dc: cell.hasCellState ? state.c.baseAddress : nil, dx: dx?.baseAddress,
+            dh: state.h.baseAddress!, dc: state.cStart, dx: dx?.baseAddress,
             parameters: parameters.baseAddress!, gradients: gradients.baseAddress!, scratch: scratch))
       }
     }

@@ -139,6 +139,9 @@ package struct StatePlace<Scalar: RecurrentScalar> {
   package let h: UnsafeMutableBufferPointer<Scalar>
   package let c: UnsafeMutableBufferPointer<Scalar>
 
+  /// Null where the layer has no c.
+  var cStart: UnsafeMutablePointer<Scalar>? { c.isEmpty ? nil : c.baseAddress }
+
   package init(h: UnsafeMutableBufferPointer<Scalar>, c: UnsafeMutableBufferPointer<Scalar>) {
     self.h = h
     self.c = c
@@ -170,7 +173,7 @@ extension Layer {
     content.engine.forward(
       ForwardCall(
         steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: state.h.baseAddress!,
-        c: cell.hasCellState ? state.c.baseAddress : nil, y: y.baseAddress!, yDistances: yDistances, options: options,
+        c: state.cStart, y: y.baseAddress!, yDistances: yDistances, options: options,
         record: nil, scratch: scratch))
   }
 
@@ -205,35 +208,18 @@ extension Layer {
     content.engine.forward(
       ForwardCall(
         steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: state.h.baseAddress!,
-        c: cell.hasCellState ? state.c.baseAddress : nil, y: nil, yDistances: yDistances, options: options,
+        c: state.cStart, y: y?.baseAddress, yDistances: yDistances, options: options,
         record: record, scratch: scratch))
     record.isFilled = true
     record.version = content.version
-    guard let y = y?.baseAddress else { return }
-    record.withY { rows in
-      for row in 0..<steps * batchSize {
-        (y + row / batchSize * yDistances.step + row % batchSize * yDistances.sequence)
-          .update(from: rows.baseAddress! + row * outputSize, count: outputSize)
-      }
-    }
   }
 
   /// The arrays' memory.
-  func withPlace(
-    _ state: inout State<Scalar>, _ body: (StatePlace<Scalar>) throws(RecurrentError) -> Void
-  ) throws(RecurrentError) {
-    try state.h.withUnsafeMutableBufferPointer { h throws(RecurrentError) in
-      try state.c.withUnsafeMutableBufferPointer { c throws(RecurrentError) in try body(StatePlace(h: h, c: c)) }
-    }
-  }
-
-  /// The arrays as pointers; c null where this layer has none.
-  func withPointers(
-    _ state: inout State<Scalar>,
-    _ body: (_ h: UnsafeMutablePointer<Scalar>, _ c: UnsafeMutablePointer<Scalar>?) -> Void
-  ) {
-    state.h.withUnsafeMutableBufferPointer { h in
-      state.c.withUnsafeMutableBufferPointer { c in body(h.baseAddress!, cell.hasCellState ? c.baseAddress : nil) }
+  func withPlace<Failure: Error>(
+    _ state: inout State<Scalar>, _ body: (StatePlace<Scalar>) throws(Failure) -> Void
+  ) throws(Failure) {
+    try state.h.withUnsafeMutableBufferPointer { h throws(Failure) in
+      try state.c.withUnsafeMutableBufferPointer { c throws(Failure) in try body(StatePlace(h: h, c: c)) }
     }
   }
 

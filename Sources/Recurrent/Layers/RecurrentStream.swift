@@ -80,7 +80,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
       let count = layer.stateCount * batchSize * layer.hiddenSize
       var state = State<Scalar>(
         h: Array(repeating: 0, count: count), c: layer.cell.hasCellState ? Array(repeating: 0, count: count) : [])
-      layer.withPointers(&state) { engine.readState(h: $0, c: $1) }
+      layer.withPlace(&state) { engine.readState(h: $0.h.baseAddress!, c: $0.cStart) }
       return state
     }
   }
@@ -91,7 +91,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   public func setState(_ new: State<Scalar>) throws(RecurrentError) {
     try layer.checkState("state", new, batchSize: batchSize)
     var new = new
-    layer.withPointers(&new) { engine.writeState(h: UnsafePointer($0), c: UnsafePointer($1)) }
+    layer.withPlace(&new) { engine.writeState(h: UnsafePointer($0.h.baseAddress!), c: UnsafePointer($0.cStart)) }
   }
 
   /// Every sequence starts again from zero.

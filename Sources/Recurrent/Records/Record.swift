@@ -69,12 +69,7 @@ public final class Record<Scalar: RecurrentScalar> {
     guard usesOutput, let output, let shape, let level = levels.last else { return }
     let y = RowPlace(
       output.start, Distances(step: batchSize * outputSize, sequence: outputSize, extent: output.count))
-    if shape.isSummed {
-      sumDirections(level.y, plan, hiddenSize: shape.hiddenSize, into: y)
-    } else {
-      y.scatter(plan, 0..<steps, size: outputSize, from: level.y)
-    }
-    y.clearPadding(plan, size: outputSize)
+    writeOutput(shape, level.y, plan, to: y)
   }
 }
 

@@ -55,7 +55,7 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
 }
 
 /// As many floats as this machine's memory holds. What is larger could only abort the process when it is allocated.
-package let largestCount: Int = {
+private let largestCount: Int = {
   let pages = sysconf(Int32(_SC_PHYS_PAGES)), page = sysconf(Int32(_SC_PAGESIZE))
   return pages > 0 && page > 0 ? pages * page / 4 : 1 << 40
 }()
