@@ -35,14 +35,17 @@ let package = Package(
       name: "CRecurrentKernels",
       path: "CKernels",
       cSettings: [
-        .headerSearchPath("blis/include"),
         .headerSearchPath("."),
         .unsafeFlags(["-O3"], .when(configuration: .debug)),
       ],
       linkerSettings: [
+        // The serial build, before any other: the OpenMP build needs libgomp, whose constructor pins a process to one
+        // CPU when OMP_PROC_BIND or GOMP_CPU_AFFINITY is set.
+        .unsafeFlags(
+          ["-L/usr/lib/x86_64-linux-gnu/blis-serial", "-L/usr/lib/aarch64-linux-gnu/blis-serial"],
+          .when(platforms: [.linux])),
         // By file name, hence statically: the sub-configurations' kernels are then reachable and readable in a profile.
         .linkedLibrary(":libblis.a", .when(platforms: [.linux])),
-        .linkedLibrary("gomp", .when(platforms: [.linux])),
         .linkedLibrary("pthread", .when(platforms: [.linux])),
         .linkedLibrary("m", .when(platforms: [.linux])),
       ]

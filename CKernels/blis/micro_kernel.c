@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#if __has_include(<blis.h>)
-#include <blis.h>
+#if __has_include(<blis-serial/blis.h>)
+#include <blis-serial/blis.h>
 #elif defined(__linux__)
-#error "BLIS is missing: install it with 'apt-get install libblis-dev'"
+#error "BLIS is missing: install it with 'apt-get install libblis-dev libblis-serial-dev'"
 #endif
 
 // This macro belongs to the look-ups of BLIS 0.9; later versions renamed both, and our own kernels serve instead.
