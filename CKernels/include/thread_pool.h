@@ -18,7 +18,8 @@ bool thread_pool_is_alive(const thread_pool *pool);
 void thread_pool_destroy(thread_pool *pool);
 
 // body(context, index) on every thread, index 0 on the caller's, and returns when all have. Calls from several threads
-// take turns; a call from inside a body would wait for itself.
+// take turns; a call from inside a body would wait for itself. The other threads compute in the caller's floating-point
+// mode: its rounding, and whether denormal numbers are read and written as zero. Their exceptions stay masked.
 void thread_pool_run(thread_pool *pool, void (*body)(void *context, ptrdiff_t index), void *context);
 
 // Every thread of a running call waits here until all have come. Waiting spins for some microseconds and then sleeps.

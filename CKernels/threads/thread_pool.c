@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "thread_pool.h"
 
+#include <fenv.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,6 +15,27 @@ static atomic_long forks;
 static void count_fork(void) { atomic_fetch_add(&forks, 1); }
 static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
 
+// A thread's rounding and treatment of denormal numbers. Exceptions are no part of it.
+#if defined(__x86_64__)
+typedef unsigned floating_point_mode;
+enum { rounding_and_denormals = 0xe040, masked_exceptions = 0x1f80 };  // of MXCSR
+static floating_point_mode current_mode(void) { return __builtin_ia32_stmxcsr() & rounding_and_denormals; }
+static void adopt_mode(floating_point_mode mode) { __builtin_ia32_ldmxcsr(mode | masked_exceptions); }
+#elif defined(__aarch64__)
+typedef unsigned long floating_point_mode;
+enum { rounding_and_denormals = 0x03c80003 };  // of FPCR: DN, FZ, RMode, FZ16, AH, FIZ
+static floating_point_mode current_mode(void) {
+  floating_point_mode mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode & rounding_and_denormals;
+}
+static void adopt_mode(floating_point_mode mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+#else
+typedef int floating_point_mode;
+static floating_point_mode current_mode(void) { return fegetround(); }
+static void adopt_mode(floating_point_mode mode) { fesetround(mode); }
+#endif
+
 struct thread_pool {
   ptrdiff_t count;
   long forks;  // when it was made
@@ -21,6 +43,7 @@ struct thread_pool {
   pthread_mutex_t calls;
   void (*body)(void *context, ptrdiff_t index);
   void *context;
+  floating_point_mode mode;  // the caller's
   bool ends;
 
   // The barrier: the last of `count` to arrive opens the next phase.
@@ -84,6 +107,7 @@ static void *work(void *argument) {
   for (;;) {
     thread_pool_barrier(pool);  // a call begins
     if (pool->ends) return NULL;
+    adopt_mode(pool->mode);
     pool->body(pool->context, worker->index);
     thread_pool_barrier(pool);  // and ends
   }
@@ -152,6 +176,7 @@ void thread_pool_run(thread_pool *pool, void (*body)(void *context, ptrdiff_t in
   pthread_mutex_lock(&pool->calls);
   pool->body = body;
   pool->context = context;
+  pool->mode = current_mode();
   thread_pool_barrier(pool);
   body(context, 0);
   thread_pool_barrier(pool);

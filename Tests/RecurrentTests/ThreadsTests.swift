@@ -20,19 +20,29 @@ import Testing
       defer { sums.deallocate() }
       for _ in 0..<20 {
         sums.initialize(repeating: 0)
-        threads.run { share in
-          for round in 1...50 {
-            // What all wrote before the barrier, read after it.
-            let before = round == 1 ? 0 : sums[(share.index + 1) % count]
-            share.barrier()
-            sums[share.index] = before + 1
-            share.barrier()
-          }
-        }
+        threads.run(Rounds(sums: sums))
         #expect(sums.allSatisfy { $0 == 50 }, "\(count) threads: \(Array(sums))")
       }
       #expect((0..<count).flatMap { Array(Share(index: $0, count: count).part(of: 13)) } == Array(0..<13))
     }
+  }
+
+  private struct Rounds: SharedWork {
+    let sums: UnsafeMutableBufferPointer<Int>
+
+    func run(_ share: Share) {
+      for round in 1...50 {
+        // What all wrote before the barrier, read after it.
+        let before = round == 1 ? 0 : sums[(share.index + 1) % share.count]
+        share.barrier()
+        sums[share.index] = before + 1
+        share.barrier()
+      }
+    }
+  }
+
+  private struct OneBarrier: SharedWork {
+    func run(_ share: Share) { share.barrier() }
   }
 
   @Test func callsFromSeveralThreadsTakeTurns() throws {
@@ -63,7 +73,7 @@ import Testing
   @Test func poolsComeAndGo() throws {
     for round in 0..<50 {
       let threads = try Threads(count: 2 + round % 3)
-      if round % 2 == 0 { threads.run { $0.barrier() } }
+      if round % 2 == 0 { threads.run(OneBarrier()) }
     }
   }
 

@@ -71,9 +71,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
           plan: plan, reversed: shape.isReversed(part: part), x: x, y: y.from(direction * shape.hiddenSize),
           h0: Floats(call.h + state), c0: call.c.map { Floats($0 + state) }, hn: call.h + state,
           cn: call.c.map { $0 + state }, record: call.record?.levels[level].parts[direction].place)
-        return (call, engine.prepareForward(call, scratch))
-      } run: { engine, call, memory, share in
-        engine.forward(call, memory, share)
+        return ForwardWork(engine: engine, call: call, memory: engine.prepareForward(call, scratch))
       }
       if isLast {
         finish(call, plan, y)
@@ -126,35 +124,23 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
   /// The parts of a level, one after the other, each on the scratch's threads where that pays. Two directions run on two
   /// threads at once, without a barrier.
   @inline(__always)
-  private func runLevel<Call: BitwiseCopyable, Memory: BitwiseCopyable>(
+  private func runLevel<Work: SharedWork>(
     _ level: Int, _ plan: RowPlan, _ scratch: Scratch<Float>,
-    prepare: (_ engine: FloatEngine, _ part: Int, _ scratch: Scratch<Float>) -> (Call, Memory),
-    run: (_ engine: FloatEngine, _ call: Call, _ memory: Memory, _ share: Share) -> Void
+    prepare: (_ engine: FloatEngine, _ part: Int, _ scratch: Scratch<Float>) -> Work
   ) {
-    // Each thread of a pool has a mode of its own.
-    func runFlushing(_ part: Int, _ work: (call: Call, memory: Memory), _ share: Share) {
-      let mode = startFlushing()
-      run(parts[part], work.call, work.memory, share)
-      stopFlushing(mode)
-    }
     let first = level * shape.directions, shares = parts[first].shares(batchSize: plan.batchSize)
     if let threads = scratch.threads, threads.count > 1, shape.directions == 2, threads.count == 2 || !shares,
       plan.rowCount * shape.hiddenSize * shape.hiddenSize >= FloatStack.apartMultiplies
     {
-      let works = (prepare(parts[first], first, scratch), prepare(parts[first + 1], first + 1, scratch.second))
-      threads.run { share in
-        if share.index == 0 { runFlushing(first, works.0, .whole) }
-        if share.index == 1 { runFlushing(first + 1, works.1, .whole) }
-      }
+      threads.run(
+        BothDirections(
+          forward: prepare(parts[first], first, scratch),
+          reverse: prepare(parts[first + 1], first + 1, scratch.second)))
       return
     }
     for part in first..<first + shape.directions {
       let work = prepare(parts[part], part, scratch)
-      if let threads = scratch.threads, shares {
-        threads.run { runFlushing(part, work, $0) }
-      } else {
-        runFlushing(part, work, .whole)
-      }
+      if let threads = scratch.threads, shares { threads.run(work) } else { work.run(.whole) }
     }
   }
 
@@ -194,9 +180,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
           dBiasIH: shape.hasBias ? call.gradients + places.biasIH.lowerBound : nil,
           dBiasHH: shape.hasBias ? call.gradients + places.biasHH.lowerBound : nil,
           record: record.levels[level].parts[direction].place!)
-        return (call, engine.prepareBackward(call, scratch))
-      } run: { engine, call, memory, share in
-        engine.backward(call, memory, share)
+        return BackwardWork(engine: engine, call: call, memory: engine.prepareBackward(call, scratch))
       }
       if shape.directions == 2 {
         dx?.scatter(plan, 0..<plan.steps, size: size, from: memory.ofReverse, add: true)
@@ -213,6 +197,35 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
   private func mask(_ seed: DropoutSeed?) -> DropoutMask? {
     guard let seed, dropout > 0, shape.layerCount > 1 else { return nil }
     return DropoutMask(rate: dropout, seed: seed, set: parts[0].products.set)
+  }
+}
+
+/// A part's forward. The engine is the stack's, which outlives the call.
+private struct ForwardWork: SharedWork, BitwiseCopyable {
+  unowned(unsafe) let engine: FloatEngine
+  let call: PartForward
+  let memory: ForwardMemory
+
+  func run(_ share: Share) { engine.forward(call, memory, share) }
+}
+
+/// A part's backward.
+private struct BackwardWork: SharedWork, BitwiseCopyable {
+  unowned(unsafe) let engine: FloatEngine
+  let call: PartBackward
+  let memory: BackwardMemory
+
+  func run(_ share: Share) { engine.backward(call, memory, share) }
+}
+
+/// Both directions of a level at once, each on one thread.
+private struct BothDirections<Work: SharedWork>: SharedWork {
+  let forward: Work
+  let reverse: Work
+
+  func run(_ share: Share) {
+    if share.index == 0 { forward.run(.whole) }
+    if share.index == 1 { reverse.run(.whole) }
   }
 }
 

@@ -25,27 +25,39 @@ public final class Threads: @unchecked Sendable {
   /// Whether the threads are there: not in a child of `fork`.
   package var isAlive: Bool { pool.map(thread_pool_is_alive) ?? true }
 
-  /// Runs `body` on every thread, each with its share.
-  package func run(_ body: (Share) -> Void) {
-    guard let pool else { return body(.whole) }
-    withoutActuallyEscaping(body) { body in
-      var job = Job(body: body, count: count, pool: pool)
+  /// Runs the work on every thread, each with its share; allocates nothing.
+  package func run<Work: SharedWork>(_ work: Work) {
+    guard let pool else { return work.run(.whole) }
+    withUnsafePointer(to: work) { work in
+      var job = Job(work: WorkPlace(work: work), count: count, pool: pool)
       withUnsafeMutablePointer(to: &job) { job in
         thread_pool_run(
           pool,
           { context, index in
             let job = context.assumingMemoryBound(to: Job.self)
-            job.pointee.body(Share(index: index, count: job.pointee.count, pool: job.pointee.pool))
+            job.pointee.work.run(Share(index: index, count: job.pointee.count, pool: job.pointee.pool))
           }, job)
       }
     }
   }
 
   private struct Job {
-    let body: (Share) -> Void
+    let work: any SharedWork
     let count: Int
     let pool: OpaquePointer
   }
+
+  /// Small enough that `any SharedWork` holds it without an allocation.
+  private struct WorkPlace<Work: SharedWork>: SharedWork {
+    let work: UnsafePointer<Work>
+    func run(_ share: Share) { work.pointee.run(share) }
+  }
+}
+
+/// What the threads of a pool do together. A closure would be copied to the heap for each call.
+package protocol SharedWork {
+  /// One thread's part.
+  func run(_ share: Share)
 }
 
 /// One thread's part of a call.
