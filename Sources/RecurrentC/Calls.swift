@@ -66,18 +66,21 @@ private func scratchObject(_ handle: OpaquePointer?) throws -> ScratchObject { t
 private struct Call {
   let steps: Int
   let batchSize: Int
-  let options: CallOptions
+  let options: BorrowedOptions
 
   init(_ pointer: UnsafePointer<recurrent_call>?) throws {
     let call = try structure(pointer, "call")
     let steps = try size(call.steps, "call.steps"), batchSize = try size(call.batch_size, "call.batch_size")
-    var options = CallOptions(
-      xLayout: try layout(call.x_layout, step: call.x_step, sequence: call.x_sequence, "x"),
-      yLayout: try layout(call.y_layout, step: call.y_step, sequence: call.y_sequence, "y"))
+    var options = BorrowedOptions(
+      lengths: nil, resets: nil, xLayout: try layout(call.x_layout, step: call.x_step, sequence: call.x_sequence, "x"),
+      yLayout: try layout(call.y_layout, step: call.y_step, sequence: call.y_sequence, "y"), dropout: nil)
     if call.lengths != nil || call.resets != nil {
       let count = try checkedCount(("steps", steps), ("batchSize", batchSize))
-      options.lengths = call.lengths.map { UnsafeBufferPointer(start: $0, count: batchSize).map { Int($0) } }
-      options.resets = call.resets.map { UnsafeBufferPointer(start: $0, count: count).map { $0 != 0 } }
+      // An Int is 64 bits wide, as on every platform of the package.
+      options.lengths = call.lengths.map {
+        UnsafeBufferPointer(start: UnsafeRawPointer($0).assumingMemoryBound(to: Int.self), count: batchSize)
+      }
+      options.resets = call.resets.map { UnsafeBufferPointer(start: $0, count: count) }
     }
     if call.drops != 0 {
       options.dropout = DropoutSeed(

@@ -2,6 +2,7 @@
 #include "test_support.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #if defined(__has_feature)
@@ -19,40 +20,48 @@ void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
 
 static _Thread_local long count;
+static atomic_long count_of_all;
+
+static void count_allocation(void) {
+  count++;
+  atomic_fetch_add_explicit(&count_of_all, 1, memory_order_relaxed);
+}
 
 void *malloc(size_t bytes) {
-  count++;
+  count_allocation();
   return __libc_malloc(bytes);
 }
 void *calloc(size_t things, size_t bytes) {
-  count++;
+  count_allocation();
   return __libc_calloc(things, bytes);
 }
 void *realloc(void *memory, size_t bytes) {
-  count++;
+  count_allocation();
   return __libc_realloc(memory, bytes);
 }
 void *memalign(size_t alignment, size_t bytes) {
-  count++;
+  count_allocation();
   return __libc_memalign(alignment, bytes);
 }
 void *aligned_alloc(size_t alignment, size_t bytes) {
-  count++;
+  count_allocation();
   return __libc_memalign(alignment, bytes);
 }
 int posix_memalign(void **memory, size_t alignment, size_t bytes) {
-  count++;
+  count_allocation();
   *memory = __libc_memalign(alignment, bytes);
   return *memory ? 0 : ENOMEM;
 }
 
 bool counts_allocations(void) { return true; }
 long allocations_of_this_thread(void) { return count; }
+long allocations_of_this_process(void) { return atomic_load(&count_of_all); }
 
 #else
 
 bool counts_allocations(void) { return false; }
 long allocations_of_this_thread(void) { return 0; }
+long allocations_of_this_process(void) { return 0; }
 
 #endif
 

@@ -103,4 +103,66 @@ import Testing
     #expect(result == 42)
     #expect(call.isRight())
   }
+
+  /// In a child, where no other test allocates: a pool's threads count too.
+  @Test(.enabled(if: counts_allocations()), arguments: Cell.all)
+  func callsOnThreadsAllocateNothing(cell: Cell) {
+    final class Case {
+      let cell: Cell
+      init(_ cell: Cell) { self.cell = cell }
+
+      /// The allocations of some calls, or 100 when one of them fails.
+      func allocations() -> Int32 {
+        var count = 0
+        do {
+          for (direction, hidden, threads) in [
+            (Direction.forward, 160, 2), (.bidirectional, 96, 2), (.forward, 160, 3),
+          ] {
+            count += try allocations(direction, hidden: hidden, threads: threads)
+          }
+        } catch { return 100 }
+        return Int32(min(count, 99))
+      }
+
+      private func allocations(_ direction: Direction, hidden: Int, threads: Int) throws -> Int {
+        let steps = 6, batch = 24, inputs = 40
+        let layer = try Layer<Float>(cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, direction: direction)
+        let scratch = Scratch<Float>(threads: try Threads(count: threads)), record = Record<Float>()
+        let x = [Float](repeating: 0.25, count: steps * batch * inputs)
+        var y = [Float](repeating: 0, count: steps * batch * layer.outputSize), dx = x
+        var state = try layer.zeroState(batchSize: batch), gradients = layer.zeroGradients()
+        let ragged = CallOptions(
+          lengths: (0..<batch).map { $0 % 7 }, resets: (0..<steps * batch).map { $0 % 5 == 0 })
+        var count = 0
+        for round in 0..<4 {
+          for options in [CallOptions(), ragged] {
+            let before = allocations_of_this_process()
+            try x.withUnsafeBufferPointer { x in
+              try y.withUnsafeMutableBufferPointer { y in
+                try layer.forward(
+                  x, steps: steps, batchSize: batch, state: &state, into: y, options: options, scratch: scratch)
+                try layer.record(
+                  x, steps: steps, batchSize: batch, state: &state, into: record, options: options, scratch: scratch)
+                try dx.withUnsafeMutableBufferPointer { dx in
+                  try layer.backward(
+                    consuming: record, x: x, dy: UnsafeBufferPointer(y), dState: &state, dx: dx, into: &gradients,
+                    scratch: scratch)
+                }
+              }
+            }
+            // Memory grows at the first two.
+            if round >= 2 { count += allocations_of_this_process() - before }
+          }
+        }
+        return count
+      }
+    }
+    let counted = Case(cell)
+    let result = withExtendedLifetime(counted) {
+      run_in_child(
+        { context in Unmanaged<Case>.fromOpaque(context!).takeUnretainedValue().allocations() },
+        Unmanaged.passUnretained(counted).toOpaque())
+    }
+    #expect(result == 0, "\(cell): \(result) allocations")
+  }
 }

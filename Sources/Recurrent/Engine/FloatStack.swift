@@ -38,7 +38,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
     }
   }
 
-  public func prepare(_ record: Record<Float>, steps: Int, batchSize: Int, options: CallOptions) {
+  public func prepare(_ record: Record<Float>, steps: Int, batchSize: Int, options: BorrowedOptions) {
     record.prepare(
       shape, parts, steps: steps, batchSize: batchSize, options: options, drops: mask(options.dropout) != nil)
   }

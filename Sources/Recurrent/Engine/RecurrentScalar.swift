@@ -16,7 +16,7 @@ public protocol LayerEngine: AnyObject, Sendable {
   init(like other: Self)
   /// Packs the parameters; nobody else may use the engine meanwhile.
   func adopt(_ parameters: Parameters<Scalar>)
-  func prepare(_ record: Record<Scalar>, steps: Int, batchSize: Int, options: CallOptions)
+  func prepare(_ record: Record<Scalar>, steps: Int, batchSize: Int, options: BorrowedOptions)
   func forward(_ call: ForwardCall<Scalar>)
   func backward(_ call: BackwardCall<Scalar>)
 }
@@ -60,7 +60,7 @@ public struct ForwardCall<Scalar: RecurrentScalar> {
   package let c: UnsafeMutablePointer<Scalar>?  // the same, of an LSTM
   package let y: UnsafeMutablePointer<Scalar>?  // may be nil with a record, which keeps y
   package let yDistances: Distances
-  package let options: CallOptions
+  package let options: BorrowedOptions
   package let record: Record<Scalar>?
   package let scratch: Scratch<Scalar>
 }

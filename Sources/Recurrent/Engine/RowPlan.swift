@@ -60,9 +60,11 @@ package final class RowPlanBuffer: @unchecked Sendable {
   }
 
   /// A plan for lengths and resets that have been checked. It is valid until the next one.
-  package func plan(steps: Int, batchSize: Int, lengths: [Int]?, resets: [Bool]?) -> RowPlan {
+  package func plan(
+    steps: Int, batchSize: Int, lengths: UnsafeBufferPointer<Int>?, resets: UnsafeBufferPointer<UInt8>?
+  ) -> RowPlan {
     let isRagged = lengths?.contains { $0 != steps } ?? false
-    let restarts = resets?.contains(true) ?? false
+    let restarts = resets?.contains { $0 != 0 } ?? false
     guard isRagged || restarts else { return RowPlan(steps: steps, batchSize: batchSize) }
 
     let needed = 2 * steps + 1 + batchSize + steps + 2
@@ -96,7 +98,7 @@ package final class RowPlanBuffer: @unchecked Sendable {
       flags = .allocate(capacity: rows)
     }
     for step in 0..<steps {
-      for row in 0..<counts[step] { flags[offsets[step] + row] = resets[step * batchSize + order[row]] }
+      for row in 0..<counts[step] { flags[offsets[step] + row] = resets[step * batchSize + order[row]] != 0 }
     }
     return RowPlan(
       steps: steps, batchSize: batchSize, counts: counts, offsets: offsets, order: order, resets: flags.baseAddress)

@@ -147,12 +147,12 @@ extension Layer {
       throw .mismatch("the record was filled with other parameters than the layer has now: call record again")
     }
     let steps = record.steps, batchSize = record.batchSize, options = record.options
-    let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
+    let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
-    if let dy { _ = try checkY("dy", dy.count, options, steps: steps, batchSize: batchSize) }
+    if let dy { _ = try checkY("dy", dy.count, options.yLayout, steps: steps, batchSize: batchSize) }
     try checkState("dState", h: state.h.count, c: state.c.count, batchSize: batchSize)
     if let dx {
-      _ = try checkX("dx", dx.count, options, steps: steps, batchSize: batchSize)
+      _ = try checkX("dx", dx.count, options.xLayout, steps: steps, batchSize: batchSize)
       try checkApart("dx", dx, "x", x)
       if let dy { try checkApart("dx", dx, "dy", dy) }
     }

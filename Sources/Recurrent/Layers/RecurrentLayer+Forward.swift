@@ -156,18 +156,20 @@ extension Layer {
     _ y: UnsafeMutableBufferPointer<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try withPlace(&state) { state throws(RecurrentError) in
-      try runForward(x, steps, batchSize, state, y, options, scratch)
+      try options.borrowed { options throws(RecurrentError) in
+        try runForward(x, steps, batchSize, state, y, options, scratch)
+      }
     }
   }
 
   @specialized(where Scalar == Float)
   package func runForward(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
-    _ y: UnsafeMutableBufferPointer<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
+    _ y: UnsafeMutableBufferPointer<Scalar>, _ options: BorrowedOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options, records: false)
-    let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
-    let yDistances = try checkY("y", y.count, options, steps: steps, batchSize: batchSize)
+    let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
+    let yDistances = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
     try checkApart("y", y, "x", x)
     content.engine.forward(
@@ -184,7 +186,9 @@ extension Layer {
     _ record: Record<Scalar>, _ options: CallOptions, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try withPlace(&state) { state throws(RecurrentError) in
-      try runRecord(x, steps, batchSize, state, nil, record, options, scratch)
+      try options.borrowed { options throws(RecurrentError) in
+        try runRecord(x, steps, batchSize, state, nil, record, options, scratch)
+      }
     }
   }
 
@@ -192,16 +196,16 @@ extension Layer {
   @specialized(where Scalar == Float)
   package func runRecord(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
-    _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: CallOptions,
+    _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: BorrowedOptions,
     _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options, records: true)
-    let xDistances = try checkX("x", x.count, options, steps: steps, batchSize: batchSize)
+    let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     // Checked for `backward` too.
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
     if let y {
-      _ = try checkY("y", y.count, options, steps: steps, batchSize: batchSize)
+      _ = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize)
       try checkApart("y", y, "x", x)
     }
     content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
@@ -237,7 +241,7 @@ extension Layer {
   }
 
   /// Sizes that are positive and countable; lengths and resets that fit them.
-  func checkSizes(steps: Int, batchSize: Int, _ options: CallOptions, records: Bool) throws(RecurrentError) {
+  func checkSizes(steps: Int, batchSize: Int, _ options: BorrowedOptions, records: Bool) throws(RecurrentError) {
     // Small sizes need no care; a single step should not wait for it.
     let small = 1 << 12
     let areSmall =
@@ -261,15 +265,15 @@ extension Layer {
   }
 
   func checkX(
-    _ name: String, _ count: Int, _ options: CallOptions, steps: Int, batchSize: Int
+    _ name: String, _ count: Int, _ layout: Layout, steps: Int, batchSize: Int
   ) throws(RecurrentError) -> Distances {
-    try checkBuffer(name, count, options.xLayout, steps: steps, batchSize: batchSize, size: inputSize)
+    try checkBuffer(name, count, layout, steps: steps, batchSize: batchSize, size: inputSize)
   }
 
   func checkY(
-    _ name: String, _ count: Int, _ options: CallOptions, steps: Int, batchSize: Int
+    _ name: String, _ count: Int, _ layout: Layout, steps: Int, batchSize: Int
   ) throws(RecurrentError) -> Distances {
-    try checkBuffer(name, count, options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
+    try checkBuffer(name, count, layout, steps: steps, batchSize: batchSize, size: outputSize)
   }
 
   /// A buffer of the extent of its layout; with distances of the caller's own it may go on behind it.

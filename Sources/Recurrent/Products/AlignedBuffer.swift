@@ -113,7 +113,9 @@ public final class Scratch<Scalar: RecurrentScalar> {
   }
 
   /// The rows of a call; valid until the next one.
-  package func plan(steps: Int, batchSize: Int, lengths: [Int]?, resets: [Bool]?) -> RowPlan {
+  package func plan(
+    steps: Int, batchSize: Int, lengths: UnsafeBufferPointer<Int>?, resets: UnsafeBufferPointer<UInt8>?
+  ) -> RowPlan {
     if lengths == nil, resets == nil { return RowPlan(steps: steps, batchSize: batchSize) }
     return planBuffer.plan(steps: steps, batchSize: batchSize, lengths: lengths, resets: resets)
   }

@@ -19,6 +19,7 @@ public final class Record<Scalar: RecurrentScalar> {
   package private(set) var shape: LayerShape?
   package private(set) var instructionSet = instruction_set.portable
   package private(set) var plan = RowPlan(steps: 0, batchSize: 0)
+  /// Its lengths and resets are the plan's.
   package private(set) var options = CallOptions()
   package private(set) var levels: [LevelRecord] = []
   private let planBuffer = RowPlanBuffer()
@@ -45,11 +46,11 @@ public final class Record<Scalar: RecurrentScalar> {
 
   /// Makes room for a call; what stood in the record is lost.
   package func prepare(
-    _ shape: LayerShape, _ parts: [FloatEngine], steps: Int, batchSize: Int, options: CallOptions, drops: Bool
+    _ shape: LayerShape, _ parts: [FloatEngine], steps: Int, batchSize: Int, options: BorrowedOptions, drops: Bool
   ) {
     isFilled = false
     self.shape = shape
-    self.options = options
+    self.options = CallOptions(xLayout: options.xLayout, yLayout: options.yLayout, dropout: options.dropout)
     instructionSet = parts[0].products.set
     plan = planBuffer.plan(steps: steps, batchSize: batchSize, lengths: options.lengths, resets: options.resets)
     while levels.count < shape.layerCount { levels.append(LevelRecord()) }

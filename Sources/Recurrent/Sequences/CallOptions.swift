@@ -1,5 +1,5 @@
 /// Where the rows of a batch of sequences lie in memory; the features of a row are always next to each other.
-public enum Layout: Sendable, Equatable {
+public enum Layout: Sendable, Equatable, BitwiseCopyable {
   /// [T,N,size], PyTorch's default.
   case timeMajor
   /// [N,T,size], PyTorch's `batch_first`.
@@ -9,7 +9,7 @@ public enum Layout: Sendable, Equatable {
 }
 
 /// What names the masks of dropout between layers: the same numbers give the same masks, however a batch is split.
-public struct DropoutSeed: Sendable, Equatable {
+public struct DropoutSeed: Sendable, Equatable, BitwiseCopyable {
   /// Other seeds give other masks.
   public var seed: UInt64
   /// The number of the batch's first sequence in the data; the others follow.

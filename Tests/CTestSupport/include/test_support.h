@@ -8,6 +8,9 @@ bool counts_allocations(void);
 // Allocations of the calling thread so far.
 long allocations_of_this_thread(void);
 
+// Allocations of all threads so far.
+long allocations_of_this_process(void);
+
 // Runs `body` in a forked child under seccomp's strict mode, where any system call but read, write and exit kills it.
 // Returns 0 where the body came back, the signal that killed the child otherwise, -1 where there is no such mode here.
 int run_without_system_calls(void (*body)(void *context), void *context);

@@ -1,0 +1,40 @@
+/// `CallOptions` whose lengths and resets are the caller's memory, for the duration of a call: C's need no copy.
+public struct BorrowedOptions: BitwiseCopyable {
+  /// [N]
+  package var lengths: UnsafeBufferPointer<Int>?
+  /// [T,N]: not 0 where the state before that step is zero.
+  package var resets: UnsafeBufferPointer<UInt8>?
+  package var xLayout: Layout
+  package var yLayout: Layout
+  package var dropout: DropoutSeed?
+
+  package init(
+    lengths: UnsafeBufferPointer<Int>?, resets: UnsafeBufferPointer<UInt8>?, xLayout: Layout, yLayout: Layout,
+    dropout: DropoutSeed?
+  ) {
+    self.lengths = lengths
+    self.resets = resets
+    self.xLayout = xLayout
+    self.yLayout = yLayout
+    self.dropout = dropout
+  }
+}
+
+extension CallOptions {
+  /// The options in the memory of their arrays.
+  func borrowed<Result>(
+    _ body: (BorrowedOptions) throws(RecurrentError) -> Result
+  ) throws(RecurrentError) -> Result {
+    var options = BorrowedOptions(lengths: nil, resets: nil, xLayout: xLayout, yLayout: yLayout, dropout: dropout)
+    if lengths == nil, resets == nil { return try body(options) }
+    return try (lengths ?? []).withUnsafeBufferPointer { lengths throws(RecurrentError) in
+      try (resets ?? []).withUnsafeBufferPointer { resets throws(RecurrentError) in
+        if self.lengths != nil { options.lengths = lengths }
+        // A Bool's memory is one byte, 0 or 1.
+        let bytes = UnsafeRawPointer(resets.baseAddress)?.assumingMemoryBound(to: UInt8.self)
+        if self.resets != nil { options.resets = UnsafeBufferPointer(start: bytes, count: resets.count) }
+        return try body(options)
+      }
+    }
+  }
+}
