@@ -1,10 +1,10 @@
 import CRecurrent
 import Recurrent
 
-// What C may hand over wrongly: null, a size beyond Int, an enumeration's number, a structure of another version.
+// What C may hand over wrongly: null, a size beyond Int, an enumeration's number. A name is only made for an error.
 
-func notNull<Pointer>(_ pointer: Pointer?, _ name: String) throws -> Pointer {
-  guard let pointer else { throw CallError.argument("\(name) is null") }
+func notNull<Pointer>(_ pointer: Pointer?, _ name: @autoclosure () -> String) throws -> Pointer {
+  guard let pointer else { throw CallError.argument("\(name()) is null") }
   return pointer
 }
 
@@ -17,89 +17,69 @@ func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
   return value
 }
 
-/// Floats to read.
-func floats(_ pointer: UnsafePointer<Float>?, _ count: Int, _ name: String) throws -> UnsafeBufferPointer<Float> {
-  UnsafeBufferPointer(try floats(UnsafeMutablePointer(mutating: pointer), count, name))
+/// - Throws: `CallError` where the memory does not start at a multiple of its type's alignment.
+func checkAlignment<Element>(of pointer: UnsafePointer<Element>, _ name: @autoclosure () -> String) throws {
+  let alignment = MemoryLayout<Element>.alignment
+  guard UInt(bitPattern: pointer) % UInt(alignment) == 0 else {
+    throw CallError.argument("\(name()) is at \(pointer), expected a multiple of \(alignment) bytes")
+  }
 }
 
-/// Floats to write, or to read and write.
-func floats(
-  _ pointer: UnsafeMutablePointer<Float>?, _ count: Int, _ name: String
-) throws -> UnsafeMutableBufferPointer<Float> {
-  let pointer = try notNull(pointer, name)
-  guard UInt(bitPattern: pointer) % UInt(MemoryLayout<Float>.alignment) == 0 else {
-    throw CallError.argument("\(name) is at \(pointer), expected a multiple of \(MemoryLayout<Float>.alignment) bytes")
-  }
-  guard (0...largestAddressable).contains(count) else {
+/// Values to read.
+func buffer<Element>(
+  _ pointer: UnsafePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
+) throws -> UnsafeBufferPointer<Element> {
+  let pointer = try notNull(pointer, name())
+  try checkAlignment(of: pointer, name())
+  let most = largestAddressable / MemoryLayout<Element>.stride
+  guard (0...most).contains(count) else {
     throw CallError.argument(
-      "\(name)_count is \(UInt(bitPattern: count)), expected at most \(largestAddressable): no memory is larger")
+      "\(name())_count is \(UInt(bitPattern: count)), expected at most \(most): no memory is larger")
   }
-  return UnsafeMutableBufferPointer(start: pointer, count: count)
+  return UnsafeBufferPointer(start: pointer, count: count)
 }
 
-/// A buffer that may be null, with a count of 0 then.
-func optionalFloats(
-  _ pointer: UnsafeMutablePointer<Float>?, _ count: Int, _ name: String
-) throws -> UnsafeMutableBufferPointer<Float>? {
-  if pointer != nil { return try floats(pointer, count, name) }
+/// Values to write, or to read and write.
+func buffer<Element>(
+  _ pointer: UnsafeMutablePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
+) throws -> UnsafeMutableBufferPointer<Element> {
+  UnsafeMutableBufferPointer(mutating: try buffer(UnsafePointer(pointer), count, name()))
+}
+
+/// Values to read that may be null, with a count of 0 then.
+func optionalBuffer<Element>(
+  _ pointer: UnsafePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
+) throws -> UnsafeBufferPointer<Element>? {
+  if pointer != nil { return try buffer(pointer, count, name()) }
   guard count == 0 else {
-    throw CallError.argument("\(name) is null and \(name)_count \(UInt(bitPattern: count)), expected 0 then")
+    throw CallError.argument("\(name()) is null and \(name())_count is \(UInt(bitPattern: count)), expected 0 then")
   }
   return nil
 }
 
-/// x86-64's user half of the addresses.
-private let largestAddressable = 1 << 45
-
-/// h and c of a state, whose counts follow from layer and batch.
-func state(
-  _ h: UnsafeMutablePointer<Float>?, _ c: UnsafeMutablePointer<Float>?, of layer: Layer<Float>, batchSize: Int,
-  _ hName: String = "h", _ cName: String = "c"
-) throws -> StatePlace<Float> {
-  // Wraps where it is too large: the call refuses such sizes.
-  let count = layer.stateCount &* batchSize &* layer.hiddenSize
-  func place(_ pointer: UnsafeMutablePointer<Float>?, _ name: String) throws -> UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(start: try floats(pointer, 0, name).baseAddress, count: max(count, 0))
-  }
-  let hPlace = try place(h, hName)
-  guard layer.cell.hasCellState else {
-    guard c == nil else { throw CallError.argument("\(cName) is not null, expected null: this cell has no c") }
-    return StatePlace(h: hPlace, c: UnsafeMutableBufferPointer(start: nil, count: 0))
-  }
-  return StatePlace(h: hPlace, c: try place(c, cName))
+/// Values to write that may be null, with a count of 0 then.
+func optionalBuffer<Element>(
+  _ pointer: UnsafeMutablePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
+) throws -> UnsafeMutableBufferPointer<Element>? {
+  try optionalBuffer(UnsafePointer(pointer), count, name()).map { UnsafeMutableBufferPointer(mutating: $0) }
 }
 
-func text(_ pointer: UnsafePointer<CChar>?, _ name: String) throws -> String {
-  String(cString: try notNull(pointer, name))
+/// The bytes of x86-64's user half of the addresses.
+private let largestAddressable = 1 << 47
+
+func text(_ pointer: UnsafePointer<CChar>?, _ name: @autoclosure () -> String) throws -> String {
+  String(cString: try notNull(pointer, name()))
 }
 
 /// Writes a result whose place may be null by mistake.
-func store<Value>(_ value: Value, _ place: UnsafeMutablePointer<Value>?, _ name: String) throws {
-  try notNull(place, name).pointee = value
-}
-
-/// A structure that starts with its own size.
-func structure<Structure>(
-  _ pointer: UnsafePointer<Structure>?, _ name: String
-) throws -> Structure {
-  let pointer = try notNull(pointer, name)
-  guard UInt(bitPattern: pointer) % UInt(MemoryLayout<Structure>.alignment) == 0 else {
-    throw CallError.argument(
-      "\(name) is at \(pointer), expected a multiple of \(MemoryLayout<Structure>.alignment) bytes")
-  }
-  // Its size alone: the rest may be shorter than this version's.
-  let was = UnsafeRawPointer(pointer).load(as: Int.self)
-  guard was == MemoryLayout<Structure>.size else {
-    throw CallError.argument(
-      "\(name).size is \(UInt(bitPattern: was)), expected sizeof(\(Structure.self)) = \(MemoryLayout<Structure>.size)")
-  }
-  return pointer.pointee
+func store<Value>(_ value: Value, _ place: UnsafeMutablePointer<Value>?, _ name: @autoclosure () -> String) throws {
+  try notNull(place, name()).pointee = value
 }
 
 /// One of an enumeration's values by its number.
-func choice<Value>(_ number: UInt32, _ values: [Value], _ name: String) throws -> Value {
+func choice<Value>(_ number: UInt32, _ values: [Value], _ name: @autoclosure () -> String) throws -> Value {
   guard number < values.count else {
-    throw CallError.argument("\(name) is \(number), expected 0 to \(values.count - 1)")
+    throw CallError.argument("\(name()) is \(number), expected 0 to \(values.count - 1)")
   }
   return values[Int(number)]
 }

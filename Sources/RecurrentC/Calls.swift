@@ -62,60 +62,18 @@ private func scratchObject(_ handle: OpaquePointer?) throws -> ScratchObject { t
 
 // MARK: - Sequences
 
-/// The sizes and options of a call.
-private struct Call {
-  let steps: Int
-  let batchSize: Int
-  let options: BorrowedOptions
-
-  init(_ pointer: UnsafePointer<recurrent_call>?) throws {
-    let call = try structure(pointer, "call")
-    let steps = try size(call.steps, "call.steps"), batchSize = try size(call.batch_size, "call.batch_size")
-    var options = BorrowedOptions(
-      lengths: nil, resets: nil, xLayout: try layout(call.x_layout, step: call.x_step, sequence: call.x_sequence, "x"),
-      yLayout: try layout(call.y_layout, step: call.y_step, sequence: call.y_sequence, "y"), dropout: nil)
-    if call.lengths != nil || call.resets != nil {
-      let count = try checkedCount(("steps", steps), ("batchSize", batchSize))
-      // An Int is 64 bits wide, as on every platform of the package.
-      options.lengths = call.lengths.map {
-        UnsafeBufferPointer(start: UnsafeRawPointer($0).assumingMemoryBound(to: Int.self), count: batchSize)
-      }
-      options.resets = call.resets.map { UnsafeBufferPointer(start: $0, count: count) }
-    }
-    if call.drops != 0 {
-      options.dropout = DropoutSeed(
-        call.dropout_seed, firstSequence: Int(truncatingIfNeeded: call.first_sequence),
-        firstStep: Int(truncatingIfNeeded: call.first_step))
-    }
-    self.steps = steps
-    self.batchSize = batchSize
-    self.options = options
-  }
-}
-
-private func layout(_ layout: recurrent_layout, step: Int, sequence: Int, _ name: String) throws -> Layout {
-  switch layout {
-  case RECURRENT_TIME_MAJOR: return .timeMajor
-  case RECURRENT_BATCH_MAJOR: return .batchMajor
-  case RECURRENT_STRIDED:
-    return .strided(
-      step: try size(step, "call.\(name)_step"), sequence: try size(sequence, "call.\(name)_sequence"))
-  default: throw CallError.argument("call.\(name)_layout is \(layout.rawValue), expected 0 to 2")
-  }
-}
-
 @c @implementation
 public func recurrent_forward(
   _ layer: OpaquePointer?, _ call: UnsafePointer<recurrent_call>?, _ x: UnsafePointer<Float>?, _ x_count: Int,
-  _ h: UnsafeMutablePointer<Float>?, _ c: UnsafeMutablePointer<Float>?, _ y: UnsafeMutablePointer<Float>?,
-  _ y_count: Int, _ scratch: OpaquePointer?
+  _ state: UnsafePointer<recurrent_state>?, _ y: UnsafeMutablePointer<Float>?, _ y_count: Int,
+  _ scratch: OpaquePointer?
 ) -> recurrent_status {
   status {
     let layer = try layerObject(layer).layer, call = try Call(call)
-    try layer.runForward(
-      try floats(x, x_count, "x"), call.steps, call.batchSize,
-      try state(h, c, of: layer, batchSize: call.batchSize), try floats(y, y_count, "y"), call.options,
-      try scratchObject(scratch).scratch)
+    let x = try buffer(x, x_count, "x"), y = try buffer(y, y_count, "y"), state = try statePlace(state, of: layer)
+    let scratch = try scratchObject(scratch).scratch
+    try call.checkApart(x, y, state)
+    try layer.runForward(x, call.steps, call.batchSize, state, y, call.options, scratch)
   }
 }
 
@@ -134,16 +92,16 @@ public func recurrent_record_destroy(_ record: OpaquePointer?) -> recurrent_stat
 @c @implementation
 public func recurrent_record_forward(
   _ layer: OpaquePointer?, _ call: UnsafePointer<recurrent_call>?, _ x: UnsafePointer<Float>?, _ x_count: Int,
-  _ h: UnsafeMutablePointer<Float>?, _ c: UnsafeMutablePointer<Float>?, _ y: UnsafeMutablePointer<Float>?,
-  _ y_count: Int, _ record: OpaquePointer?, _ scratch: OpaquePointer?
+  _ state: UnsafePointer<recurrent_state>?, _ y: UnsafeMutablePointer<Float>?, _ y_count: Int,
+  _ record: OpaquePointer?, _ scratch: OpaquePointer?
 ) -> recurrent_status {
   status {
     let layer = try layerObject(layer).layer, call = try Call(call)
     let record: RecordObject = try object(record, "record")
-    try layer.runRecord(
-      try floats(x, x_count, "x"), call.steps, call.batchSize,
-      try state(h, c, of: layer, batchSize: call.batchSize), try optionalFloats(y, y_count, "y"), record.record,
-      call.options, try scratchObject(scratch).scratch)
+    let x = try buffer(x, x_count, "x"), y = try optionalBuffer(y, y_count, "y")
+    let state = try statePlace(state, of: layer), scratch = try scratchObject(scratch).scratch
+    try call.checkApart(x, y, state)
+    try layer.runRecord(x, call.steps, call.batchSize, state, y, record.record, call.options, scratch)
   }
 }
 
@@ -187,16 +145,21 @@ public func recurrent_gradients_get_values(
 @c @implementation
 public func recurrent_backward(
   _ layer: OpaquePointer?, _ record: OpaquePointer?, _ x: UnsafePointer<Float>?, _ x_count: Int,
-  _ dy: UnsafePointer<Float>?, _ dy_count: Int, _ dh: UnsafeMutablePointer<Float>?, _ dc: UnsafeMutablePointer<Float>?,
+  _ dy: UnsafePointer<Float>?, _ dy_count: Int, _ d_state: UnsafePointer<recurrent_state>?,
   _ dx: UnsafeMutablePointer<Float>?, _ dx_count: Int, _ gradients: OpaquePointer?, _ scratch: OpaquePointer?
 ) -> recurrent_status {
   status {
     let layer = try layerObject(layer).layer, gradients = try gradientsObject(gradients)
-    let record: RecordObject = try object(record, "record")
-    try layer.runBackward(
-      record.record, try floats(x, x_count, "x"),
-      try optionalFloats(UnsafeMutablePointer(mutating: dy), dy_count, "dy").map { UnsafeBufferPointer($0) },
-      try state(dh, dc, of: layer, batchSize: record.record.batchSize, "dh", "dc"),
-      try optionalFloats(dx, dx_count, "dx"), &gradients.gradients, try scratchObject(scratch).scratch)
+    let record: RecordObject = try object(record, "record"), scratch = try scratchObject(scratch).scratch
+    let x = try buffer(x, x_count, "x"), dy = try optionalBuffer(dy, dy_count, "dy")
+    let dx = try optionalBuffer(dx, dx_count, "dx"), dState = try statePlace(d_state, of: layer, "d_state")
+    let regions: [5 of Region] = [
+      Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
+      Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
+      Region("d_state.h", written: UnsafeRawBufferPointer(dState.h)),
+      Region("d_state.c", written: UnsafeRawBufferPointer(dState.c)),
+    ]
+    try checkApart(regions.span, readsToo: true)
+    try layer.runBackward(record.record, x, dy, dState, dx, &gradients.gradients, scratch)
   }
 }

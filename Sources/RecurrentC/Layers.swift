@@ -31,7 +31,7 @@ public func recurrent_layer_create(
   status {
     let place = try notNull(layer, "layer")
     place.pointee = nil
-    place.pointee = makeHandle(LayerObject(try makeLayer(try structure(options, "options"))))
+    place.pointee = makeHandle(LayerObject(try makeLayer(try structure(options, recurrent_layer_options(), "options"))))
   }
 }
 
@@ -128,7 +128,7 @@ public func recurrent_layer_set_parameter(
   status {
     let object = try layerObject(layer), name = try text(name, "name")
     let parameters = object.layer.parameters, range = try parameters.range(name)
-    let values = try floats(values, count, "values")
+    let values = try buffer(values, count, "values")
     try check(count, is: range.count, "\(name)'s shape \(parameters.shape(name)!)")
     object.layer.updateEachParameter { each, place in
       if each == name { _ = place.update(from: values) }
@@ -155,7 +155,7 @@ public func recurrent_layer_set_values(
   _ layer: OpaquePointer?, _ values: UnsafePointer<Float>?, _ count: Int
 ) -> recurrent_status {
   status {
-    let object = try layerObject(layer), values = try floats(values, count, "values")
+    let object = try layerObject(layer), values = try buffer(values, count, "values")
     try check(count, is: object.layer.parameters.values.count, "all parameters")
     var next = values.startIndex
     object.layer.updateEachParameter { _, place in
@@ -170,7 +170,7 @@ func copy(
   _ name: String?, of parameters: Parameters<Float>, to values: UnsafeMutablePointer<Float>?, _ count: Int
 ) throws {
   let range = if let name { try parameters.range(name) } else { parameters.values.indices }
-  let values = try floats(values, count, "values")
+  let values = try buffer(values, count, "values")
   try check(count, is: range.count, name.map { "\($0)'s shape \(parameters.shape($0)!)" } ?? "all parameters")
   parameters.values.withUnsafeBufferPointer { _ = values.update(from: $0[range]) }
 }

@@ -45,7 +45,7 @@ public func recurrent_stream_step(
   _ y_count: Int
 ) -> recurrent_status {
   status {
-    try streamObject(stream).process(try floats(x, x_count, "x"), steps: 1, into: try floats(y, y_count, "y"))
+    try streamObject(stream).process(try buffer(x, x_count, "x"), steps: 1, into: try buffer(y, y_count, "y"))
   }
 }
 
@@ -58,7 +58,7 @@ public func recurrent_stream_process(
     guard steps >= 0 else {
       throw CallError.argument("steps is \(UInt(bitPattern: steps)), expected at most \(Int.max)")
     }
-    try streamObject(stream).process(try floats(x, x_count, "x"), steps: steps, into: try floats(y, y_count, "y"))
+    try streamObject(stream).process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
   }
 }
 
@@ -66,27 +66,34 @@ public func recurrent_stream_process(
 
 @c @implementation
 public func recurrent_stream_get_state(
-  _ stream: OpaquePointer?, _ h: UnsafeMutablePointer<Float>?, _ c: UnsafeMutablePointer<Float>?
+  _ stream: OpaquePointer?, _ state: UnsafePointer<recurrent_state>?
 ) -> recurrent_status {
   status {
     let stream = try streamObject(stream)
-    let place = try state(h, c, of: stream.layer, batchSize: stream.batchSize), state = stream.state
-    _ = place.h.update(from: state.h)
-    _ = place.c.update(from: state.c)
+    try stream.readState(into: try checkedState(state, of: stream))
   }
 }
 
 @c @implementation
 public func recurrent_stream_set_state(
-  _ stream: OpaquePointer?, _ h: UnsafePointer<Float>?, _ c: UnsafePointer<Float>?
+  _ stream: OpaquePointer?, _ state: UnsafePointer<recurrent_state>?
 ) -> recurrent_status {
   status {
     let stream = try streamObject(stream)
-    let place = try state(
-      UnsafeMutablePointer(mutating: h), UnsafeMutablePointer(mutating: c), of: stream.layer,
-      batchSize: stream.batchSize)
-    try stream.setState(State(h: Array(place.h), c: Array(place.c)))
+    try stream.writeState(from: try checkedState(state, of: stream))
   }
+}
+
+private func checkedState(
+  _ state: UnsafePointer<recurrent_state>?, of stream: RecurrentStream<Float>
+) throws -> StatePlace<Float> {
+  let state = try statePlace(state, of: stream.layer)
+  let regions: [2 of Region] = [
+    Region("state.h", written: UnsafeRawBufferPointer(state.h)),
+    Region("state.c", written: UnsafeRawBufferPointer(state.c)),
+  ]
+  try checkApart(regions.span)
+  return state
 }
 
 @c @implementation

@@ -113,7 +113,33 @@ import Testing
         try layer.backward(
           consuming: record, x: x, dy: nil, dState: &dState, dx: y, into: &gradients, scratch: Scratch())
       }
+      // One array may be x and dy: both are only read.
+      try layer.backward(
+        consuming: record, x: x, dy: x, dState: &dState, dx: nil, into: &gradients, scratch: Scratch())
     }
+  }
+
+  @Test func everyPairOfBuffersIsCompared() throws {
+    let memory = UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: 4096), count: 64)
+    func part(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[range]) }
+    let names: [StaticString] = ["a", "b", "c"]
+    for first in 0..<3 {
+      for second in 0..<first {
+        // These two share a byte; the others end where the next starts.
+        var regions = names.indices.map { Region(names[$0], written: part($0 * 16..<$0 * 16 + 16)) }
+        regions[first] = Region(names[first], written: part(second * 16 + 15..<second * 16 + 16))
+        let message = "\(names[first]) overlaps \(names[second]) in memory, expected buffers of their own"
+        #expect(throws: RecurrentError.mismatch(message)) { try checkApart(regions.span) }
+      }
+    }
+    let read = [Region("a", read: part(0..<8)), Region("b", read: part(4..<12))]
+    try checkApart(read.span)
+    #expect(throws: RecurrentError.mismatch("b overlaps a in memory, expected buffers of their own")) {
+      try checkApart(read.span, readsToo: true)
+    }
+    let empty = [Region("a", written: part(0..<8)), Region("b", written: part(4..<4)), Region("c", written: nil)]
+    try checkApart(empty.span)
+    try checkApart([Region]().span)
   }
 
   @Test func parametersOfAnotherCellAreRefused() throws {

@@ -6,63 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int failures;
+#include "expect.h"
 
-// The call succeeds.
-#define EXPECT_OK(call)                                                                     \
-  do {                                                                                      \
-    const recurrent_status status = (call);                                                 \
-    if (status != RECURRENT_OK) {                                                           \
-      failures++;                                                                           \
-      printf("%d: %s is %d: %s\n", __LINE__, #call, (int)status, recurrent_last_message()); \
-    }                                                                                       \
-  } while (0)
-
-// The call fails with a status and a message that contains a text.
-#define EXPECT_ERROR(expected, text, call)                                                                \
-  do {                                                                                                    \
-    const recurrent_status status = (call);                                                               \
-    if (status != (expected) || strstr(recurrent_last_message(), text) == NULL) {                         \
-      failures++;                                                                                         \
-      printf("%d: %s is %d, not %d with '%s': %s\n", __LINE__, #call, (int)status, (int)(expected), text, \
-             recurrent_last_message());                                                                   \
-    }                                                                                                     \
-  } while (0)
-#define EXPECT_INVALID(text, call) EXPECT_ERROR(RECURRENT_INVALID_ARGUMENT, text, call)
-
-#define EXPECT(condition)                               \
-  do {                                                  \
-    if (!(condition)) {                                 \
-      failures++;                                       \
-      printf("%d: not so: %s\n", __LINE__, #condition); \
-    }                                                   \
-  } while (0)
-
-enum { C = 3, H = 5, T = 4, N = 2 };
-
-static recurrent_layer_options lstm_options(void) {
-  return (recurrent_layer_options){.size = sizeof(recurrent_layer_options),
-                                   .input_size = C,
-                                   .hidden_size = H,
-                                   .layer_count = 1,
-                                   .cell = RECURRENT_LSTM,
-                                   .seed = 1};
-}
-
-static recurrent_layer *make_layer(recurrent_layer_options options) {
-  recurrent_layer *layer = NULL;
-  EXPECT_OK(recurrent_layer_create(&options, &layer));
-  if (layer == NULL) exit(1);
-  return layer;
-}
-
-static recurrent_call sizes(void) {
-  return (recurrent_call){.size = sizeof(recurrent_call), .steps = T, .batch_size = N};
-}
-
-static void fill(float *values, size_t count) {
-  for (size_t i = 0; i < count; i++) values[i] = (float)((i * 37 + 11) % 64) / 32 - 1;
-}
+int failures;
 
 // MARK: - Allocations
 
@@ -106,9 +52,9 @@ static void calls_allocate_nothing(void) {
     call.y_sequence = H;
     size_t before = 0;
     for (int round = 0; round < 3; round++) {
-      EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, own_c, y, ys, scratch));
-      EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, own_c, y, ys, record, scratch));
-      EXPECT_OK(recurrent_backward(layer, record, x, xs, y, ys, h, own_c, dx, xs, gradients, scratch));
+      EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, own_c), y, ys, scratch));
+      EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, own_c), y, ys, record, scratch));
+      EXPECT_OK(recurrent_backward(layer, record, x, xs, y, ys, STATE(h, own_c), dx, xs, gradients, scratch));
       EXPECT_OK(recurrent_gradients_zero(gradients));
       EXPECT_OK(recurrent_stream_process(stream, T, x, xs, y, ys));
       EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
@@ -197,7 +143,7 @@ static void forms_differ(void) {
       EXPECT(status == RECURRENT_OK);
       float h[N * H] = {0}, c[N * H] = {0};
       const recurrent_call call = sizes();
-      EXPECT_OK(recurrent_forward(layer, &call, x, T * N * C, h, options.cell == RECURRENT_LSTM ? c : NULL, y[i],
+      EXPECT_OK(recurrent_forward(layer, &call, x, T * N * C, STATE(h, options.cell == RECURRENT_LSTM ? c : NULL), y[i],
                                   T * N * H, scratch));
       for (int other = 0; other < i; other++) EXPECT(memcmp(y[i], y[other], sizeof y[i]) != 0);
       EXPECT_OK(recurrent_layer_destroy(layer));
@@ -299,42 +245,42 @@ static void forward_is_checked(void) {
   size_t bytes = 1, threads = 0;
   EXPECT_OK(recurrent_scratch_byte_count(scratch, &bytes));
   EXPECT(bytes == 0);
-  EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   EXPECT_OK(recurrent_scratch_byte_count(scratch, &bytes));
   EXPECT(bytes > 0);
   EXPECT_OK(recurrent_scratch_thread_count(scratch, &threads));
   EXPECT(threads == 2);
   EXPECT(memcmp(h, y + (T - 1) * N * H, sizeof h) == 0);
 
-  EXPECT_INVALID("layer is null", recurrent_forward(NULL, &call, x, xs, h, c, y, ys, scratch));
-  EXPECT_INVALID("call is null", recurrent_forward(layer, NULL, x, xs, h, c, y, ys, scratch));
-  EXPECT_INVALID("x is null", recurrent_forward(layer, &call, NULL, xs, h, c, y, ys, scratch));
-  EXPECT_INVALID("h is null", recurrent_forward(layer, &call, x, xs, NULL, c, y, ys, scratch));
-  EXPECT_INVALID("c is null", recurrent_forward(layer, &call, x, xs, h, NULL, y, ys, scratch));
-  EXPECT_INVALID("y is null", recurrent_forward(layer, &call, x, xs, h, c, NULL, ys, scratch));
-  EXPECT_INVALID("scratch is null", recurrent_forward(layer, &call, x, xs, h, c, y, ys, NULL));
+  EXPECT_INVALID("layer is null", recurrent_forward(NULL, &call, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("call is null", recurrent_forward(layer, NULL, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("x is null", recurrent_forward(layer, &call, NULL, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("h is null", recurrent_forward(layer, &call, x, xs, STATE(NULL, c), y, ys, scratch));
+  EXPECT_INVALID("c is null", recurrent_forward(layer, &call, x, xs, STATE(h, NULL), y, ys, scratch));
+  EXPECT_INVALID("y is null", recurrent_forward(layer, &call, x, xs, STATE(h, c), NULL, ys, scratch));
+  EXPECT_INVALID("scratch is null", recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, NULL));
   EXPECT_INVALID("x has 23 values, expected 4·2·3 = 24",
-                 recurrent_forward(layer, &call, x, xs - 1, h, c, y, ys, scratch));
+                 recurrent_forward(layer, &call, x, xs - 1, STATE(h, c), y, ys, scratch));
   EXPECT_INVALID("y has 41 values, expected 4·2·5 = 40",
-                 recurrent_forward(layer, &call, x, xs, h, c, y, ys + 1, scratch));
-  EXPECT_INVALID("x_count is 18446744073709551615", recurrent_forward(layer, &call, x, SIZE_MAX, h, c, y, ys, scratch));
-  EXPECT_INVALID("y overlaps x", recurrent_forward(layer, &call, y, xs, h, c, y, ys, scratch));
+                 recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys + 1, scratch));
+  EXPECT_INVALID("x_count is 18446744073709551615", recurrent_forward(layer, &call, x, SIZE_MAX, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("y overlaps x", recurrent_forward(layer, &call, y, xs, STATE(h, c), y, ys, scratch));
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "scratch is a recurrent_layer, expected a recurrent_scratch",
-               recurrent_forward(layer, &call, x, xs, h, c, y, ys, (recurrent_scratch *)layer));
+               recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, (recurrent_scratch *)layer));
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "layer is a recurrent_scratch, expected a recurrent_layer",
-               recurrent_forward((recurrent_layer *)scratch, &call, x, xs, h, c, y, ys, scratch));
+               recurrent_forward((recurrent_layer *)scratch, &call, x, xs, STATE(h, c), y, ys, scratch));
   static const double nothing[4] = {1, 2, 3, 4};
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "layer is no handle or a destroyed one",
-               recurrent_forward((const recurrent_layer *)nothing, &call, x, xs, h, c, y, ys, scratch));
+               recurrent_forward((const recurrent_layer *)nothing, &call, x, xs, STATE(h, c), y, ys, scratch));
   EXPECT_ERROR(
       RECURRENT_INVALID_HANDLE, "layer is no handle",
-      recurrent_forward((const recurrent_layer *)((const char *)nothing + 1), &call, x, xs, h, c, y, ys, scratch));
+      recurrent_forward((const recurrent_layer *)((const char *)nothing + 1), &call, x, xs, STATE(h, c), y, ys, scratch));
 
 #define WITH(field, value, text)                                                        \
   do {                                                                                  \
     call = sizes();                                                                     \
     call.field = value;                                                                 \
-    EXPECT_INVALID(text, recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch)); \
+    EXPECT_INVALID(text, recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch)); \
   } while (0)
   WITH(size, 8, "call.size is 8, expected sizeof(recurrent_call)");
   WITH(steps, 0, "call.steps is 0");
@@ -353,7 +299,7 @@ static void forward_is_checked(void) {
   do {                                                                                  \
     call = sizes();                                                                     \
     call.lengths = (const int64_t[N]){__VA_ARGS__};                                     \
-    EXPECT_INVALID(text, recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch)); \
+    EXPECT_INVALID(text, recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch)); \
   } while (0)
   WITH_LENGTHS("lengths[0] is 5, expected 0 ... 4", T + 1, 0);
   WITH_LENGTHS("lengths[1] is -1, expected 0 ... 4", T, -1);
@@ -365,24 +311,24 @@ static void forward_is_checked(void) {
   call.steps = (size_t)1 << 62;
   call.lengths = (const int64_t[N]){0, 0};
   call.resets = (const uint8_t[1]){0};
-  EXPECT_INVALID("expected a product of at most", recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_INVALID("expected a product of at most", recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
 
   call = sizes();
   call.x_layout = RECURRENT_STRIDED;
   call.x_step = 1;
   call.x_sequence = 1;
-  EXPECT_INVALID("rows of 3 overlap", recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_INVALID("rows of 3 overlap", recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   call.x_step = SIZE_MAX / 2;
-  EXPECT_INVALID("reach beyond any memory", recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_INVALID("reach beyond any memory", recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   call.x_step = N * C;
   call.x_sequence = SIZE_MAX;
   EXPECT_INVALID("call.x_sequence is 18446744073709551615",
-                 recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+                 recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   call.x_sequence = C;
-  EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
-  EXPECT_INVALID("x has 23 values", recurrent_forward(layer, &call, x, xs - 1, h, c, y, ys, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("x has 23 values", recurrent_forward(layer, &call, x, xs - 1, STATE(h, c), y, ys, scratch));
   EXPECT_INVALID("x_count is 9223372036854775807",
-                 recurrent_forward(layer, &call, x, SIZE_MAX / 2, h, c, y, ys, scratch));
+                 recurrent_forward(layer, &call, x, SIZE_MAX / 2, STATE(h, c), y, ys, scratch));
 
   EXPECT_INVALID("thread_count is 0", recurrent_scratch_create(0, &scratch));
   EXPECT(scratch == NULL);
@@ -396,8 +342,8 @@ static void forward_is_checked(void) {
   recurrent_layer *gru = make_layer(options);
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
   call = sizes();
-  EXPECT_INVALID("c is not null", recurrent_forward(gru, &call, x, xs, h, c, y, ys, scratch));
-  EXPECT_OK(recurrent_forward(gru, &call, x, xs, h, NULL, y, ys, scratch));
+  EXPECT_INVALID("c is not null", recurrent_forward(gru, &call, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_OK(recurrent_forward(gru, &call, x, xs, STATE(h, NULL), y, ys, scratch));
   EXPECT_OK(recurrent_layer_destroy(gru));
   EXPECT_OK(recurrent_scratch_destroy(scratch));
   EXPECT_OK(recurrent_layer_destroy(layer));
@@ -412,7 +358,7 @@ static void layouts_lengths_and_resets(void) {
   fill(x, xs);
   recurrent_call call = sizes();
   call.lengths = (const int64_t[N]){2, T};
-  EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   for (int i = 0; i < H; i++) {
     EXPECT(y[2 * N * H + i] == 0);
     EXPECT(h[i] == y[N * H + i]);
@@ -425,7 +371,7 @@ static void layouts_lengths_and_resets(void) {
   call.y_layout = RECURRENT_STRIDED;
   call.y_step = N * (H + 1);
   call.y_sequence = H + 1;
-  EXPECT_OK(recurrent_forward(layer, &call, x2, xs, h2, c2, y2, T * N * (H + 1), scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x2, xs, STATE(h2, c2), y2, T * N * (H + 1), scratch));
   EXPECT(memcmp(h, h2, sizeof h) == 0 && memcmp(c, c2, sizeof c) == 0);
   for (int row = 0; row < T * N; row++) EXPECT(memcmp(y + row * H, y2 + row * (H + 1), H * sizeof(float)) == 0);
 
@@ -434,11 +380,11 @@ static void layouts_lengths_and_resets(void) {
   call.resets = (const uint8_t[T * N]){0, 0, 0, 0, 1, 0};
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
-  EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   float h3[N * H] = {0}, c3[N * H] = {0}, y3[2 * N * H];
   call = sizes();
   call.steps = 2;
-  EXPECT_OK(recurrent_forward(layer, &call, x + 2 * N * C, 2 * N * C, h3, c3, y3, 2 * N * H, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x + 2 * N * C, 2 * N * C, STATE(h3, c3), y3, 2 * N * H, scratch));
   EXPECT(memcmp(h, h3, H * sizeof(float)) == 0 && memcmp(h + H, h3 + H, H * sizeof(float)) != 0);
 
   EXPECT_OK(recurrent_scratch_destroy(scratch));
@@ -470,30 +416,30 @@ static void training_is_checked(void) {
   fill(x, xs);
   fill(dy, ys);
   recurrent_call call = sizes();
-  EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, c, y, ys, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
-  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, c, y2, ys, record, scratch));
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   EXPECT(memcmp(y, y2, sizeof y) == 0);
   call.drops = 1;
   call.dropout_seed = 7;
-  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, c, y2, ys, record, scratch));
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   EXPECT(memcmp(y, y2, sizeof y) != 0);
   call.y_layout = RECURRENT_BATCH_MAJOR;
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
   call.drops = 0;
-  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, c, y2, ys, record, scratch));
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   for (int t = 0; t < T; t++)
     for (int n = 0; n < N; n++) EXPECT(memcmp(y + (t * N + n) * H, y2 + (n * T + t) * H, H * sizeof(float)) == 0);
   EXPECT_INVALID("y is null and y_count 1",
-                 recurrent_record_forward(layer, &call, x, xs, h, c, NULL, 1, record, scratch));
-  EXPECT_INVALID("y has 39 values", recurrent_record_forward(layer, &call, x, xs, h, c, y, ys - 1, record, scratch));
-  EXPECT_INVALID("record is null", recurrent_record_forward(layer, &call, x, xs, h, c, NULL, 0, NULL, scratch));
-  EXPECT_INVALID("x is null", recurrent_record_forward(layer, &call, NULL, xs, h, c, NULL, 0, record, scratch));
+                 recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 1, record, scratch));
+  EXPECT_INVALID("y has 39 values", recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y, ys - 1, record, scratch));
+  EXPECT_INVALID("record is null", recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, NULL, scratch));
+  EXPECT_INVALID("x is null", recurrent_record_forward(layer, &call, NULL, xs, STATE(h, c), NULL, 0, record, scratch));
 
 #define BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, dxs, gradients, scratch) \
-  recurrent_backward(layer, record, x, xs, dy, ys, dh, dc, dx, dxs, gradients, scratch)
+  recurrent_backward(layer, record, x, xs, dy, ys, STATE(dh, dc), dx, dxs, gradients, scratch)
   EXPECT_INVALID("layer is null", BACKWARD(NULL, record, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
   EXPECT_INVALID("record is null", BACKWARD(layer, NULL, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
   EXPECT_INVALID("x is null", BACKWARD(layer, record, NULL, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
@@ -527,7 +473,7 @@ static void training_is_checked(void) {
   memset(c, 0, sizeof c);
   memset(dh, 0, sizeof dh);
   memset(dc, 0, sizeof dc);
-  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, c, NULL, 0, record, scratch));
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, record, scratch));
   EXPECT_OK(BACKWARD(layer, record, x, xs, dy, ys, dh, dc, NULL, 0, gradients, scratch));
   EXPECT_OK(recurrent_gradients_get(gradients, "bias_hh_l1", twice, 4 * H));
   for (int i = 0; i < 4 * H; i++) EXPECT(fabsf(twice[i] - 2 * bias[i]) <= 1e-5f * largest);
@@ -544,7 +490,7 @@ static void training_is_checked(void) {
   for (int i = 0; i < 4 * H; i++) EXPECT(bias[i] == 0);
   memset(dh, 0, sizeof dh);
   memset(dc, 0, sizeof dc);
-  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, c, NULL, 0, record, scratch));
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, record, scratch));
   EXPECT_OK(BACKWARD(layer, record, x, xs, NULL, 0, dh, dc, dx, xs, gradients, scratch));
   for (int i = 0; i < xs; i++) EXPECT(dx[i] == 0);
   EXPECT_ERROR(RECURRENT_UNKNOWN_NAME, "there are: weight_ih_l0",
@@ -553,7 +499,7 @@ static void training_is_checked(void) {
   EXPECT_INVALID("name is null", recurrent_gradients_get(gradients, NULL, bias, 4 * H));
 
   // Other parameters than those of the record.
-  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, h, c, NULL, 0, record, scratch));
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, record, scratch));
   EXPECT_OK(recurrent_layer_set_parameter(layer, "bias_hh_l1", bias, 4 * H));
   EXPECT_INVALID("other parameters than the layer has now",
                  BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
@@ -580,10 +526,10 @@ static void streams_step(void) {
   float x[xs], whole[ys], y[ys], h[states] = {0}, c[states] = {0}, h2[states], c2[states];
   fill(x, xs);
   recurrent_call call = sizes();
-  EXPECT_OK(recurrent_forward(layer, &call, x, xs, h, c, whole, ys, scratch));
+  EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), whole, ys, scratch));
   for (int t = 0; t < T; t++) EXPECT_OK(recurrent_stream_step(stream, x + t * N * C, N * C, y + t * N * H, N * H));
   EXPECT(memcmp(y, whole, sizeof y) == 0);
-  EXPECT_OK(recurrent_stream_get_state(stream, h2, c2));
+  EXPECT_OK(recurrent_stream_get_state(stream, STATE(h2, c2)));
   EXPECT(memcmp(h, h2, sizeof h) == 0 && memcmp(c, c2, sizeof c) == 0);
   EXPECT_OK(recurrent_stream_reset(stream));
   EXPECT_OK(recurrent_stream_process(stream, T, x, xs, y, ys));
@@ -593,7 +539,7 @@ static void streams_step(void) {
   // A fork and a stream that was set to the same state go on alike.
   EXPECT_OK(recurrent_stream_fork(stream, &fork));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
-  EXPECT_OK(recurrent_stream_set_state(stream, h2, c2));
+  EXPECT_OK(recurrent_stream_set_state(stream, STATE(h2, c2)));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y + N * H, N * H));
   EXPECT_OK(recurrent_stream_step(fork, x, N * C, y + 2 * N * H, N * H));
   EXPECT(memcmp(y, y + N * H, N * H * sizeof(float)) == 0 && memcmp(y, y + 2 * N * H, N * H * sizeof(float)) == 0);
@@ -627,8 +573,8 @@ static void streams_step(void) {
   EXPECT_INVALID("steps is 18446744073709551615", recurrent_stream_process(stream, SIZE_MAX, x, xs, y, ys));
   EXPECT_INVALID("steps is 9223372036854775807", recurrent_stream_process(stream, SIZE_MAX / 2, x, xs, y, ys));
   EXPECT_INVALID("x has 24 values", recurrent_stream_process(stream, (size_t)1 << 55, x, xs, y, ys));
-  EXPECT_INVALID("h is null", recurrent_stream_get_state(stream, NULL, c));
-  EXPECT_INVALID("c is null", recurrent_stream_set_state(stream, h, NULL));
+  EXPECT_INVALID("h is null", recurrent_stream_get_state(stream, STATE(NULL, c)));
+  EXPECT_INVALID("c is null", recurrent_stream_set_state(stream, STATE(h, NULL)));
   EXPECT_INVALID("fork is null", recurrent_stream_fork(stream, NULL));
   EXPECT_INVALID("stream is null", recurrent_stream_create(layer, 1, NULL));
   EXPECT_OK(recurrent_stream_destroy(fork));
@@ -798,17 +744,17 @@ static void null_is_never_a_crash(void) {
   EXPECT_INVALID("null", recurrent_layer_save(NULL, NULL, NULL));
   EXPECT_INVALID("null", recurrent_scratch_byte_count(NULL, NULL));
   EXPECT_INVALID("null", recurrent_scratch_thread_count(NULL, NULL));
-  EXPECT_INVALID("null", recurrent_forward(NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL));
-  EXPECT_INVALID("null", recurrent_record_forward(NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL, NULL));
+  EXPECT_INVALID("null", recurrent_forward(NULL, NULL, NULL, 0, NULL, NULL, 0, NULL));
+  EXPECT_INVALID("null", recurrent_record_forward(NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL));
   EXPECT_INVALID("null", recurrent_gradients_zero(NULL));
   EXPECT_INVALID("null", recurrent_gradients_get(NULL, NULL, NULL, 0));
   EXPECT_INVALID("null", recurrent_gradients_get_values(NULL, NULL, 0));
-  EXPECT_INVALID("null", recurrent_backward(NULL, NULL, NULL, 0, NULL, 0, NULL, NULL, NULL, 0, NULL, NULL));
+  EXPECT_INVALID("null", recurrent_backward(NULL, NULL, NULL, 0, NULL, 0, NULL, NULL, 0, NULL, NULL));
   EXPECT_INVALID("null", recurrent_stream_fork(NULL, NULL));
   EXPECT_INVALID("null", recurrent_stream_step(NULL, NULL, 0, NULL, 0));
   EXPECT_INVALID("null", recurrent_stream_process(NULL, 0, NULL, 0, NULL, 0));
-  EXPECT_INVALID("null", recurrent_stream_get_state(NULL, NULL, NULL));
-  EXPECT_INVALID("null", recurrent_stream_set_state(NULL, NULL, NULL));
+  EXPECT_INVALID("null", recurrent_stream_get_state(NULL, NULL));
+  EXPECT_INVALID("null", recurrent_stream_set_state(NULL, NULL));
   EXPECT_INVALID("null", recurrent_stream_reset(NULL));
   EXPECT_INVALID("null", recurrent_stream_reset_slot(NULL, 0));
   EXPECT_INVALID("null", recurrent_stream_join(NULL, 0));

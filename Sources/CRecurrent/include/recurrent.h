@@ -3,15 +3,23 @@
 // T time steps, N sequences of a batch, C inputs of a step, H hidden units, L layers on top of each other, D directions
 // (1 or 2), O = H outputs of a step, or 2·H of both directions next to each other, G gates (RNN 1, GRU 3, LSTM 4).
 // Every buffer's comment starts with its shape, of which the rightmost dimension is contiguous, and says whether it is
-// read, overwritten or added to. Counts are in floats.
+// read, overwritten or added to. Every buffer has a count beside it, in elements, which must be that of its shape.
 //
 // Every call returns a status and never prints. A call that fails says in recurrent_last_message which argument was
 // wrong, what it was and what it should be, and has changed nothing, unless its comment says otherwise. Pointers may
-// not be null unless a comment allows it. No two buffers of a call may overlap. Sizes that this machine's memory cannot
-// hold are refused; where memory runs out all the same, the process ends.
+// not be null unless a comment allows it. No two buffers of a call may overlap, not even two that are only read. Sizes
+// that this machine's memory cannot hold are refused; where memory runs out all the same, the process ends.
+//
+// A handle of another type is an error. A destroyed handle is an error only until its memory is used again, which may
+// be at once: from then on its use is undefined, as after free.
+//
+// A structure starts with its size, so that later versions can add fields to its end. The library accepts a smaller
+// size, of a program that was compiled with an older header: what is missing is zero. It accepts a larger one if all
+// that it does not know is zero, and refuses it otherwise. Set a structure to zero before filling it in, as
+// `= {.size = sizeof call}` does. The number in the library's soname changes only if a program must be compiled again.
 //
 // Any number of threads may use a layer at once while none of them changes it. A scratch, a record, gradients and a
-// stream serve one call at a time.
+// stream serve one call at a time. The library stays in memory after dlclose.
 #ifndef RECURRENT_H
 #define RECURRENT_H
 
@@ -93,7 +101,7 @@ typedef enum recurrent_instruction_set {
 
 // What a layer is made of. Zero is the default of everything but the sizes. A form that another cell has is ignored.
 typedef struct recurrent_layer_options {
-  size_t size;         // sizeof(recurrent_layer_options): a later version may add to the end
+  size_t size;         // sizeof(recurrent_layer_options)
   size_t input_size;   // C, at least 1
   size_t hidden_size;  // H, at least 1
   size_t layer_count;  // L, at least 1
@@ -104,7 +112,7 @@ typedef struct recurrent_layer_options {
   recurrent_reset_form reset;         // of a GRU
   recurrent_update_form update;       // of a GRU
   recurrent_instruction_set instruction_set;
-  float dropout;        // between levels, while a call records with a seed: 0 to 1
+  float dropout;        // between levels, in recurrent_record_forward: 0 to 1
   int no_bias;          // not 0: there are no biases
   int flush_denormals;  // not 0: every call reads and writes denormal numbers as zero
   uint64_t seed;        // equal ones draw equal parameters, uniform in ±1/√H; 0 draws others each time
@@ -165,8 +173,9 @@ recurrent_status recurrent_layer_save(const recurrent_layer *layer, const char *
 
 // MARK: - Scratch
 
-// What a call needs for itself: memory, and threads. It grows at its first use for a size; calls allocate nothing after
-// that, as long as they have no lengths and resets, which are copied.
+// What a call needs for itself: memory, and threads. It grows at its first use for a size; after that, calls allocate
+// nothing, on any number of threads. On one thread they take no lock and make no system call. On several, a call that
+// divides its work may wait for the other threads, and wake them, with the system call futex.
 typedef struct recurrent_scratch recurrent_scratch;
 
 // thread_count: 1 to 1024, the caller's among them. A call divides a layer's units among them where a step's work is
@@ -191,38 +200,55 @@ typedef enum recurrent_layout {
   RECURRENT_STRIDED = 2       // the distances beside it; the buffer may go on behind its last row
 } recurrent_layout;
 
+// Whether recurrent_record_forward drops between the levels of a layer that has dropout. No other call drops.
+typedef enum recurrent_dropout_mode {
+  RECURRENT_DROPOUT_SEEDED = 0,  // with the masks of dropout_seed, first_sequence and first_step
+  RECURRENT_DROPOUT_OFF = 1      // not at all
+} recurrent_dropout_mode;
+
 // What a call is told about its sequences. Zero is the default of everything but the sizes.
 typedef struct recurrent_call {
-  size_t size;        // sizeof(recurrent_call): a later version may add to the end
+  size_t size;        // sizeof(recurrent_call)
   size_t steps;       // T, at least 1
   size_t batch_size;  // N, at least 1
   // [N], each 0 to T, read; null for T. Past its length a sequence's state stands still, its y is 0, what x and dy hold
   // there does not matter, and no gradient flows there.
   const int64_t *lengths;
+  size_t lengths_count;  // N, or 0 beside null
   // [T,N], time-major in every layout, read; null for none. Where it is not 0, the state before that step is zero, as
   // if a new sequence began there; nothing flows across, in either direction.
   const uint8_t *resets;
+  size_t resets_count;        // T·N, or 0 beside null
   recurrent_layout x_layout;  // of x and dx
   recurrent_layout y_layout;  // of y and dy
   size_t x_step;              // strided: from one step of a sequence to its next, and
   size_t x_sequence;          // from one sequence to the next
   size_t y_step;
   size_t y_sequence;
-  // Dropout between levels, in recurrent_record_forward alone. The same numbers give the same masks, however a batch is
-  // split: of its first sequence in the data, and of its first step where sequences are cut in pieces.
-  int drops;  // not 0: on
-  uint64_t dropout_seed;
-  uint64_t first_sequence;
-  uint64_t first_step;
+  recurrent_dropout_mode dropout_mode;
+  // The same numbers give the same masks, however a batch is split.
+  uint64_t dropout_seed;    // another for each update, so that the masks are others too
+  uint64_t first_sequence;  // the number of the batch's first sequence in the data
+  uint64_t first_step;      // the number of the first step, if sequences are cut in pieces
 } recurrent_call;
+
+// The state of a layer, or the gradient of a state. The structure itself is only read. States that other cells need,
+// and states in double precision, will be further pairs of pointer and count at its end.
+typedef struct recurrent_state {
+  size_t size;  // sizeof(recurrent_state)
+  float *h;     // [L·D,N,H]
+  size_t h_count;
+  float *c;        // [L·D,N,H] of an LSTM, null of other cells
+  size_t c_count;  // 0 beside null
+} recurrent_state;
 
 // Runs sequences through a layer.
 //
 // x: [T,N,C] or as the call says; read.
-// h, c: [L·D,N,H], before the first step, read, and after the last, overwritten. c is of an LSTM alone, else null.
-// y: [T,N,O] or as the call says; overwritten. It must not overlap x.
+// state: before the first step, read, and after the last, overwritten.
+// y: [T,N,O] or as the call says; overwritten.
 recurrent_status recurrent_forward(const recurrent_layer *layer, const recurrent_call *call, const float *x,
-                                   size_t x_count, float *h, float *c, float *y, size_t y_count,
+                                   size_t x_count, const recurrent_state *state, float *y, size_t y_count,
                                    recurrent_scratch *scratch);
 
 // MARK: - Training
@@ -235,12 +261,13 @@ recurrent_status recurrent_record_create(recurrent_record **record);
 // Destroys a record; null is ignored.
 recurrent_status recurrent_record_destroy(recurrent_record *record);
 
-// recurrent_forward, with the same bits where nothing is dropped, that keeps what backward needs.
+// recurrent_forward, with the same bits where nothing is dropped, that keeps what backward needs. It drops between
+// levels as the layer's dropout and the call's dropout_mode say.
 //
 // y: may be null with y_count 0 where nobody wants it.
 // record: overwritten.
 recurrent_status recurrent_record_forward(const recurrent_layer *layer, const recurrent_call *call, const float *x,
-                                          size_t x_count, float *h, float *c, float *y, size_t y_count,
+                                          size_t x_count, const recurrent_state *state, float *y, size_t y_count,
                                           recurrent_record *record, recurrent_scratch *scratch);
 
 // Gradients of a layer's parameters, by the parameters' names and shapes.
@@ -268,13 +295,13 @@ recurrent_status recurrent_gradients_get_values(const recurrent_gradients *gradi
 // record: consumed.
 // x: [T,N,C], as recurrent_record_forward had it; read.
 // dy: [T,N,O] in y's layout, the gradient of y; read. Null with dy_count 0 is zero.
-// dh, dc: [L·D,N,H], the gradient of the final state, read, and of the initial state, overwritten. dc is of an LSTM
-//   alone, else null.
-// dx: [T,N,C] in x's layout; overwritten. It must not overlap x or dy. Null with dx_count 0 where nobody wants it.
+// d_state: the gradient of the final state, read, and of the initial state, overwritten.
+// dx: [T,N,C] in x's layout; overwritten. Null with dx_count 0 where nobody wants it.
 // gradients: added to.
 recurrent_status recurrent_backward(const recurrent_layer *layer, recurrent_record *record, const float *x,
-                                    size_t x_count, const float *dy, size_t dy_count, float *dh, float *dc, float *dx,
-                                    size_t dx_count, recurrent_gradients *gradients, recurrent_scratch *scratch);
+                                    size_t x_count, const float *dy, size_t dy_count, const recurrent_state *d_state,
+                                    float *dx, size_t dx_count, recurrent_gradients *gradients,
+                                    recurrent_scratch *scratch);
 
 // MARK: - Streams
 
@@ -294,22 +321,22 @@ recurrent_status recurrent_stream_destroy(recurrent_stream *stream);
 // One step of every sequence.
 //
 // x: [N,C], read.
-// y: [N,H], overwritten; 0 of empty slots. It must not overlap x.
+// y: [N,H], overwritten; 0 of empty slots.
 recurrent_status recurrent_stream_step(recurrent_stream *stream, const float *x, size_t x_count, float *y,
                                        size_t y_count);
 
 // Some steps of every sequence, 0 or more: the same bits as step by step, in less time.
 //
 // x: [T,N,C], read.
-// y: [T,N,H], overwritten; 0 of empty slots. It must not overlap x.
+// y: [T,N,H], overwritten; 0 of empty slots.
 recurrent_status recurrent_stream_process(recurrent_stream *stream, size_t steps, const float *x, size_t x_count,
                                           float *y, size_t y_count);
 
-// h, c: [L,N,H], overwritten; 0 of empty slots. c is of an LSTM alone, else null.
-recurrent_status recurrent_stream_get_state(const recurrent_stream *stream, float *h, float *c);
+// state: what its pointers point to is overwritten; 0 of empty slots.
+recurrent_status recurrent_stream_get_state(const recurrent_stream *stream, const recurrent_state *state);
 
-// h, c: [L,N,H], read; empty slots stay empty. c is of an LSTM alone, else null.
-recurrent_status recurrent_stream_set_state(recurrent_stream *stream, const float *h, const float *c);
+// state: what its pointers point to is read; empty slots stay empty.
+recurrent_status recurrent_stream_set_state(recurrent_stream *stream, const recurrent_state *state);
 
 // Every sequence starts again from zero.
 recurrent_status recurrent_stream_reset(recurrent_stream *stream);

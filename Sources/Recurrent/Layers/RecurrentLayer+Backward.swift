@@ -151,11 +151,15 @@ extension Layer {
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     if let dy { _ = try checkY("dy", dy.count, options.yLayout, steps: steps, batchSize: batchSize) }
     try checkState("dState", h: state.h.count, c: state.c.count, batchSize: batchSize)
-    if let dx {
-      _ = try checkX("dx", dx.count, options.xLayout, steps: steps, batchSize: batchSize)
-      try checkApart("dx", dx, "x", x)
-      if let dy { try checkApart("dx", dx, "dy", dy) }
-    }
+    if let dx { _ = try checkX("dx", dx.count, options.xLayout, steps: steps, batchSize: batchSize) }
+    // x and dy may be the same array: both are only read.
+    let regions: [5 of Region] = [
+      Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
+      Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
+      Region("dState.h", written: UnsafeRawBufferPointer(state.h)),
+      Region("dState.c", written: UnsafeRawBufferPointer(state.c)),
+    ]
+    try checkApart(regions.span)
     try gradients.check(against: shape, "gradients")
     record.isFilled = false
     gradients.withMutableValues { gradients in

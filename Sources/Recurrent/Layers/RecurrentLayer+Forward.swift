@@ -171,7 +171,7 @@ extension Layer {
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     let yDistances = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
-    try checkApart("y", y, "x", x)
+    try checkApart(x, y, state)
     content.engine.forward(
       ForwardCall(
         steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: state.h.baseAddress!,
@@ -204,10 +204,8 @@ extension Layer {
     // Checked for `backward` too.
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
-    if let y {
-      _ = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize)
-      try checkApart("y", y, "x", x)
-    }
+    if let y { _ = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize) }
+    try checkApart(x, y, state)
     content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
     content.engine.forward(
       ForwardCall(
@@ -229,15 +227,15 @@ extension Layer {
 
   // MARK: - Shapes
 
-  /// An output must not overlap an input that is read after parts of the output have been written.
-  func checkApart(
-    _ name: String, _ output: UnsafeMutableBufferPointer<Scalar>, _ other: String, _ input: UnsafeBufferPointer<Scalar>
+  private func checkApart(
+    _ x: UnsafeBufferPointer<Scalar>, _ y: UnsafeMutableBufferPointer<Scalar>?, _ state: StatePlace<Scalar>
   ) throws(RecurrentError) {
-    let o = UnsafeRawPointer(output.baseAddress!), i = UnsafeRawPointer(input.baseAddress!)
-    let size = MemoryLayout<Scalar>.stride
-    if o < i + input.count * size, i < o + output.count * size {
-      throw .mismatch("\(name) overlaps \(other) in memory, expected buffers of their own")
-    }
+    let regions: [4 of Region] = [
+      Region("x", read: UnsafeRawBufferPointer(x)), Region("y", written: y.map { UnsafeRawBufferPointer($0) }),
+      Region("state.h", written: UnsafeRawBufferPointer(state.h)),
+      Region("state.c", written: UnsafeRawBufferPointer(state.c)),
+    ]
+    try Recurrent.checkApart(regions.span)
   }
 
   /// Sizes that are positive and countable; lengths and resets that fit them.
@@ -289,10 +287,6 @@ extension Layer {
     }
     try checkCount(name, count, is: distances.extent, "\(steps)·\(batchSize)·\(size)")
     return distances
-  }
-
-  func checkState(_ name: String, _ state: State<Scalar>, batchSize: Int) throws(RecurrentError) {
-    try checkState(name, h: state.h.count, c: state.c.count, batchSize: batchSize)
   }
 
   func checkState(_ name: String, h: Int, c: Int, batchSize: Int) throws(RecurrentError) {

@@ -68,7 +68,10 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     try checkCount("x", x.count, is: steps * inputs, "\(steps)·\(batchSize)·\(layer.inputSize)")
     try checkCount("y", y.count, is: steps * outputs, "\(steps)·\(batchSize)·\(layer.hiddenSize)")
     guard steps > 0 else { return }
-    try layer.checkApart("y", y, "x", x)
+    let regions: [2 of Region] = [
+      Region("x", read: UnsafeRawBufferPointer(x)), Region("y", written: UnsafeRawBufferPointer(y)),
+    ]
+    try checkApart(regions.span)
     engine.process(x.baseAddress!, steps: steps, into: y.baseAddress!)
   }
 
@@ -89,9 +92,20 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   ///
   /// - Throws: `RecurrentError` where the shape does not fit; nothing has changed then.
   public func setState(_ new: State<Scalar>) throws(RecurrentError) {
-    try layer.checkState("state", new, batchSize: batchSize)
     var new = new
-    layer.withPlace(&new) { engine.writeState(h: UnsafePointer($0.h.baseAddress!), c: UnsafePointer($0.cStart)) }
+    try layer.withPlace(&new) { place throws(RecurrentError) in try writeState(from: place) }
+  }
+
+  /// Copies h and c [L,N,H], zero of empty slots, to the caller's memory.
+  package func readState(into place: StatePlace<Scalar>) throws(RecurrentError) {
+    try layer.checkState("state", h: place.h.count, c: place.c.count, batchSize: batchSize)
+    engine.readState(h: place.h.baseAddress!, c: place.cStart)
+  }
+
+  /// Sets h and c [L,N,H] to what is in the caller's memory; empty slots stay empty.
+  package func writeState(from place: StatePlace<Scalar>) throws(RecurrentError) {
+    try layer.checkState("state", h: place.h.count, c: place.c.count, batchSize: batchSize)
+    engine.writeState(h: UnsafePointer(place.h.baseAddress!), c: UnsafePointer(place.cStart))
   }
 
   /// Every sequence starts again from zero.

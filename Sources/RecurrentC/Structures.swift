@@ -1,0 +1,112 @@
+import CRecurrent
+import Recurrent
+
+// Structures that start with their own size, so that a program and the library may be of different versions.
+
+/// A copy of a program's structure: what an older, smaller one lacks is zero, and what a newer, larger one has behind
+/// the end of this version's must be zero, so that no wish is ignored.
+///
+/// - Parameter zero: a structure of zeros.
+func structure<Structure: BitwiseCopyable>(
+  _ pointer: UnsafePointer<Structure>?, _ zero: Structure, _ name: @autoclosure () -> String
+) throws -> Structure {
+  let pointer = try notNull(pointer, name())
+  try checkAlignment(of: pointer, name())
+  // Nothing but the size may be read before it is known to be one.
+  let size = UnsafeRawPointer(pointer).load(as: Int.self)
+  guard (MemoryLayout<Int>.size...largestStructure).contains(size) else {
+    throw CallError.argument(
+      "\(name()).size is \(UInt(bitPattern: size)), expected sizeof(\(Structure.self)) = "
+        + "\(MemoryLayout<Structure>.size), at least \(MemoryLayout<Int>.size) and at most \(largestStructure)")
+  }
+  let bytes = UnsafeRawBufferPointer(start: pointer, count: size), known = MemoryLayout<Structure>.size
+  if size > known, let byte = bytes[known...].firstIndex(where: { $0 != 0 }) {
+    throw CallError.argument(
+      "\(name()).size is \(size), and byte \(byte) is \(bytes[byte]), expected zeros from byte \(known) on: this version "
+        + "of the library has no fields there")
+  }
+  var copy = zero
+  withUnsafeMutableBytes(of: &copy) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(known))) }
+  return copy
+}
+
+/// More bytes than any version's structure has.
+private let largestStructure = 4096
+
+/// h and c of a state, or of its gradient. Their counts are checked by the call, which knows the batch size.
+func statePlace(
+  _ pointer: UnsafePointer<recurrent_state>?, of layer: Layer<Float>, _ name: @autoclosure () -> String = "state"
+) throws -> StatePlace<Float> {
+  let state = try structure(pointer, recurrent_state(), name())
+  let h = try buffer(state.h, state.h_count, "\(name()).h")
+  guard layer.cell.hasCellState else {
+    guard try optionalBuffer(state.c, state.c_count, "\(name()).c") == nil else {
+      throw CallError.argument("\(name()).c is not null, expected null: this cell has no c")
+    }
+    return StatePlace(h: h, c: UnsafeMutableBufferPointer(start: nil, count: 0))
+  }
+  return StatePlace(h: h, c: try buffer(state.c, state.c_count, "\(name()).c"))
+}
+
+/// What a call is told about its sequences.
+struct Call {
+  let steps: Int
+  let batchSize: Int
+  /// Its lengths and resets are the program's memory.
+  let options: BorrowedOptions
+
+  init(_ pointer: UnsafePointer<recurrent_call>?) throws {
+    let call = try structure(pointer, recurrent_call(), "call")
+    steps = try size(call.steps, "call.steps")
+    batchSize = try size(call.batch_size, "call.batch_size")
+    // C's int64_t has Int's size and alignment.
+    let numbers = UnsafeRawPointer(call.lengths)?.assumingMemoryBound(to: Int.self)
+    let lengths = try optionalBuffer(numbers, call.lengths_count, "call.lengths")
+    let resets = try optionalBuffer(call.resets, call.resets_count, "call.resets")
+    // Before anything of them is read.
+    if lengths != nil || resets != nil {
+      let count = try checkedCount(("steps", steps), ("batchSize", batchSize))
+      if let lengths { try checkCount("call.lengths", lengths.count, is: batchSize, "batch_size") }
+      if let resets { try checkCount("call.resets", resets.count, is: count, "\(steps)·\(batchSize)") }
+    }
+    var options = BorrowedOptions(
+      lengths: lengths, resets: resets,
+      xLayout: try layout(call.x_layout, step: call.x_step, sequence: call.x_sequence, "x"),
+      yLayout: try layout(call.y_layout, step: call.y_step, sequence: call.y_sequence, "y"), dropout: nil)
+    let seed = DropoutSeed(
+      call.dropout_seed, firstSequence: Int(truncatingIfNeeded: call.first_sequence),
+      firstStep: Int(truncatingIfNeeded: call.first_step))
+    switch call.dropout_mode {
+    case RECURRENT_DROPOUT_SEEDED: options.dropout = seed
+    case RECURRENT_DROPOUT_OFF: options.dropout = nil
+    default: throw CallError.argument("call.dropout_mode is \(call.dropout_mode.rawValue), expected 0 or 1")
+    }
+    self.options = options
+  }
+
+  /// - Throws: `RecurrentError` where two buffers of the call share memory.
+  func checkApart(
+    _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>?, _ state: StatePlace<Float>
+  ) throws {
+    let regions: [6 of Region] = [
+      Region("x", read: UnsafeRawBufferPointer(x)),
+      Region("call.lengths", read: options.lengths.map { UnsafeRawBufferPointer($0) }),
+      Region("call.resets", read: options.resets.map { UnsafeRawBufferPointer($0) }),
+      Region("y", written: y.map { UnsafeRawBufferPointer($0) }),
+      Region("state.h", written: UnsafeRawBufferPointer(state.h)),
+      Region("state.c", written: UnsafeRawBufferPointer(state.c)),
+    ]
+    try Recurrent.checkApart(regions.span, readsToo: true)
+  }
+}
+
+private func layout(_ layout: recurrent_layout, step: Int, sequence: Int, _ name: String) throws -> Layout {
+  switch layout {
+  case RECURRENT_TIME_MAJOR: return .timeMajor
+  case RECURRENT_BATCH_MAJOR: return .batchMajor
+  case RECURRENT_STRIDED:
+    return .strided(
+      step: try size(step, "call.\(name)_step"), sequence: try size(sequence, "call.\(name)_sequence"))
+  default: throw CallError.argument("call.\(name)_layout is \(layout.rawValue), expected 0 to 2")
+  }
+}

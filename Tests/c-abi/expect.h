@@ -1,0 +1,85 @@
+// What the C tests share: how a failure is counted, and the small layer that they use.
+#pragma once
+
+#include <recurrent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern int failures;
+
+// The call succeeds.
+#define EXPECT_OK(call)                                                                     \
+  do {                                                                                      \
+    const recurrent_status status = (call);                                                 \
+    if (status != RECURRENT_OK) {                                                           \
+      failures++;                                                                           \
+      printf("%d: %s is %d: %s\n", __LINE__, #call, (int)status, recurrent_last_message()); \
+    }                                                                                       \
+  } while (0)
+
+// The call fails with a status and a message that contains a text.
+#define EXPECT_ERROR(expected, text, call)                                                                \
+  do {                                                                                                    \
+    const recurrent_status status = (call);                                                               \
+    if (status != (expected) || strstr(recurrent_last_message(), text) == NULL) {                         \
+      failures++;                                                                                         \
+      printf("%d: %s is %d, not %d with '%s': %s\n", __LINE__, #call, (int)status, (int)(expected), text, \
+             recurrent_last_message());                                                                   \
+    }                                                                                                     \
+  } while (0)
+#define EXPECT_INVALID(text, call) EXPECT_ERROR(RECURRENT_INVALID_ARGUMENT, text, call)
+
+// The call fails with this message and no other word.
+#define EXPECT_EXACTLY(text, call)                                                                               \
+  do {                                                                                                           \
+    const recurrent_status status = (call);                                                                      \
+    if (status != RECURRENT_INVALID_ARGUMENT || strcmp(recurrent_last_message(), text) != 0) {                   \
+      failures++;                                                                                                \
+      printf("%d: %s is %d with '%s', not '%s'\n", __LINE__, #call, (int)status, recurrent_last_message(), text); \
+    }                                                                                                            \
+  } while (0)
+
+#define EXPECT(condition)                               \
+  do {                                                  \
+    if (!(condition)) {                                 \
+      failures++;                                       \
+      printf("%d: not so: %s\n", __LINE__, #condition); \
+    }                                                   \
+  } while (0)
+
+enum { C = 3, H = 5, T = 4, N = 2 };
+
+static inline recurrent_layer_options lstm_options(void) {
+  return (recurrent_layer_options){.size = sizeof(recurrent_layer_options),
+                                   .input_size = C,
+                                   .hidden_size = H,
+                                   .layer_count = 1,
+                                   .cell = RECURRENT_LSTM,
+                                   .seed = 1};
+}
+
+static inline recurrent_layer *make_layer(recurrent_layer_options options) {
+  recurrent_layer *layer = NULL;
+  EXPECT_OK(recurrent_layer_create(&options, &layer));
+  if (layer == NULL) exit(1);
+  return layer;
+}
+
+static inline recurrent_call sizes(void) {
+  return (recurrent_call){.size = sizeof(recurrent_call), .steps = T, .batch_size = N};
+}
+
+static inline size_t count_of(const float *values, size_t count) { return values == NULL ? 0 : count; }
+
+// A state of `states` floats in h, and in c if that is not null.
+#define STATE(h, c) (&(recurrent_state){sizeof(recurrent_state), h, count_of(h, states), c, count_of(c, states)})
+
+static inline void fill(float *values, size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] = (float)((i * 37 + 11) % 64) / 32 - 1;
+}
+
+// In buffers.c.
+void structures_may_grow(void);
+void buffers_are_counted(void);
+void buffers_are_apart(void);
