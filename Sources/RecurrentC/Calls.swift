@@ -72,8 +72,9 @@ public func recurrent_forward(
     let layer = try layerObject(layer).layer, call = try Call(call)
     let x = try buffer(x, x_count, "x"), y = try buffer(y, y_count, "y"), state = try statePlace(state, of: layer)
     let scratch = try scratchObject(scratch).scratch
-    try call.checkApart(x, y, state)
-    try layer.runForward(x, call.steps, call.batchSize, state, y, call.options, scratch)
+    try layer.runForward(x, call.steps, call.batchSize, state, y, call.options, scratch) {
+      () throws(RecurrentError) in try call.checkApart(x, y, state)
+    }
   }
 }
 
@@ -100,8 +101,9 @@ public func recurrent_record_forward(
     let record: RecordObject = try object(record, "record")
     let x = try buffer(x, x_count, "x"), y = try optionalBuffer(y, y_count, "y")
     let state = try statePlace(state, of: layer), scratch = try scratchObject(scratch).scratch
-    try call.checkApart(x, y, state)
-    try layer.runRecord(x, call.steps, call.batchSize, state, y, record.record, call.options, scratch)
+    try layer.runRecord(x, call.steps, call.batchSize, state, y, record.record, call.options, scratch) {
+      () throws(RecurrentError) in try call.checkApart(x, y, state)
+    }
   }
 }
 
@@ -153,13 +155,15 @@ public func recurrent_backward(
     let record: RecordObject = try object(record, "record"), scratch = try scratchObject(scratch).scratch
     let x = try buffer(x, x_count, "x"), dy = try optionalBuffer(dy, dy_count, "dy")
     let dx = try optionalBuffer(dx, dx_count, "dx"), dState = try statePlace(d_state, of: layer, "d_state")
-    let regions: [5 of Region] = [
-      Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
-      Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
-      Region("d_state.h", written: UnsafeRawBufferPointer(dState.h)),
-      Region("d_state.c", written: UnsafeRawBufferPointer(dState.c)),
-    ]
-    try checkApart(regions.span, readsToo: true)
-    try layer.runBackward(record.record, x, dy, dState, dx, &gradients.gradients, scratch)
+    try layer.runBackward(record.record, x, dy, dState, dx, &gradients.gradients, scratch) {
+      () throws(RecurrentError) in
+      let regions: [5 of Region] = [
+        Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
+        Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
+        Region("d_state.h", written: UnsafeRawBufferPointer(dState.h)),
+        Region("d_state.c", written: UnsafeRawBufferPointer(dState.c)),
+      ]
+      try checkApart(regions.span, readsToo: true)
+    }
   }
 }

@@ -70,7 +70,7 @@ public func recurrent_stream_get_state(
 ) -> recurrent_status {
   status {
     let stream = try streamObject(stream)
-    try stream.readState(into: try checkedState(state, of: stream))
+    try stream.readState(into: try statePlace(state, of: stream.layer))
   }
 }
 
@@ -80,20 +80,8 @@ public func recurrent_stream_set_state(
 ) -> recurrent_status {
   status {
     let stream = try streamObject(stream)
-    try stream.writeState(from: try checkedState(state, of: stream))
+    try stream.writeState(from: try statePlace(state, of: stream.layer))
   }
-}
-
-private func checkedState(
-  _ state: UnsafePointer<recurrent_state>?, of stream: RecurrentStream<Float>
-) throws -> StatePlace<Float> {
-  let state = try statePlace(state, of: stream.layer)
-  let regions: [2 of Region] = [
-    Region("state.h", written: UnsafeRawBufferPointer(state.h)),
-    Region("state.c", written: UnsafeRawBufferPointer(state.c)),
-  ]
-  try checkApart(regions.span)
-  return state
 }
 
 @c @implementation

@@ -87,7 +87,7 @@ struct Call {
   /// - Throws: `RecurrentError` where two buffers of the call share memory.
   func checkApart(
     _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>?, _ state: StatePlace<Float>
-  ) throws {
+  ) throws(RecurrentError) {
     let regions: [6 of Region] = [
       Region("x", read: UnsafeRawBufferPointer(x)),
       Region("call.lengths", read: options.lengths.map { UnsafeRawBufferPointer($0) }),

@@ -21,10 +21,15 @@ class Options(Structure):
 class Call(Structure):
     _fields_ = [
         ("size", c_size_t), ("steps", c_size_t), ("batch_size", c_size_t), ("lengths", POINTER(c_int64)),
-        ("resets", POINTER(c_uint8)), ("x_layout", c_int), ("y_layout", c_int), ("x_step", c_size_t),
-        ("x_sequence", c_size_t), ("y_step", c_size_t), ("y_sequence", c_size_t), ("drops", c_int),
-        ("dropout_seed", c_uint64), ("first_sequence", c_uint64), ("first_step", c_uint64),
+        ("lengths_count", c_size_t), ("resets", POINTER(c_uint8)), ("resets_count", c_size_t), ("x_layout", c_int),
+        ("y_layout", c_int), ("x_step", c_size_t), ("x_sequence", c_size_t), ("y_step", c_size_t),
+        ("y_sequence", c_size_t), ("dropout_mode", c_int), ("dropout_seed", c_uint64), ("first_sequence", c_uint64),
+        ("first_step", c_uint64),
     ]
+
+
+class State(Structure):
+    _fields_ = [("size", c_size_t), ("h", c_void_p), ("h_count", c_size_t), ("c", c_void_p), ("c_count", c_size_t)]
 
 
 class RecurrentError(Exception):
@@ -41,6 +46,11 @@ def pointer(array):
 
 def count(array):
     return c_size_t(0 if array is None else array.size)
+
+
+def state(h, c):
+    """A state's structure; c is None if the cell has none."""
+    return byref(State(ctypes.sizeof(State), pointer(h), count(h), pointer(c), count(c)))
 
 
 class Library:
@@ -103,8 +113,8 @@ class Layer:
         steps, batch_size = x.shape[:2] if layout == "time_major" else x.shape[1::-1]
         return Call(
             size=ctypes.sizeof(Call), steps=steps, batch_size=batch_size,
-            lengths=None if lengths is None else lengths.ctypes.data_as(POINTER(c_int64)),
-            resets=None if resets is None else resets.ctypes.data_as(POINTER(c_uint8)),
+            lengths=None if lengths is None else lengths.ctypes.data_as(POINTER(c_int64)), lengths_count=count(lengths),
+            resets=None if resets is None else resets.ctypes.data_as(POINTER(c_uint8)), resets_count=count(resets),
             x_layout=LAYOUTS[layout], y_layout=LAYOUTS[layout])
 
     def forward(self, x, h, c, lengths=None, resets=None, layout="time_major", record=False):
@@ -113,8 +123,8 @@ class Layer:
         h, c = h.copy(), c.copy() if self.has_c else None
         call = self.call(x, lengths, resets, layout)
         self.library(
-            "record_forward" if record else "forward", self.layer, byref(call), pointer(x), count(x), pointer(h),
-            pointer(c), pointer(y), count(y), *([self.record] if record else []), self.scratch)
+            "record_forward" if record else "forward", self.layer, byref(call), pointer(x), count(x), state(h, c),
+            pointer(y), count(y), *([self.record] if record else []), self.scratch)
         return y, h, c
 
     def backward(self, x, dy, dh, dc):
@@ -123,8 +133,8 @@ class Layer:
         dx = numpy.full(x.shape, numpy.nan, numpy.float32)
         dh, dc = dh.copy(), dc.copy() if self.has_c else None
         self.library(
-            "backward", self.layer, self.record, pointer(x), count(x), pointer(dy), count(dy), pointer(dh),
-            pointer(dc), pointer(dx), count(dx), gradients, self.scratch)
+            "backward", self.layer, self.record, pointer(x), count(x), pointer(dy), count(dy), state(dh, dc),
+            pointer(dx), count(dx), gradients, self.scratch)
         named = {}
         for name, shape in self.shapes().items():
             named[name] = numpy.empty(shape, numpy.float32)
@@ -136,13 +146,13 @@ class Layer:
         """y of a stream that starts from a state: the first step alone, the others at once."""
         y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, numpy.float32)
         stream = self.library.make("stream", self.layer, c_size_t(x.shape[1]))
-        self.library("stream_set_state", stream, pointer(h), pointer(c if self.has_c else None))
+        self.library("stream_set_state", stream, state(h, c if self.has_c else None))
         self.library("stream_step", stream, pointer(x[0]), count(x[0]), pointer(y[0]), count(y[0]))
         rest, out = x[1:], y[1:]
         self.library(
             "stream_process", stream, c_size_t(len(rest)), pointer(rest), count(rest), pointer(out), count(out))
         hn, cn = numpy.empty_like(h), numpy.empty_like(c) if self.has_c else None
-        self.library("stream_get_state", stream, pointer(hn), pointer(cn))
+        self.library("stream_get_state", stream, state(hn, cn))
         self.library("stream_destroy", stream)
         return y, hn, cn
 

@@ -31,13 +31,13 @@ extern int failures;
 #define EXPECT_INVALID(text, call) EXPECT_ERROR(RECURRENT_INVALID_ARGUMENT, text, call)
 
 // The call fails with this message and no other word.
-#define EXPECT_EXACTLY(text, call)                                                                               \
-  do {                                                                                                           \
-    const recurrent_status status = (call);                                                                      \
-    if (status != RECURRENT_INVALID_ARGUMENT || strcmp(recurrent_last_message(), text) != 0) {                   \
-      failures++;                                                                                                \
+#define EXPECT_EXACTLY(text, call)                                                                                \
+  do {                                                                                                            \
+    const recurrent_status status = (call);                                                                       \
+    if (status != RECURRENT_INVALID_ARGUMENT || strcmp(recurrent_last_message(), text) != 0) {                    \
+      failures++;                                                                                                 \
       printf("%d: %s is %d with '%s', not '%s'\n", __LINE__, #call, (int)status, recurrent_last_message(), text); \
-    }                                                                                                            \
+    }                                                                                                             \
   } while (0)
 
 #define EXPECT(condition)                               \

@@ -32,6 +32,12 @@ static int some_choice(unsigned most) {
   return choice < 240 ? (int)(choice % (most + 1)) : (int)choice - 248;
 }
 
+// The size of a smaller or an absurd structure: what is larger would be read.
+static size_t some_structure_size(size_t most) {
+  const size_t size = some_size(255);
+  return size <= most || size > 4096 ? size : most;
+}
+
 // MARK: - Buffers
 
 typedef struct {
@@ -53,11 +59,19 @@ static buffer some_floats(size_t expected) {
   return make_floats(choice >= 230 || expected >= 1 << 20 ? choice : expected);
 }
 
-// h or c, whose count is not told; sometimes null, or not where it should be.
-static float *some_state(size_t count, int exists) {
-  if (byte() >= 250) exists = !exists;
-  return exists ? make_floats(count < 1 << 20 ? count : 0).start : NULL;
+// h and c of some counts; sometimes null, or not where they should be, and of another version's size.
+static recurrent_state some_state(size_t count, int has_c) {
+  recurrent_state state = {.size = sizeof state};
+  if (byte() >= 250) has_c = !has_c;
+  const buffer h = some_floats(count), c = has_c ? some_floats(count) : (buffer){NULL, 0};
+  state.h = h.start, state.h_count = h.count, state.c = c.start, state.c_count = c.count;
+  // Smaller or absurd: what is larger would be read.
+  const unsigned choice = byte();
+  if (choice >= 250) state.size = choice & 1 ? choice % (sizeof state + 1) : SIZE_MAX - choice;
+  return state;
 }
+
+static void free_state(recurrent_state state) { free(state.h), free(state.c); }
 
 // The product of sizes, or 1 << 40 where it is as large as that.
 static size_t product(size_t a, size_t b) {
@@ -106,7 +120,7 @@ static recurrent_layer *some_layer(unsigned i) {
 
 static void make_layer(unsigned i) {
   recurrent_layer_options options = {.size = sizeof options};
-  if (byte() >= 250) options.size = some_size(255);
+  if (byte() >= 250) options.size = some_structure_size(sizeof options);
   options.input_size = some_size(40);
   options.hidden_size = some_size(40);
   options.layer_count = some_size(3);
@@ -158,14 +172,14 @@ static void use_parameters(recurrent_layer *layer) {
 static void run(unsigned i, int records) {
   const sizes of = layer_sizes[i];
   recurrent_call call = {.size = sizeof call, .steps = some_size(30), .batch_size = some_size(30)};
-  if (byte() >= 250) call.size = some_size(255);
+  if (byte() >= 250) call.size = some_structure_size(sizeof call);
   call.x_layout = (recurrent_layout)some_choice(2);
   call.y_layout = (recurrent_layout)some_choice(2);
   call.x_step = some_size(200);
   call.x_sequence = some_size(200);
   call.y_step = some_size(200);
   call.y_sequence = some_size(200);
-  call.drops = some_choice(1);
+  call.dropout_mode = (recurrent_dropout_mode)some_choice(1);
   call.dropout_seed = byte();
   call.first_sequence = some_size(100);
   call.first_step = some_size(100);
@@ -182,27 +196,30 @@ static void run(unsigned i, int records) {
   }
   call.lengths = lengths;
   call.resets = resets;
+  // Told rightly, or as fewer.
+  call.lengths_count = lengths ? call.batch_size - (byte() >= 250 && call.batch_size > 0) : byte() >= 250;
+  call.resets_count = resets ? rows - (byte() >= 250 && rows > 0) : byte() >= 250;
   buffer x = some_floats(call.x_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.inputs));
   buffer y = some_floats(call.y_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.outputs));
   const size_t count = product(product(of.states, call.batch_size), of.units);
-  float *h = some_state(count, 1), *c = some_state(count, of.has_c);
+  const recurrent_state state = some_state(count, of.has_c);
   recurrent_layer *layer = some_layer(i);
   recurrent_scratch *scratch = some_handle(handles.scratches[byte() & 1]);
   if (records) {
     const unsigned r = byte() & 1;
     recurrent_record *record = some_handle(handles.records[r]);
     const recurrent_status status =
-        recurrent_record_forward(layer, &call, x.start, x.count, h, c, y.start, y.count, record, scratch);
+        recurrent_record_forward(layer, &call, x.start, x.count, &state, y.start, y.count, record, scratch);
     check(status);
     if (status == RECURRENT_OK)
       for (unsigned k = 0; k < per_kind; k++)
         if (record == handles.records[k]) record_steps[k] = call.steps, record_batch[k] = call.batch_size;
   } else {
-    check(recurrent_forward(layer, &call, x.start, x.count, h, c, y.start, y.count, scratch));
+    check(recurrent_forward(layer, &call, x.start, x.count, &state, y.start, y.count, scratch));
   }
   size_t bytes;
   check(recurrent_scratch_byte_count(scratch, &bytes));
-  free(lengths), free(resets), free(x.start), free(y.start), free(h), free(c);
+  free(lengths), free(resets), free(x.start), free(y.start), free_state(state);
 }
 
 static void run_backward(unsigned i) {
@@ -213,18 +230,18 @@ static void run_backward(unsigned i) {
   buffer x = some_floats(is_strided ? 10000 : rows * of.inputs),
          dx = some_floats(is_strided ? 10000 : rows * of.inputs);
   buffer dy = some_floats(is_strided ? 10000 : rows * of.outputs);
-  float *dh = some_state(count, 1), *dc = some_state(count, of.has_c);
+  const recurrent_state d_state = some_state(count, of.has_c);
   recurrent_layer *layer = some_layer(i);
   recurrent_gradients *gradients = some_handle(handles.gradients[byte() & 1]);
-  check(recurrent_backward(layer, handles.records[r], x.start, x.count, dy.start, dy.count, dh, dc, dx.start, dx.count,
-                           gradients, some_handle(handles.scratches[byte() & 1])));
+  check(recurrent_backward(layer, handles.records[r], x.start, x.count, dy.start, dy.count, &d_state, dx.start,
+                           dx.count, gradients, some_handle(handles.scratches[byte() & 1])));
   size_t units = 0, columns;
   check(recurrent_layer_parameter_shape(layer, "weight_hh_l0", &units, &columns));
   buffer weight = some_floats(units * of.units);
   check(recurrent_gradients_get(gradients, "weight_hh_l0", weight.start, weight.count));
   free(weight.start);
   if (byte() & 1) check(recurrent_gradients_zero(gradients));
-  free(x.start), free(dx.start), free(dy.start), free(dh), free(dc);
+  free(x.start), free(dx.start), free(dy.start), free_state(d_state);
 }
 
 static void make_stream(unsigned i) {
@@ -256,12 +273,12 @@ static void run_stream(unsigned i) {
     case 3: check(recurrent_stream_join(stream, some_size(20))); break;
     case 4: check(recurrent_stream_leave(stream, some_size(20))); break;
     case 5: {
-      float *h = some_state(count, 1), *c = some_state(count, of.has_c);
+      const recurrent_state state = some_state(count, of.has_c);
       if (byte() & 1)
-        check(recurrent_stream_get_state(stream, h, c));
+        check(recurrent_stream_get_state(stream, &state));
       else
-        check(recurrent_stream_set_state(stream, h, c));
-      free(h), free(c);
+        check(recurrent_stream_set_state(stream, &state));
+      free_state(state);
       break;
     }
     default: check(recurrent_stream_process(stream, steps, x.start, x.count, y.start, y.count));

@@ -12,18 +12,19 @@ int failures;
 
 // MARK: - Allocations
 
-// What the whole process allocates, the library included.
-static size_t allocations;
+// What the whole process allocates, on any thread, the library included.
+static _Atomic size_t allocations;
+static void count_one(void) { allocations++; }
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
-void *malloc(size_t size) { return allocations++, __libc_malloc(size); }
-void *calloc(size_t count, size_t size) { return allocations++, __libc_calloc(count, size); }
-void *realloc(void *memory, size_t size) { return allocations++, __libc_realloc(memory, size); }
-void *aligned_alloc(size_t alignment, size_t size) { return allocations++, __libc_memalign(alignment, size); }
+void *malloc(size_t size) { return count_one(), __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return count_one(), __libc_calloc(count, size); }
+void *realloc(void *memory, size_t size) { return count_one(), __libc_realloc(memory, size); }
+void *aligned_alloc(size_t alignment, size_t size) { return count_one(), __libc_memalign(alignment, size); }
 int posix_memalign(void **memory, size_t alignment, size_t size) {
-  allocations++;
+  count_one();
   *memory = __libc_memalign(alignment, size);
   return *memory == NULL;
 }
@@ -58,6 +59,8 @@ static void calls_allocate_nothing(void) {
       EXPECT_OK(recurrent_gradients_zero(gradients));
       EXPECT_OK(recurrent_stream_process(stream, T, x, xs, y, ys));
       EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
+      EXPECT_OK(recurrent_stream_get_state(stream, STATE(h, own_c)));
+      EXPECT_OK(recurrent_stream_set_state(stream, STATE(h, own_c)));
       EXPECT(allocations > 0);
       if (round > 0 && allocations != before) {
         failures++;
@@ -80,11 +83,6 @@ static void options_are_checked(void) {
   recurrent_layer_options options = lstm_options();
   EXPECT_INVALID("options is null", recurrent_layer_create(NULL, &layer));
   EXPECT_INVALID("layer is null", recurrent_layer_create(&options, NULL));
-  options.size = 0;
-  EXPECT_INVALID("options.size is 0, expected sizeof(recurrent_layer_options)",
-                 recurrent_layer_create(&options, &layer));
-  options.size = SIZE_MAX;
-  EXPECT_INVALID("options.size is 18446744073709551615", recurrent_layer_create(&options, &layer));
 
 #define WITH(field, value, text)                                    \
   do {                                                              \
@@ -122,7 +120,7 @@ static void forms_differ(void) {
   } forms[] = {{RECURRENT_RNN, 0, 0, 0, 0},  {RECURRENT_RNN, 1, 0, 0, 0}, {RECURRENT_LSTM, 0, 0, 0, 0},
                {RECURRENT_LSTM, 0, 1, 0, 0}, {RECURRENT_GRU, 0, 0, 0, 0}, {RECURRENT_GRU, 0, 0, 1, 0},
                {RECURRENT_GRU, 0, 0, 0, 1},  {RECURRENT_GRU, 0, 0, 1, 1}};
-  enum { count = sizeof forms / sizeof *forms };
+  enum { count = sizeof forms / sizeof *forms, states = N * H };
   float x[T * N * C], y[count][T * N * H];
   fill(x, T * N * C);
   recurrent_scratch *scratch;
@@ -239,7 +237,7 @@ static void forward_is_checked(void) {
   recurrent_scratch *scratch = NULL;
   EXPECT_OK(recurrent_scratch_create(2, &scratch));
   float x[T * N * C], y[T * N * H], h[N * H] = {0}, c[N * H] = {0};
-  enum { xs = T * N * C, ys = T * N * H };
+  enum { xs = T * N * C, ys = T * N * H, states = N * H };
   fill(x, xs);
   recurrent_call call = sizes();
   size_t bytes = 1, threads = 0;
@@ -263,7 +261,8 @@ static void forward_is_checked(void) {
                  recurrent_forward(layer, &call, x, xs - 1, STATE(h, c), y, ys, scratch));
   EXPECT_INVALID("y has 41 values, expected 4·2·5 = 40",
                  recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys + 1, scratch));
-  EXPECT_INVALID("x_count is 18446744073709551615", recurrent_forward(layer, &call, x, SIZE_MAX, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("x_count is 18446744073709551615",
+                 recurrent_forward(layer, &call, x, SIZE_MAX, STATE(h, c), y, ys, scratch));
   EXPECT_INVALID("y overlaps x", recurrent_forward(layer, &call, y, xs, STATE(h, c), y, ys, scratch));
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "scratch is a recurrent_layer, expected a recurrent_scratch",
                recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, (recurrent_scratch *)layer));
@@ -272,17 +271,16 @@ static void forward_is_checked(void) {
   static const double nothing[4] = {1, 2, 3, 4};
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "layer is no handle or a destroyed one",
                recurrent_forward((const recurrent_layer *)nothing, &call, x, xs, STATE(h, c), y, ys, scratch));
-  EXPECT_ERROR(
-      RECURRENT_INVALID_HANDLE, "layer is no handle",
-      recurrent_forward((const recurrent_layer *)((const char *)nothing + 1), &call, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "layer is no handle",
+               recurrent_forward((const recurrent_layer *)((const char *)nothing + 1), &call, x, xs, STATE(h, c), y, ys,
+                                 scratch));
 
-#define WITH(field, value, text)                                                        \
-  do {                                                                                  \
-    call = sizes();                                                                     \
-    call.field = value;                                                                 \
+#define WITH(field, value, text)                                                               \
+  do {                                                                                         \
+    call = sizes();                                                                            \
+    call.field = value;                                                                        \
     EXPECT_INVALID(text, recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch)); \
   } while (0)
-  WITH(size, 8, "call.size is 8, expected sizeof(recurrent_call)");
   WITH(steps, 0, "call.steps is 0");
   WITH(batch_size, 0, "call.batch_size is 0");
   WITH(steps, SIZE_MAX, "call.steps is 18446744073709551615");
@@ -292,13 +290,16 @@ static void forward_is_checked(void) {
   WITH(batch_size, (size_t)1 << 40, "expected a product of at most");
   WITH(x_layout, 3, "call.x_layout is 3, expected 0 to 2");
   WITH(y_layout, -1, "call.y_layout is 4294967295");
+  WITH(dropout_mode, 2, "call.dropout_mode is 2, expected 0 or 1");
+  WITH(dropout_mode, -1, "call.dropout_mode is 4294967295, expected 0 or 1");
   WITH(x_layout, RECURRENT_STRIDED, "call.x_step is 0");
   WITH(y_layout, RECURRENT_STRIDED, "call.y_step is 0");
 #undef WITH
-#define WITH_LENGTHS(text, ...)                                                         \
-  do {                                                                                  \
-    call = sizes();                                                                     \
-    call.lengths = (const int64_t[N]){__VA_ARGS__};                                     \
+#define WITH_LENGTHS(text, ...)                                                                \
+  do {                                                                                         \
+    call = sizes();                                                                            \
+    call.lengths = (const int64_t[N]){__VA_ARGS__};                                            \
+    call.lengths_count = N;                                                                    \
     EXPECT_INVALID(text, recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch)); \
   } while (0)
   WITH_LENGTHS("lengths[0] is 5, expected 0 ... 4", T + 1, 0);
@@ -310,7 +311,9 @@ static void forward_is_checked(void) {
   call = sizes();
   call.steps = (size_t)1 << 62;
   call.lengths = (const int64_t[N]){0, 0};
+  call.lengths_count = N;
   call.resets = (const uint8_t[1]){0};
+  call.resets_count = 1;
   EXPECT_INVALID("expected a product of at most", recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
 
   call = sizes();
@@ -353,11 +356,12 @@ static void layouts_lengths_and_resets(void) {
   recurrent_layer *layer = make_layer(lstm_options());
   recurrent_scratch *scratch;
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
-  enum { xs = T * N * C, ys = T * N * H };
+  enum { xs = T * N * C, ys = T * N * H, states = N * H };
   float x[xs], y[ys], h[N * H] = {0}, c[N * H] = {0};
   fill(x, xs);
   recurrent_call call = sizes();
   call.lengths = (const int64_t[N]){2, T};
+  call.lengths_count = N;
   EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   for (int i = 0; i < H; i++) {
     EXPECT(y[2 * N * H + i] == 0);
@@ -378,6 +382,7 @@ static void layouts_lengths_and_resets(void) {
   // A sequence that starts again in the middle is two sequences.
   call = sizes();
   call.resets = (const uint8_t[T * N]){0, 0, 0, 0, 1, 0};
+  call.resets_count = T * N;
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
   EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
@@ -419,22 +424,38 @@ static void training_is_checked(void) {
   EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
+  call.dropout_mode = RECURRENT_DROPOUT_OFF;
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   EXPECT(memcmp(y, y2, sizeof y) == 0);
-  call.drops = 1;
+  // A call of zeros drops: nobody trains without dropout by forgetting a field. Equal seeds drop equally.
+  memset(h, 0, sizeof h);
+  memset(c, 0, sizeof c);
+  call.dropout_mode = RECURRENT_DROPOUT_SEEDED;
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
+  EXPECT(memcmp(y, y2, sizeof y) != 0);
+  memset(h, 0, sizeof h);
+  memset(c, 0, sizeof c);
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), dy, ys, record, scratch));
+  EXPECT(memcmp(dy, y2, sizeof y) == 0);
   call.dropout_seed = 7;
+  memset(h, 0, sizeof h);
+  memset(c, 0, sizeof c);
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), dy, ys, record, scratch));
+  EXPECT(memcmp(dy, y2, sizeof y) != 0);
+  fill(dy, ys);
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   EXPECT(memcmp(y, y2, sizeof y) != 0);
   call.y_layout = RECURRENT_BATCH_MAJOR;
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
-  call.drops = 0;
+  call.dropout_mode = RECURRENT_DROPOUT_OFF;
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   for (int t = 0; t < T; t++)
     for (int n = 0; n < N; n++) EXPECT(memcmp(y + (t * N + n) * H, y2 + (n * T + t) * H, H * sizeof(float)) == 0);
-  EXPECT_INVALID("y is null and y_count 1",
+  EXPECT_INVALID("y is null and y_count is 1",
                  recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 1, record, scratch));
-  EXPECT_INVALID("y has 39 values", recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y, ys - 1, record, scratch));
+  EXPECT_INVALID("y has 39 values",
+                 recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y, ys - 1, record, scratch));
   EXPECT_INVALID("record is null", recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, NULL, scratch));
   EXPECT_INVALID("x is null", recurrent_record_forward(layer, &call, NULL, xs, STATE(h, c), NULL, 0, record, scratch));
 
@@ -443,10 +464,10 @@ static void training_is_checked(void) {
   EXPECT_INVALID("layer is null", BACKWARD(NULL, record, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
   EXPECT_INVALID("record is null", BACKWARD(layer, NULL, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
   EXPECT_INVALID("x is null", BACKWARD(layer, record, NULL, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
-  EXPECT_INVALID("dy is null and dy_count 40, expected 0 then",
+  EXPECT_INVALID("dy is null and dy_count is 40, expected 0 then",
                  BACKWARD(layer, record, x, xs, NULL, ys, dh, dc, dx, xs, gradients, scratch));
-  EXPECT_INVALID("dh is null", BACKWARD(layer, record, x, xs, dy, ys, NULL, dc, dx, xs, gradients, scratch));
-  EXPECT_INVALID("dc is null", BACKWARD(layer, record, x, xs, dy, ys, dh, NULL, dx, xs, gradients, scratch));
+  EXPECT_INVALID("d_state.h is null", BACKWARD(layer, record, x, xs, dy, ys, NULL, dc, dx, xs, gradients, scratch));
+  EXPECT_INVALID("d_state.c is null", BACKWARD(layer, record, x, xs, dy, ys, dh, NULL, dx, xs, gradients, scratch));
   EXPECT_INVALID("dx is null and dx_count",
                  BACKWARD(layer, record, x, xs, dy, ys, dh, dc, NULL, xs, gradients, scratch));
   EXPECT_INVALID("gradients is null", BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, xs, NULL, scratch));
@@ -780,6 +801,9 @@ int main(int count, char **arguments) {
   files_are_checked();
   messages_belong_to_threads();
   null_is_never_a_crash();
+  structures_may_grow();
+  buffers_are_counted();
+  buffers_are_apart();
   printf(failures ? "C: %d failures\n" : "C: all as expected\n", failures);
   return failures != 0;
 }

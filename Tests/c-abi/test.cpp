@@ -45,6 +45,15 @@ Owned<recurrent_scratch> make_scratch(std::size_t threads) {
   return Owned<recurrent_scratch>(scratch);
 }
 
+// h, and its count; a GRU has no c.
+recurrent_state state_of(std::vector<float> &h) {
+  recurrent_state state{};
+  state.size = sizeof state;
+  state.h = h.data();
+  state.h_count = h.size();
+  return state;
+}
+
 constexpr std::size_t steps = 6, batch = 5, inputs = 3, units = 8;
 
 recurrent_call sizes() {
@@ -81,14 +90,15 @@ void training_lowers_the_loss() {
   double first = 0, last = 0;
   for (int round = 0; round < 30; round++) {
     std::vector<float> h(states * batch * units), dh(states * batch * units);
-    check(recurrent_record_forward(layer.get(), &call, x.data(), x.size(), h.data(), nullptr, y.data(), y.size(),
-                                   record.get(), scratch.get()));
+    const auto state = state_of(h), d_state = state_of(dh);
+    check(recurrent_record_forward(layer.get(), &call, x.data(), x.size(), &state, y.data(), y.size(), record.get(),
+                                   scratch.get()));
     last = 0;
     for (const float value : y) last += value * value / 2;
     if (round == 0) first = last;
     check(recurrent_gradients_zero(gradients.get()));
-    check(recurrent_backward(layer.get(), record.get(), x.data(), x.size(), y.data(), y.size(), dh.data(), nullptr,
-                             nullptr, 0, gradients.get(), scratch.get()));
+    check(recurrent_backward(layer.get(), record.get(), x.data(), x.size(), y.data(), y.size(), &d_state, nullptr, 0,
+                             gradients.get(), scratch.get()));
     check(recurrent_layer_get_values(layer.get(), parameters.data(), values));
     check(recurrent_gradients_get_values(gradients.get(), change.data(), values));
     for (std::size_t i = 0; i < values; i++) parameters[i] -= 0.02f * change[i];
@@ -112,8 +122,9 @@ void threads_share_a_layer() {
         const auto scratch = make_scratch(index % 2 + 1);
         for (int round = 0; round < 50; round++) {
           std::vector<float> h(4 * batch * units);
-          check(recurrent_forward(layer.get(), &call, x.data(), x.size(), h.data(), nullptr, y[index].data(),
-                                  y[index].size(), scratch.get()));
+          const auto state = state_of(h);
+          check(recurrent_forward(layer.get(), &call, x.data(), x.size(), &state, y[index].data(), y[index].size(),
+                                  scratch.get()));
         }
       } catch (const std::exception &problem) {
         problems[index] = problem.what();

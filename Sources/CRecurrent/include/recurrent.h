@@ -58,9 +58,9 @@ const char *recurrent_processor_description(void);
 typedef struct recurrent_layer recurrent_layer;
 
 typedef enum recurrent_cell {
-  RECURRENT_RNN = 0,  // h = tanh(W x + b_ih + U h' + b_hh)
+  RECURRENT_RNN = 0,   // h = tanh(W x + b_ih + U h' + b_hh)
   RECURRENT_LSTM = 1,  // i, f, o = σ(...), g = tanh(...), c = f∘c' + i∘g, h = o∘tanh(c); gates in the order i f g o
-  RECURRENT_GRU = 2  // r, z = σ(...), n = tanh(W x + b_ih + r∘(U h' + b_hh)), h = (1-z)∘n + z∘h'; gates r z n
+  RECURRENT_GRU = 2    // r, z = σ(...), n = tanh(W x + b_ih + r∘(U h' + b_hh)), h = (1-z)∘n + z∘h'; gates r z n
 } recurrent_cell;
 
 typedef enum recurrent_direction {

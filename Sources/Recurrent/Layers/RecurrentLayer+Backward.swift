@@ -128,15 +128,25 @@ extension Layer {
     _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try withPlace(&state) { state throws(RecurrentError) in
-      try runBackward(record, x, dy, state, dx, &gradients, scratch)
+      try runBackward(record, x, dy, state, dx, &gradients, scratch) { () throws(RecurrentError) in
+        // x and dy may be the same array: both are only read.
+        let regions: [5 of Region] = [
+          Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
+          Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
+          Region("dState.h", written: UnsafeRawBufferPointer(state.h)),
+          Region("dState.c", written: UnsafeRawBufferPointer(state.c)),
+        ]
+        try checkApart(regions.span)
+      }
     }
   }
 
+  /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
   @specialized(where Scalar == Float)
   package func runBackward(
     _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
     _ state: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
-    _ scratch: Scratch<Scalar>
+    _ scratch: Scratch<Scalar>, apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
     guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
     guard record.fits(self) else {
@@ -152,14 +162,7 @@ extension Layer {
     if let dy { _ = try checkY("dy", dy.count, options.yLayout, steps: steps, batchSize: batchSize) }
     try checkState("dState", h: state.h.count, c: state.c.count, batchSize: batchSize)
     if let dx { _ = try checkX("dx", dx.count, options.xLayout, steps: steps, batchSize: batchSize) }
-    // x and dy may be the same array: both are only read.
-    let regions: [5 of Region] = [
-      Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
-      Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
-      Region("dState.h", written: UnsafeRawBufferPointer(state.h)),
-      Region("dState.c", written: UnsafeRawBufferPointer(state.c)),
-    ]
-    try checkApart(regions.span)
+    try apart()
     try gradients.check(against: shape, "gradients")
     record.isFilled = false
     gradients.withMutableValues { gradients in

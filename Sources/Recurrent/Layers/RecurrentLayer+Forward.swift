@@ -157,21 +157,25 @@ extension Layer {
   ) throws(RecurrentError) {
     try withPlace(&state) { state throws(RecurrentError) in
       try options.borrowed { options throws(RecurrentError) in
-        try runForward(x, steps, batchSize, state, y, options, scratch)
+        try runForward(x, steps, batchSize, state, y, options, scratch) { () throws(RecurrentError) in
+          try checkApart(x, y, state)
+        }
       }
     }
   }
 
+  /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
   @specialized(where Scalar == Float)
   package func runForward(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
-    _ y: UnsafeMutableBufferPointer<Scalar>, _ options: BorrowedOptions, _ scratch: Scratch<Scalar>
+    _ y: UnsafeMutableBufferPointer<Scalar>, _ options: BorrowedOptions, _ scratch: Scratch<Scalar>,
+    apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options, records: false)
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     let yDistances = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
-    try checkApart(x, y, state)
+    try apart()
     content.engine.forward(
       ForwardCall(
         steps: steps, batchSize: batchSize, x: x.baseAddress!, xDistances: xDistances, h: state.h.baseAddress!,
@@ -187,17 +191,21 @@ extension Layer {
   ) throws(RecurrentError) {
     try withPlace(&state) { state throws(RecurrentError) in
       try options.borrowed { options throws(RecurrentError) in
-        try runRecord(x, steps, batchSize, state, nil, record, options, scratch)
+        try runRecord(x, steps, batchSize, state, nil, record, options, scratch) { () throws(RecurrentError) in
+          try checkApart(x, nil, state)
+        }
       }
     }
   }
 
   /// The record keeps y time-major; where `y` is not nil it is copied there in its layout.
+  ///
+  /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
   @specialized(where Scalar == Float)
   package func runRecord(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
     _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: BorrowedOptions,
-    _ scratch: Scratch<Scalar>
+    _ scratch: Scratch<Scalar>, apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options, records: true)
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
@@ -205,7 +213,7 @@ extension Layer {
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
     if let y { _ = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize) }
-    try checkApart(x, y, state)
+    try apart()
     content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
     content.engine.forward(
       ForwardCall(

@@ -98,14 +98,23 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// Copies h and c [L,N,H], zero of empty slots, to the caller's memory.
   package func readState(into place: StatePlace<Scalar>) throws(RecurrentError) {
-    try layer.checkState("state", h: place.h.count, c: place.c.count, batchSize: batchSize)
+    try checkPlace(place)
     engine.readState(h: place.h.baseAddress!, c: place.cStart)
   }
 
   /// Sets h and c [L,N,H] to what is in the caller's memory; empty slots stay empty.
   package func writeState(from place: StatePlace<Scalar>) throws(RecurrentError) {
-    try layer.checkState("state", h: place.h.count, c: place.c.count, batchSize: batchSize)
+    try checkPlace(place)
     engine.writeState(h: UnsafePointer(place.h.baseAddress!), c: UnsafePointer(place.cStart))
+  }
+
+  private func checkPlace(_ place: StatePlace<Scalar>) throws(RecurrentError) {
+    try layer.checkState("state", h: place.h.count, c: place.c.count, batchSize: batchSize)
+    let regions: [2 of Region] = [
+      Region("state.h", written: UnsafeRawBufferPointer(place.h)),
+      Region("state.c", written: UnsafeRawBufferPointer(place.c)),
+    ]
+    try checkApart(regions.span)
   }
 
   /// Every sequence starts again from zero.
