@@ -110,7 +110,11 @@ struct SavedModel {
     if optimizer.steps > 0 {
       for (parameter, count) in model.parameterCounts {
         optimizer.first[parameter] = try file.floats("adam.first.\(parameter)", shape: [count], path: name)
-        optimizer.second[parameter] = try file.floats("adam.second.\(parameter)", shape: [count], path: name)
+        let second = try file.floats("adam.second.\(parameter)", shape: [count], path: name)
+        if let wrong = second.first(where: { !($0 >= 0) }) {
+          throw ToolError("\(path): 'adam.second.\(parameter)' has a value of \(wrong), expected 0 or more")
+        }
+        optimizer.second[parameter] = second
       }
     }
     guard format == SavedModel.format else { return }
