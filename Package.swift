@@ -68,10 +68,10 @@ let package = Package(
 
     // MARK: - Tools
     .target(name: "CToolSupport"),
-    .target(name: "ToolSupport", dependencies: ["CToolSupport"]),
+    .target(name: "ToolSupport", dependencies: ["RecurrentFiles", "CRecurrent", "CToolSupport"]),
     .executableTarget(
       name: "recurrent-tool",
-      dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "ToolSupport"],
+      dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "ToolSupport", "CToolSupport"],
       path: "Sources/recurrent"
     ),
     .executableTarget(

@@ -124,7 +124,7 @@ enum Accuracy {
   private final class Bar: @unchecked Sendable {
     private var bar: ProgressBar
     init(_ label: String) { bar = ProgressBar(label) }
-    func show(_ fraction: Double) { bar.show(fraction, "of 2^32 floats") }
+    func show(_ fraction: Double) { bar.show(fraction, ["of 2^32 floats"]) }
     func finish() { bar.finish() }
   }
 }

@@ -13,7 +13,6 @@ let known = [
   Option("list", nil, "print the cases' names"),
   Option("accuracy", nil, "check both activations on all 2^32 floats instead; fails above 2 ULP"),
   Option("stride", "K", "with --accuracy: check every K-th float, K up to 1048576"),
-  Option("help", nil, "print this"),
 ]
 
 #if DEBUG
@@ -23,12 +22,7 @@ let known = [
 #endif
 
 func run() throws {
-  let options = try Options(Array(CommandLine.arguments.dropFirst()), known: known)
-  if let operand = options.operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
-  if options.has("help") {
-    print("usage: recurrent-bench [options]\n\(Options.help(known))")
-    return
-  }
+  guard let options = try Options(Argument.all, known: known, usage: "recurrent-bench [options]") else { return }
   guard !isDebugBuild else {
     throw ToolError("this is a debug build: measure with 'swift run -c release recurrent-bench'")
   }
@@ -45,7 +39,7 @@ func run() throws {
   } catch {
     throw ToolError("--filter '\(options["filter"] ?? "")' is not a regular expression: \(error)")
   }
-  if let json = options["json"] { try checkWritable(json, option: "json") }
+  try options.checkWritable("json")
   let matches = { (name: String) in options["filter"] == nil || name.contains(pattern) }
   let cases = Case.all(withGrid: options.has("grid")).filter { matches($0.name) }
   if options.has("list") {

@@ -13,8 +13,9 @@ int next_option(int count, char **arguments, const char *const *names, const boo
   opterr = 0;
   int index = 0;
   // ":" first: a missing value is told apart from an unknown option.
-  const int result = getopt_long(count, arguments, ":", table, &index);
+  const int result = getopt_long(count, arguments, ":h", table, &index);
   *position = optind;
+  if (result == 'h') return options_help;
   if (result == -1) return options_end;
   if (result == ':') return options_value_missing;
   if (result != 0) return options_unknown;

@@ -4,16 +4,22 @@ import Recurrent
 
 /// Adam (Kingma, Ba 2015, arXiv 1412.6980) over named arrays.
 public struct Adam: Sendable, Equatable {
+  /// How far a step goes, at least 0.
   public var learningRate: Float
+  /// How much of the first moment a step keeps, 0 up to less than 1.
   public var beta1: Float
+  /// How much of the second moment a step keeps, 0 up to less than 1.
   public var beta2: Float
+  /// Added to √v̂, more than 0.
   public var epsilon: Float
   /// Updates so far.
   public var steps: Int
-  /// The moments of each array, by its name.
+  /// The mean of the gradients of each array, by its name.
   public var first: [String: [Float]]
+  /// The mean of the gradients' squares of each array, by its name.
   public var second: [String: [Float]]
 
+  /// An optimizer without moments. `step` checks the numbers, since each can be changed between two steps.
   public init(learningRate: Float = 1e-3, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
     self.learningRate = learningRate
     self.beta1 = beta1
@@ -24,44 +30,84 @@ public struct Adam: Sendable, Equatable {
     second = [:]
   }
 
-  /// Starts an update; `update` follows for each array.
-  public mutating func beginStep() { steps += 1 }
-
-  /// m = β1·m + (1 - β1)·g, v = β2·v + (1 - β2)·g², values -= rate·m̂ / (√v̂ + ε)
+  /// One update of some arrays: `updates` calls `update` of what it is given once for each of them.
   ///
-  /// - Throws: `RecurrentError.count` where gradient and values differ in count.
-  public mutating func update(
-    _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1
+  /// A step that fails before its first array is not counted; arrays before a later failure have been updated.
+  ///
+  /// - Throws: `RecurrentError` where the learning rate, a beta, epsilon or the count of steps is out of its range, and
+  ///   what `updates` throws.
+  public mutating func step(
+    _ updates: (inout Step) throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
-    try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
-    if first[name]?.count != values.count { first[name] = Array(repeating: 0, count: values.count) }
-    if second[name]?.count != values.count { second[name] = Array(repeating: 0, count: values.count) }
-    let power1 = pow(Double(beta1), Double(max(1, steps))), power2 = pow(Double(beta2), Double(max(1, steps)))
-    let rate = learningRate / Float(1 - power1), correction = Float(1 / (1 - power2))
-    let set = (try Processor.active).kernelSet
-    first[name]!.withUnsafeMutableBufferPointer { first in
-      second[name]!.withUnsafeMutableBufferPointer { second in
-        gradient.withUnsafeBufferPointer { gradient in
-          guard let start = values.baseAddress else { return }
-          var update = adam_update(
-            values: start, first: first.baseAddress!, second: second.baseAddress!, gradient: gradient.baseAddress!,
-            count: values.count, scale: scale, rate: rate, beta1: beta1, beta2: beta2, correction: correction,
-            epsilon: epsilon)
-          adam_run(set, &update)
+    try checkNumber("learning rate", learningRate, learningRate >= 0 && learningRate.isFinite, "0 or more")
+    try checkNumber("beta1", beta1, beta1 >= 0 && beta1 < 1, "0 up to less than 1")
+    try checkNumber("beta2", beta2, beta2 >= 0 && beta2 < 1, "0 up to less than 1")
+    try checkNumber("epsilon", epsilon, epsilon > 0 && epsilon.isFinite, "more than 0")
+    guard steps >= 0, steps < Int.max else { throw .size(name: "steps", was: steps, expected: "0 or more") }
+    var step = Step(self)
+    // The step alone holds the moments, so that they change in place.
+    (first, second) = ([:], [:])
+    defer { self = step.adam }
+    do throws(RecurrentError) { try updates(&step) } catch {
+      if step.names.isEmpty { step.adam.steps -= 1 }
+      throw error
+    }
+  }
+
+  /// - Throws: `RecurrentError.count` where an array's moments belong to an array of another count.
+  func checkMoments(_ name: String, count: Int) throws(RecurrentError) {
+    guard first[name] != nil || second[name] != nil else { return }
+    try checkCount("first moment of \(name)", first[name]?.count ?? 0, is: count, "the values' count")
+    try checkCount("second moment of \(name)", second[name]?.count ?? 0, is: count, "the values' count")
+  }
+
+  /// One update of an `Adam`, which exists only inside `step`.
+  public struct Step: ~Copyable {
+    fileprivate var adam: Adam
+    /// The arrays that have been updated.
+    fileprivate var names: Set<String> = []
+
+    fileprivate init(_ adam: Adam) {
+      self.adam = adam
+      self.adam.steps += 1
+    }
+
+    /// m = β1·m + (1 - β1)·g, v = β2·v + (1 - β2)·g², values -= rate·m̂ / (√v̂ + ε), with g = scale·gradient
+    ///
+    /// - Parameters:
+    ///   - name: the array's own, by which its moments are found in the next step.
+    ///   - values: as many in every step.
+    ///   - gradient: as many as values.
+    /// - Throws: `RecurrentError` where gradient and values differ in count, where the values had another count in an
+    ///   earlier step, or where the name was used in this step already; the array is then as it was before.
+    public mutating func update(
+      _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1
+    ) throws(RecurrentError) {
+      try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
+      try adam.checkMoments(name, count: values.count)
+      let set = (try Processor.active).kernelSet
+      guard names.insert(name).inserted else {
+        throw .mismatch("'\(name)' was updated twice in one step, expected a name of its own for each array")
+      }
+      guard let start = values.baseAddress, !values.isEmpty else { return }
+      if adam.first[name] == nil {
+        adam.first[name] = Array(repeating: 0, count: values.count)
+        adam.second[name] = Array(repeating: 0, count: values.count)
+      }
+      let power1 = pow(Double(adam.beta1), Double(adam.steps)), power2 = pow(Double(adam.beta2), Double(adam.steps))
+      let rate = adam.learningRate / Float(1 - power1), correction = Float(1 / (1 - power2))
+      let (beta1, beta2, epsilon) = (adam.beta1, adam.beta2, adam.epsilon)
+      adam.first[name]!.withUnsafeMutableBufferPointer { first in
+        adam.second[name]!.withUnsafeMutableBufferPointer { second in
+          gradient.withUnsafeBufferPointer { gradient in
+            var update = adam_update(
+              values: start, first: first.baseAddress!, second: second.baseAddress!, gradient: gradient.baseAddress!,
+              count: values.count, scale: scale, rate: rate, beta1: beta1, beta2: beta2, correction: correction,
+              epsilon: epsilon)
+            adam_run(set, &update)
+          }
         }
       }
     }
   }
-}
-
-/// √Σ g² over some arrays, in double precision.
-public func gradientNorm(_ gradients: [[Float]]) -> Double {
-  var sum = 0.0
-  for gradient in gradients { for value in gradient { sum += Double(value) * Double(value) } }
-  return sum.squareRoot()
-}
-
-/// The factor that brings gradients of a norm down to at most `limit` (Pascanu, Mikolov, Bengio 2013, arXiv 1211.5063).
-public func clippingFactor(norm: Double, limit: Double) -> Float {
-  norm > limit && limit > 0 ? Float(limit / norm) : 1
 }

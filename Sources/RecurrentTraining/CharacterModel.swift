@@ -2,11 +2,23 @@ import Recurrent
 
 /// A model of text, one character after another: embedding, one recurrent layer, dense, softmax.
 public struct CharacterModel: Sendable, TrainableModel {
+  /// The characters that the model knows.
   public let vocabulary: Vocabulary
+  /// A vector of each character.
   public var embedding: Embedding
+  /// Reads the vectors.
   public var layer: Layer<Float>
+  /// Turns an output into the logits of the next character.
   public var head: Dense
 
+  /// An untrained model.
+  ///
+  /// - Parameters:
+  ///   - cell: of the layer.
+  ///   - vocabulary: every character that the model is to know.
+  ///   - embeddingSize: D, of a character's vector.
+  ///   - hiddenSize: H
+  ///   - seed: equal seeds give equal models.
   /// - Throws: `RecurrentError` where a size is not positive.
   public init(
     _ cell: Cell, vocabulary: Vocabulary, embeddingSize: Int, hiddenSize: Int, seed: UInt64
@@ -21,16 +33,12 @@ public struct CharacterModel: Sendable, TrainableModel {
   }
 
   /// How many numbers there are to learn.
-  public var parameterCount: Int {
-    var count = embedding.weight.count + head.weight.count + head.bias.count
-    for name in layer.parameters.names { count += (try? layer.parameters.values(name).count) ?? 0 }
-    return count
-  }
+  public var parameterCount: Int { parameterCounts.reduce(0) { $0 + $1.count } }
 
   /// Continues a text.
   ///
   /// - Parameters:
-  ///   - start: what is read first; at least one character.
+  ///   - start: what is read first. Nothing is read as the vocabulary's first character, in most texts a new line.
   ///   - count: how many characters follow.
   ///   - temperature: below 1 bolder, above 1 wilder.
   ///   - seed: equal seeds give equal texts.
@@ -38,23 +46,36 @@ public struct CharacterModel: Sendable, TrainableModel {
   public func sample(
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64
   ) throws(RecurrentError) -> String {
-    guard temperature > 0, temperature.isFinite else {
-      throw .mismatch("temperature is \(temperature), expected more than 0")
-    }
+    var text = String.UnicodeScalarView()
+    try sample(after: start, count: count, temperature: temperature, seed: seed) { text.append($0) }
+    return String(text)
+  }
+
+  /// Continues a text, and hands out each character as soon as it is chosen.
+  ///
+  /// - Parameters:
+  ///   - start, count, temperature, seed: as of the other form.
+  ///   - receive: is called with each character that follows.
+  /// - Throws: `RecurrentError` where a number is not positive.
+  public func sample(
+    after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64,
+    _ receive: (Unicode.Scalar) -> Void
+  ) throws(RecurrentError) {
+    try checkNumber("temperature", temperature, temperature > 0 && temperature.isFinite, "more than 0")
     guard (0...1 << 40).contains(count) else { throw .size(name: "count", was: count, expected: "0 to 2^40") }
     var random = SeededGenerator(seed: seed)
     var state = try layer.zeroState(batchSize: 1)
     let scratch = Scratch<Float>(), headScratch = Scratch<Float>()
     var x = [Float](repeating: 0, count: embedding.size), logits = [Float](repeating: 0, count: vocabulary.count)
     var y = [Float](repeating: 0, count: layer.hiddenSize)
-    var text = String.UnicodeScalarView()
     var pending = vocabulary.numbers(of: start)
     if pending.isEmpty { pending = [1] }
+    let last = pending.count - 1
     for index in 0..<pending.count + count - 1 {
       try embedding.forward([pending[index]], into: &x)
       var span = y.mutableSpan
       try layer.forward(x.span, steps: 1, batchSize: 1, state: &state, into: &span, scratch: scratch)
-      guard index >= pending.count - 1, text.count < count else { continue }
+      guard index >= last else { continue }
       try head.forward(y, rows: 1, into: &logits, scratch: headScratch)
       logits[0] = -.infinity  // the number of what the vocabulary lacks
       // The largest becomes zero first: a low temperature then overflows nothing that counts.
@@ -66,10 +87,9 @@ public struct CharacterModel: Sendable, TrainableModel {
         logits.indices.first {
           left -= logits[$0]; return left < 0
         } ?? logits.count - 1
-      text.append(vocabulary[choice])
+      receive(vocabulary[choice])
       pending.append(choice)
     }
-    return String(text)
   }
 
   /// The mean loss over a text, in nats a character.
@@ -93,53 +113,6 @@ public struct CharacterModel: Sendable, TrainableModel {
   }
 }
 
-/// Successive pieces of a text that is read in several streams side by side.
-public struct TextBatches {
-  /// Time-major: inputs and the characters that follow them, [steps, streams].
-  public struct Batch {
-    public var inputs: [Int]
-    public var targets: [Int]
-    public var steps: Int
-    public var streams: Int
-  }
-
-  public let streams: Int
-  private let numbers: [Int]
-  private let steps: Int
-  /// Characters of each stream.
-  private let length: Int
-  private var position = 0
-
-  /// - Throws: `RecurrentError.size` where a number is not positive.
-  public init(_ numbers: [Int], streams: Int, steps: Int) throws(RecurrentError) {
-    _ = try checkedCount(("streams", streams), ("steps", steps))
-    self.numbers = numbers
-    self.streams = streams
-    self.steps = steps
-    length = max(0, numbers.count - 1) / streams
-  }
-
-  /// Pieces until the streams end, the last one shorter.
-  public var count: Int { length / steps + (length % steps == 0 ? 0 : 1) }
-
-  /// Back to the streams' beginning.
-  public mutating func restart() { position = 0 }
-
-  public mutating func next() -> Batch? {
-    let taken = min(steps, length - position)
-    guard taken > 0 else { return nil }
-    var batch = Batch(inputs: [], targets: [], steps: taken, streams: streams)
-    for step in position..<position + taken {
-      for stream in 0..<streams {
-        batch.inputs.append(numbers[stream * length + step])
-        batch.targets.append(numbers[stream * length + step + 1])
-      }
-    }
-    position += taken
-    return batch
-  }
-}
-
 /// The buffers of forward and backward through a model.
 struct ModelPass {
   private var x: [Float] = []
@@ -158,6 +131,9 @@ struct ModelPass {
   init(dropout: Float, seed: UInt64) throws(RecurrentError) {
     outputDropout = try Dropout(rate: dropout, seed: seed)
   }
+
+  /// The masks go on as those of a training that has made some updates.
+  mutating func continueDropout(after updates: Int) { outputDropout?.calls = updates }
 
   private mutating func resize(_ model: CharacterModel, rows: Int) {
     func fit(_ values: inout [Float], _ count: Int) {

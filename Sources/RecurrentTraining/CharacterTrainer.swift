@@ -5,72 +5,104 @@ import Recurrent
 /// gradients, a learning rate that falls along a cosine. The streams are shared out among threads, whose gradients are
 /// added in a fixed order.
 public final class CharacterTrainer {
+  /// How a model is trained. Equal settings, texts and models give equal bits.
   public struct Settings: Sendable, Equatable {
-    /// N, pieces of the text that are read side by side.
+    /// N, pieces of the text that are read side by side. A short text has fewer, so that each is some pieces long.
     public var streams = 24
     /// T, how far gradients go back.
     public var steps = 64
     /// Times through the text, in the whole training.
     public var epochs = 16
+    /// At its highest, at least 0.
     public var learningRate: Float = 4e-3
-    /// Of the layer's outputs.
+    /// Of the layer's outputs, 0 up to less than 1.
     public var dropout: Float = 0.25
     /// Of the dropout.
     public var seed: UInt64 = 1
-    /// The gradients' norm is brought down to this.
+    /// The gradients' norm is brought down to this, which is more than 0.
     public var clippingNorm = 1.0
     /// Equal numbers give equal models. More than two of them want more streams.
     public var threads = min(2, ProcessInfo.processInfo.activeProcessorCount)
 
+    /// The settings of a text of about a million characters.
     public init() {}
+
+    fileprivate func check() throws(RecurrentError) {
+      for (name, value) in [("streams", streams), ("steps", steps), ("epochs", epochs), ("threads", threads)]
+      where value < 1 {
+        throw .size(name: name, was: value, expected: "at least 1")
+      }
+      try checkNumber("learning rate", learningRate, learningRate >= 0 && learningRate.isFinite, "0 or more")
+      try checkNumber("clipping norm", clippingNorm, clippingNorm > 0, "more than 0")
+      try checkNumber("dropout", dropout, dropout >= 0 && dropout < 1, "0 up to less than 1")
+    }
   }
 
+  /// Where a training is: with the model and the optimizer, all that it takes to go on to the same bits.
+  public struct Progress: Sendable, Equatable {
+    /// How the model is trained.
+    public var settings: Settings
+    /// Whole times through the text so far.
+    public var epoch: Int
+    /// Steps of each stream that have been read in this epoch.
+    public var position: Int
+    /// [N,H], after those steps; zeros at an epoch's beginning.
+    public var state: State<Float>
+    /// Of the text that the model is trained on.
+    public var text: TextFingerprint
+
+    /// The place in a training.
+    public init(settings: Settings, epoch: Int, position: Int, state: State<Float>, text: TextFingerprint) {
+      self.settings = settings
+      self.epoch = epoch
+      self.position = position
+      self.state = state
+      self.text = text
+    }
+  }
+
+  /// What has been learnt so far.
   public var model: CharacterModel
+  /// The moments of the model's parameters; `update` sets the learning rate.
   public var optimizer: Adam
+  /// How the model is trained.
   public let settings: Settings
+  /// Whole times through the text so far.
+  public private(set) var epoch = 0
   /// Of the whole training.
   public let totalUpdates: Int
   /// Of one time through the text.
   public let updatesPerEpoch: Int
+  private let text: TextFingerprint
   private var gradients: ModelGradients
   private let shards: [Shard]
 
+  /// A training from its beginning.
+  ///
   /// - Parameters:
-  ///   - model: a new one, or one that has been trained by `optimizer` so far.
-  ///   - optimizer: its count of updates says where in the schedule the training goes on.
+  ///   - model: a new one, or one that `optimizer` has trained on something else.
+  ///   - optimizer: a new one by default.
   ///   - numbers: the text by the model's vocabulary.
-  /// - Throws: `RecurrentError` where a setting is not positive or the text is too short.
+  ///   - settings: how to train.
+  /// - Throws: `RecurrentError` where a setting is out of its range or the text is too short.
   public init(
-    _ model: CharacterModel, optimizer: Adam? = nil, numbers: [Int], settings: Settings
+    _ model: CharacterModel, optimizer: Adam = Adam(), numbers: [Int], settings: Settings
   ) throws(RecurrentError) {
-    for (name, value) in [
-      ("streams", settings.streams), ("steps", settings.steps), ("epochs", settings.epochs),
-      ("threads", settings.threads),
-    ]
-    where value < 1 {
-      throw .size(name: name, was: value, expected: "at least 1")
-    }
+    try settings.check()
     guard numbers.count >= 3 else { throw .size(name: "text", was: numbers.count, expected: "at least 3 characters") }
-    guard settings.learningRate.isFinite, settings.clippingNorm.isFinite else {
-      throw .mismatch(
-        "the learning rate is \(settings.learningRate), the norm \(settings.clippingNorm): expected numbers")
-    }
     self.model = model
-    self.optimizer = optimizer ?? Adam()
-    // A short text has fewer streams, so that each is some pieces long.
-    var settings = settings
-    settings.streams = max(1, min(settings.streams, numbers.count / 4 / settings.steps))
-    settings.threads = min(settings.threads, settings.streams)
+    self.optimizer = optimizer
     self.settings = settings
-    let length = (numbers.count - 1) / settings.streams
+    text = TextFingerprint(numbers, vocabulary: model.vocabulary)
+    let streams = max(1, min(settings.streams, numbers.count / 4 / settings.steps))
+    let threads = min(settings.threads, streams), length = (numbers.count - 1) / streams
     var shards: [Shard] = []
-    for thread in 0..<settings.threads {
-      let first = settings.streams * thread / settings.threads, end = settings.streams * (thread + 1) / settings.threads
+    for thread in 0..<threads {
+      let first = streams * thread / threads, end = streams * (thread + 1) / threads
       shards.append(
         try Shard(
-          model, numbers: Array(numbers[first * length...end * length]), streams: end - first, settings: settings,
-          // A training that goes on draws anew.
-          seed: settings.seed &+ UInt64(thread) << 32 &+ UInt64(truncatingIfNeeded: self.optimizer.steps)))
+          model, numbers: Array(numbers[first * length...end * length]), streams: end - first, of: streams,
+          steps: settings.steps, dropout: settings.dropout, seed: settings.seed &+ UInt64(thread) << 32))
     }
     self.shards = shards
     updatesPerEpoch = shards[0].updatesPerEpoch
@@ -80,13 +112,87 @@ public final class CharacterTrainer {
     gradients = ModelGradients(model)
   }
 
-  public var isFinished: Bool { optimizer.steps >= totalUpdates }
+  /// A training that goes on to the same bits as if it had not been stopped.
+  ///
+  /// - Parameters:
+  ///   - model, optimizer: as they were when the training stopped.
+  ///   - numbers: the text that the training began with.
+  ///   - progress: where it stopped. Other settings in it than those of the beginning are a change of the training.
+  ///   - allowingOtherText: goes on with another text all the same, from its beginning, and counts the epochs so far.
+  /// - Throws: `RecurrentError` where the other form throws, where the text is another one, or where the progress is
+  ///   none of such a training.
+  public convenience init(
+    _ model: CharacterModel, optimizer: Adam, numbers: [Int], resuming progress: Progress,
+    allowingOtherText: Bool = false
+  ) throws(RecurrentError) {
+    try self.init(model, optimizer: optimizer, numbers: numbers, settings: progress.settings)
+    guard (0...settings.epochs).contains(progress.epoch) else {
+      throw .size(name: "epoch", was: progress.epoch, expected: "0 to \(settings.epochs)")
+    }
+    epoch = progress.epoch
+    if progress.text != text {
+      guard allowingOtherText else {
+        throw .mismatch("the text is another one than the training began with: \(text), expected \(progress.text)")
+      }
+      return
+    }
+    let length = shards[0].length
+    guard (0..<length).contains(progress.position), progress.position.isMultiple(of: settings.steps) else {
+      throw .size(
+        name: "position", was: progress.position,
+        expected: "a multiple of \(settings.steps) from 0 to less than \(length)")
+    }
+    let state = self.progress.state
+    try checkCount("h", progress.state.h.count, is: state.h.count, "streams·hiddenSize")
+    try checkCount("c", progress.state.c.count, is: state.c.count, "streams·hiddenSize of an LSTM, none of other cells")
+    var rest = progress.state
+    for shard in shards {
+      let (h, c) = (shard.place.state.h.count, shard.place.state.c.count)
+      shard.place = Shard.Place(
+        position: progress.position, state: State(h: Array(rest.h.prefix(h)), c: Array(rest.c.prefix(c))))
+      rest.h.removeFirst(h)
+      rest.c.removeFirst(c)
+    }
+  }
+
+  /// Where the training is now.
+  public var progress: Progress {
+    var state = State<Float>(h: [])
+    for shard in shards {
+      state.h += shard.place.state.h
+      state.c += shard.place.state.c
+    }
+    return Progress(settings: settings, epoch: epoch, position: shards[0].place.position, state: state, text: text)
+  }
+
+  /// Updates of this training so far.
+  public var updates: Int { epoch * updatesPerEpoch + shards[0].place.position / settings.steps }
+
+  /// Whether the text has been read as many times as `settings` says.
+  public var isFinished: Bool { epoch >= settings.epochs }
 
   /// One piece of every stream: forward, backward, one update.
   ///
   /// - Returns: the loss in nats a character before the update, and how many characters it was of.
-  /// - Throws: `RecurrentError` where the model's parts do not fit together.
+  /// - Throws: `RecurrentError` where the model's parts do not fit together, or where the norm of the gradients is
+  ///   infinite or no number; model, optimizer and progress are then as they were before.
   public func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
+    let places = shards.map(\.place)
+    do throws(RecurrentError) {
+      let result = try runUpdate()
+      if shards[0].isAtEnd {
+        epoch += 1
+        for shard in shards { shard.restart() }
+      }
+      return result
+    } catch {
+      for (shard, place) in zip(shards, places) { shard.place = place }
+      throw error
+    }
+  }
+
+  private func runUpdate() throws(RecurrentError) -> (loss: Double, characters: Int) {
+    let rate = settings.learningRate * schedule
     runShards()
     gradients.clear()
     var loss = 0.0, characters = 0
@@ -96,8 +202,8 @@ public final class CharacterTrainer {
       characters += count
       gradients.add(shard.gradients)
     }
-    optimizer.learningRate = settings.learningRate * schedule
-    let scale = clippingFactor(norm: gradients.norm, limit: settings.clippingNorm)
+    let scale = try clippingFactor(norm: gradients.norm, limit: settings.clippingNorm)
+    optimizer.learningRate = rate
     try model.apply(gradients, &optimizer, scale: scale)
     return (loss / Double(characters), characters)
   }
@@ -105,58 +211,14 @@ public final class CharacterTrainer {
   /// The copy of the model that the threads read is gone when this returns: an update then changes it in place.
   @inline(never)
   private func runShards() {
-    let model = model, shards = shards
-    DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model) }
+    let model = model, shards = shards, updates = optimizer.steps
+    DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model, after: updates) }
   }
 
   /// From 0 up to 1 over the first updates, then down along a cosine to a fiftieth.
   private var schedule: Float {
-    let done = Float(optimizer.steps) / Float(max(1, totalUpdates)), warm = Float(optimizer.steps + 1) / 50
+    let done = Float(updates) / Float(max(1, totalUpdates)), warm = (Float(optimizer.steps) + 1) / 50
     let lowest: Float = 0.02
     return min(1, warm) * (lowest + (1 - lowest) * (1 + cos(.pi * min(1, done))) / 2)
-  }
-}
-
-/// The streams of one thread.
-private final class Shard: @unchecked Sendable {
-  private(set) var gradients: ModelGradients
-  /// Mean loss and characters of the last run.
-  private(set) var result: Result<(Double, Int), RecurrentError> = .success((0, 0))
-  private let streams: Int
-  private let settings: CharacterTrainer.Settings
-  private let initial: State<Float>
-  private var batches: TextBatches
-  private var state: State<Float>
-  private var pass: ModelPass
-
-  init(
-    _ model: CharacterModel, numbers: [Int], streams: Int, settings: CharacterTrainer.Settings, seed: UInt64
-  ) throws(RecurrentError) {
-    self.streams = streams
-    self.settings = settings
-    batches = try TextBatches(numbers, streams: streams, steps: settings.steps)
-    pass = try ModelPass(dropout: settings.dropout, seed: seed)
-    initial = try model.layer.zeroState(batchSize: streams)
-    state = initial
-    gradients = ModelGradients(model)
-  }
-
-  var updatesPerEpoch: Int { batches.count }
-
-  /// The gradients of the next piece of every stream, weighted by the thread's share of all streams.
-  func run(_ model: CharacterModel) {
-    var next = batches.next()
-    if next == nil {
-      batches.restart()
-      state = initial
-      next = batches.next()
-    }
-    guard let batch = next else { return }
-    gradients.clear()
-    let weight = Float(streams) / Float(settings.streams)
-    do throws(RecurrentError) {
-      let loss = try pass.gradients(model, batch, state: &state, weight: weight, into: &gradients)
-      result = .success((loss, batch.targets.count))
-    } catch { result = .failure(error) }
   }
 }

@@ -2,7 +2,9 @@ import Recurrent
 
 /// y = x·Wᵀ + b, on the products of the recurrent layers.
 public struct Dense: Sendable {
+  /// Values of a row of x.
   public let inputSize: Int
+  /// Values of a row of y.
   public let outputSize: Int
   /// [outputSize, inputSize]
   public var weight: [Float]
@@ -29,6 +31,8 @@ public struct Dense: Sendable {
   /// Rows of x that are packed at once.
   private static let rowsAtOnce = 240
 
+  /// y of some rows.
+  ///
   /// - Parameters:
   ///   - x: [rows, inputSize]
   ///   - y: [rows, outputSize], overwritten.
@@ -63,6 +67,8 @@ public struct Dense: Sendable {
     }
   }
 
+  /// The gradients through `forward`.
+  ///
   /// - Parameters:
   ///   - x: [rows, inputSize], as forward had it.
   ///   - dy: [rows, outputSize]

@@ -7,10 +7,12 @@ public struct Dropout: Sendable {
   public let rate: Float
   private let mask: DropoutMask
   /// Calls of `forward` so far: each has a mask of its own.
-  private var calls = 0
+  var calls = 0
   /// Of the last `forward`.
   private var count = 0
 
+  /// A dropout whose masks follow from the seed and the number of the call.
+  ///
   /// - Throws: `RecurrentError.mismatch` where the rate is not in 0 ..< 1.
   public init(rate: Float, seed: UInt64) throws(RecurrentError) {
     guard rate >= 0, rate < 1 else { throw .mismatch("dropout is \(rate), expected 0 up to less than 1") }
@@ -21,7 +23,7 @@ public struct Dropout: Sendable {
   /// Draws new zeros.
   public mutating func forward(_ values: inout [Float]) {
     guard rate > 0 else { return }
-    calls += 1
+    calls &+= 1
     count = values.count
     multiply(&values)
   }

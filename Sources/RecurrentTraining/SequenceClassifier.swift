@@ -3,8 +3,11 @@ import Recurrent
 
 /// Says yes or no to a sequence of symbols: embedding, one recurrent layer, and a dense unit with σ on its last output.
 public struct SequenceClassifier: Sendable, TrainableModel {
+  /// A vector of each symbol.
   public var embedding: Embedding
+  /// Reads the vectors.
   public var layer: Layer<Float>
+  /// Turns the last output into a logit.
   public var head: Dense
 
   /// - Parameters:
@@ -35,11 +38,16 @@ public struct SequenceClassifier: Sendable, TrainableModel {
 
 /// Trains a classifier: forward, backward through time and one update of every parameter by Adam.
 public final class ClassifierTrainer {
+  /// What has been learnt so far.
   public var model: SequenceClassifier
+  /// The moments of the model's parameters.
   public var optimizer: Adam
   private var gradients: ModelGradients
   private var pass = ClassifierPass()
 
+  /// - Parameters:
+  ///   - model: a new one, or one that `optimizer` has trained.
+  ///   - optimizer: with the learning rate of all updates.
   public init(_ model: SequenceClassifier, optimizer: Adam = Adam()) {
     self.model = model
     self.optimizer = optimizer
@@ -52,7 +60,8 @@ public final class ClassifierTrainer {
   ///   - symbols: [T,N], each from 0 to V - 1.
   ///   - labels: [N], 1 for yes and 0 for no.
   /// - Returns: the mean loss in nats before the update.
-  /// - Throws: `RecurrentError` where a symbol, a label or a count is wrong; the model is then as it was before.
+  /// - Throws: `RecurrentError` where a symbol, a label, a count or a number of the optimizer is wrong, or where a
+  ///   gradient is infinite or no number; model and optimizer are then as they were before.
   public func update(_ symbols: [Int], labels: [Float], steps: Int, batchSize: Int) throws(RecurrentError) -> Double {
     // Gradients that vanish on their way back end as denormal numbers, which are worth nothing and take long.
     let mode = flush_to_zero()
@@ -60,6 +69,7 @@ public final class ClassifierTrainer {
     gradients.clear()
     let loss = try pass.gradients(
       model, symbols, labels: labels, steps: steps, batchSize: batchSize, into: &gradients)
+    if !gradients.areFinite { _ = try clippingFactor(norm: gradients.norm, limit: .infinity) }
     try model.apply(gradients, &optimizer)
     return loss
   }

@@ -1,31 +1,44 @@
 import Recurrent
 
 /// Symbols in, one dense head on a layer's outputs: what the training of a model needs to know of it.
-protocol TrainableModel {
+package protocol TrainableModel {
   var embedding: Embedding { get set }
   var layer: Layer<Float> { get set }
   var head: Dense { get set }
 }
 
 extension TrainableModel {
+  /// The parameters' names, as an optimizer knows them, and how many values each has.
+  package var parameterCounts: [(name: String, count: Int)] {
+    [
+      ("embedding.weight", embedding.weight.count), ("head.weight", head.weight.count), ("head.bias", head.bias.count),
+    ] + layer.parameters.names.map { ("cell.\($0)", (try? layer.parameters.values($0).count) ?? 0) }
+  }
+
   /// One update of every parameter, whose gradients are multiplied by `scale`.
+  ///
+  /// - Throws: `RecurrentError` where the optimizer's numbers or moments do not fit; nothing has changed then.
   mutating func apply(
     _ gradients: ModelGradients, _ optimizer: inout Adam, scale: Float = 1
   ) throws(RecurrentError) {
-    optimizer.beginStep()
-    var failure: RecurrentError?
-    func update(_ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]) {
-      do throws(RecurrentError) {
-        try optimizer.update(name, values, gradient: gradient, scale: scale)
-      } catch { failure = failure ?? error }
+    for (name, count) in parameterCounts { try optimizer.checkMoments(name, count: count) }
+    try optimizer.step { step throws(RecurrentError) in
+      var failure: RecurrentError?
+      func update(
+        _ step: inout Adam.Step, _ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]
+      ) {
+        do throws(RecurrentError) {
+          try step.update(name, values, gradient: gradient, scale: scale)
+        } catch { failure = failure ?? error }
+      }
+      embedding.weight.withUnsafeMutableBufferPointer { update(&step, "embedding.weight", $0, gradients.embedding) }
+      head.weight.withUnsafeMutableBufferPointer { update(&step, "head.weight", $0, gradients.headWeight) }
+      head.bias.withUnsafeMutableBufferPointer { update(&step, "head.bias", $0, gradients.headBias) }
+      layer.updateEachParameter { name, values in
+        update(&step, "cell.\(name)", values, (try? gradients.layer.values(name)) ?? [])
+      }
+      if let failure { throw failure }
     }
-    embedding.weight.withUnsafeMutableBufferPointer { update("embedding.weight", $0, gradients.embedding) }
-    head.weight.withUnsafeMutableBufferPointer { update("head.weight", $0, gradients.headWeight) }
-    head.bias.withUnsafeMutableBufferPointer { update("head.bias", $0, gradients.headBias) }
-    layer.updateEachParameter { name, values in
-      update("cell.\(name)", values, (try? gradients.layer.values(name)) ?? [])
-    }
-    if let failure { throw failure }
   }
 }
 
@@ -67,7 +80,15 @@ struct ModelGradients {
     add(&headBias, other.headBias)
   }
 
-  var norm: Double {
-    gradientNorm([embedding, layer.values, headWeight, headBias])
+  private var all: [[Float]] { [embedding, layer.values, headWeight, headBias] }
+
+  var norm: Double { gradientNorm(all) }
+
+  /// Whether no value is infinite or NaN. The norm tells the same, but has to add one value after another.
+  var areFinite: Bool {
+    var bits: UInt32 = 0
+    // One more in the exponent reaches the sign's place from an exponent of ones alone.
+    for values in all { for value in values { bits |= (value.bitPattern & 0x7fff_ffff) &+ 0x0080_0000 } }
+    return bits >> 31 == 0
   }
 }

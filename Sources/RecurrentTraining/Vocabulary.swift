@@ -6,6 +6,7 @@ public struct Vocabulary: Sendable, Equatable {
   public let characters: [Unicode.Scalar]
   private let numbers: [Unicode.Scalar: Int]
 
+  /// The characters in the order of their numbers; of a character that comes twice the first number counts.
   public init(_ characters: [Unicode.Scalar]) {
     self.characters = characters
     numbers = Dictionary(zip(characters, 1...), uniquingKeysWith: { first, _ in first })
@@ -17,8 +18,10 @@ public struct Vocabulary: Sendable, Equatable {
   /// With the number 0.
   public var count: Int { characters.count + 1 }
 
+  /// The numbers of a text's characters, 0 for each that the vocabulary lacks.
   public func numbers(of text: [Unicode.Scalar]) -> [Int] { text.map { numbers[$0] ?? 0 } }
 
+  /// The character of a number; U+FFFD for 0 and for numbers that do not exist.
   public subscript(number: Int) -> Unicode.Scalar {
     number >= 1 && number <= characters.count ? characters[number - 1] : "\u{fffd}"
   }

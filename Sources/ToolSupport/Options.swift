@@ -1,6 +1,7 @@
+import CRecurrent
 import CToolSupport
-
 import Foundation
+import RecurrentFiles
 
 /// One long option of a tool.
 public struct Option: Sendable {
@@ -22,18 +23,46 @@ public struct ToolError: Error, CustomStringConvertible {
   public init(_ description: String) { self.description = description }
 }
 
+/// What a name says of numbers: options, or what a file has.
+public protocol NumberSource {
+  /// A number in a range.
+  ///
+  /// - Throws: `ToolError` that says what was given and what was expected.
+  func number<Number: LosslessStringConvertible & Comparable>(
+    _ name: String, in range: ClosedRange<Number>, default standard: Number
+  ) throws -> Number
+}
+
+/// One word of a command line: the bytes that the caller gave, and a zero behind them.
+public struct Argument: Sendable {
+  /// With the zero.
+  public let bytes: [CChar]
+
+  /// The command line without the program's name. `CommandLine.arguments` replaces what is not UTF-8.
+  public static var all: [Argument] {
+    (0..<Int(CommandLine.argc)).dropFirst().compactMap { CommandLine.unsafeArgv[$0] }.map { Argument($0) }
+  }
+
+  /// The bytes before the first zero.
+  public init(_ text: UnsafePointer<CChar>) { bytes = Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1)) }
+
+  /// What is not UTF-8 is replaced.
+  public var text: String { bytes.withUnsafeBufferPointer { String(cString: $0.baseAddress!) } }
+}
+
 /// The options of a command line, read by getopt.
-public struct Options {
-  private var values: [String: String] = [:]
+public struct Options: NumberSource {
+  private var values: [String: Argument] = [:]
   /// What is not an option.
   public private(set) var operands: [String] = []
 
-  /// - Parameters:
-  ///   - arguments: without the program's name.
-  ///   - known: every option there is.
-  /// - Throws: `ToolError` that names an unknown option, or one without its value.
-  public init(_ arguments: [String], known: [Option]) throws {
-    var vector: [UnsafeMutablePointer<CChar>?] = (["tool"] + arguments).map { strdup($0) } + [nil]
+  /// Of every tool.
+  private static let common = [
+    Option("help", nil, "print this, as -h does"), Option("version", nil, "print the version"),
+  ]
+
+  private init(_ arguments: [Argument], known: [Option]) throws {
+    var vector: [UnsafeMutablePointer<CChar>?] = [strdup("tool")] + arguments.map { strdup($0.bytes) } + [nil]
     let names = known.map { UnsafePointer(strdup($0.name)!) }
     defer {
       for text in vector { free(text) }
@@ -46,6 +75,10 @@ public struct Options {
       var value: UnsafePointer<CChar>?
       let index = next_option(count, &vector, names, takesValue, Int32(known.count), &value, &position)
       if index == options_end { break }
+      if index == options_help {
+        values["help"] = Argument("")
+        continue
+      }
       // Inside a cluster of letters the position has not moved on.
       let next = position < count ? vector[Int(position)].map { String(cString: $0) } ?? "" : ""
       let isCluster = next.count > 2 && next.hasPrefix("-") && !next.hasPrefix("--")
@@ -55,33 +88,51 @@ public struct Options {
         let names = known.map { "--\($0.name)" }.joined(separator: ", ")
         throw ToolError("unknown option '\(text)', or a value that it does not take; there are: \(names)")
       }
-      values[known[Int(index)].name] = value.map { String(cString: $0) } ?? ""
+      values[known[Int(index)].name] = value.map { Argument($0) } ?? Argument("")
     }
     operands = vector[Int(position)..<Int(count)].map { String(cString: $0!) }
   }
 
-  /// The options of a command that takes no operands; nil where help was asked for, which is then printed.
+  /// The options of a command that takes no operands; nil where help or the version was asked for, which is then
+  /// printed.
   ///
-  /// - Throws: `ToolError` as the other form does, and where there is an operand.
-  public init?(_ arguments: [String], known: [Option], usage: String) throws {
-    try self.init(arguments, known: known)
+  /// - Parameters:
+  ///   - arguments: without the names of program and command.
+  ///   - known: every option there is but `--help` and `--version`, which every command has.
+  ///   - usage: the help's first line.
+  /// - Throws: `ToolError` that names an unknown option, one without its value, or an operand.
+  public init?(_ arguments: [Argument], known: [Option], usage: String) throws {
+    try self.init(arguments, known: known + Options.common)
     if has("help") {
-      print("usage: \(usage)\n\(Options.help(known))")
+      print("usage: \(usage)\n\(Options.help(known + Options.common))")
+      return nil
+    }
+    if has("version") {
+      print(Options.version)
       return nil
     }
     if let operand = operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
   }
 
-  public func has(_ name: String) -> Bool { values[name] != nil }
-  public subscript(_ name: String) -> String? { values[name] }
+  /// What `--version` prints.
+  public static var version: String { "recurrent \(RECURRENT_VERSION)" }
 
-  /// A number in a range.
-  ///
-  /// - Throws: `ToolError` that says what was given and what was expected.
+  /// Whether the option was given.
+  public func has(_ name: String) -> Bool { values[name] != nil }
+
+  /// The option's value as text; nil where it was not given.
+  public subscript(_ name: String) -> String? { values[name]?.text }
+
+  /// The option's value as it was given; nil where it was not.
+  public func argument(_ name: String) -> Argument? { values[name] }
+
+  /// The option's value as a file's path; nil where it was not given.
+  public func path(_ name: String) -> FilePath? { values[name].map { FilePath(cString: $0.bytes) } }
+
   public func number<Number: LosslessStringConvertible & Comparable>(
     _ name: String, in range: ClosedRange<Number>, default standard: Number
   ) throws -> Number {
-    guard let text = values[name] else { return standard }
+    guard let text = self[name] else { return standard }
     guard let number = Number(text), range.contains(number) else {
       throw ToolError("--\(name) is '\(text)', expected a number from \(range.lowerBound) to \(range.upperBound)")
     }
@@ -98,19 +149,6 @@ public struct Options {
     let width = lines.map(\.0.count).max() ?? 0
     return lines.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }
       .joined(separator: "\n")
-  }
-}
-
-/// Whether a file can be written there: asked before long work, not after it.
-///
-/// - Throws: `ToolError` that says why not.
-public func checkWritable(_ path: String, option: String) throws {
-  var isFolder: ObjCBool = false
-  guard !path.isEmpty, !(FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue)
-  else { throw ToolError("--\(option) '\(path)' is a folder or empty, expected a file's path") }
-  let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-  guard FileManager.default.isWritableFile(atPath: folder) else {
-    throw ToolError("--\(option) \(path): the folder \(folder) does not exist or cannot be written to")
   }
 }
 

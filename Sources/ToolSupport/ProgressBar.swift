@@ -1,31 +1,56 @@
+import CToolSupport
 import Foundation
 
-/// A bar on standard error that is redrawn in place on a terminal, and now and then a line of its own elsewhere.
+/// A bar on standard error that is redrawn in place on a terminal, and now and then a plain line elsewhere.
 public struct ProgressBar {
   private let label: String
-  private let isTerminal = isatty(2) == 1
   private var lastDrawn: ContinuousClock.Instant?
 
+  /// - Parameter label: stands before the bar.
   public init(_ label: String) { self.label = label }
 
+  /// Draws the bar, unless it was drawn a moment ago.
+  ///
   /// - Parameters:
   ///   - fraction: of the work that is done, 0 to 1.
-  ///   - note: what to say behind the bar.
-  public mutating func show(_ fraction: Double, _ note: @autoclosure () -> String) {
-    let now = ContinuousClock.now
-    let pause = isTerminal ? Duration.milliseconds(100) : .seconds(5)
+  ///   - notes: what to say behind the bar, the most important first: a narrow terminal shows fewer of them.
+  public mutating func show(_ fraction: Double, _ notes: @autoclosure () -> [String]) {
+    let now = ContinuousClock.now, columns = Int(terminal_columns(2))
+    let pause = columns > 0 ? Duration.milliseconds(100) : .seconds(5)
     if let lastDrawn, fraction < 1, now - lastDrawn < pause { return }
     lastDrawn = now
-    let width = 24, filled = Int(max(0, min(1, fraction)) * Double(width))
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    let percent = Int(max(0, min(1, fraction)) * 100)
-    let line = "\(label) \(bar) \(percent) %  \(note())"
-    write(isTerminal ? "\r\u{1b}[K\(line)" : "\(line)\n")
+    if columns > 0 {
+      // The last column stays empty: some terminals start a new line when it is written.
+      write("\r\u{1b}[K" + line(fraction, notes(), columns: columns - 1))
+    } else {
+      write(words(fraction, notes()) + "\n")
+    }
   }
 
   /// Ends the bar's line.
   public func finish() {
-    if isTerminal { write("\n") }
+    if lastDrawn != nil, terminal_columns(2) > 0 { write("\n") }
+  }
+
+  /// The line without the bar.
+  private func words(_ fraction: Double, _ notes: [String]) -> String {
+    "\(label) \(Int(max(0, min(1, fraction)) * 100)) %" + (notes.isEmpty ? "" : "  " + notes.joined(separator: ", "))
+  }
+
+  /// The line that says most in so many columns.
+  private func line(_ fraction: Double, _ notes: [String], columns: Int) -> String {
+    for count in (0...notes.count).reversed() {
+      let words = words(fraction, Array(notes.prefix(count)))
+      let room = columns - words.count - 1, width = min(24, room)
+      if width >= 6 {
+        let filled = Int(max(0, min(1, fraction)) * Double(width))
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+        return "\(label) \(bar)" + words.dropFirst(label.count)
+      }
+      // The first note says more than a bar.
+      if count <= 1, words.count <= columns { return words }
+    }
+    return String(words(fraction, []).prefix(max(0, columns)))
   }
 
   private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

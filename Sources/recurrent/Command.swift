@@ -1,8 +1,28 @@
+import RecurrentFiles
+import ToolSupport
+
 /// What the tool can do.
 protocol Command: SendableMetatype {
   static var name: String { get }
   /// For the list of commands.
   static var summary: String { get }
-  /// - Parameter arguments: without the command's name.
-  static func run(_ arguments: [String]) throws
+  /// What follows the command's name in the help's first line.
+  static var usage: String { get }
+  /// Every option but `--help` and `--version`.
+  static var options: [Option] { get }
+  static func run(_ options: Options) throws
+}
+
+/// The end of the program with another status than 1.
+struct EarlyEnd: Error {
+  let status: Int32
+  let message: String
+}
+
+extension Options {
+  /// - Throws: `ToolError` where the option was not given.
+  func requiredPath(_ name: String) throws -> FilePath {
+    guard let path = path(name) else { throw ToolError("--\(name) FILE is missing; see --help") }
+    return path
+  }
 }

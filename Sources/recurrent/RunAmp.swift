@@ -8,23 +8,21 @@ enum RunAmp: Command {
   static let name = "amp"
   static let summary = "run a Neural Amp Modeler LSTM over a WAV file, against the clock"
 
-  private static let known = [
+  static let usage = "--model FILE --in FILE [options]"
+  static let options = [
     Option("model", "FILE", "the amplifier: a .nam file of the architecture LSTM"),
     Option("in", "FILE", "a WAV file at the model's sample rate; of two channels the first is taken"),
     Option("out", "FILE", "write what the amplifier makes of it, as 32-bit floats"),
     Option("block", "K", "samples at a time, 64 by default"),
-    Option("help", nil, "print this"),
   ]
 
-  static func run(_ arguments: [String]) throws {
-    guard let options = try Options(arguments, known: known, usage: "recurrent amp --model FILE --in FILE [options]")
-    else { return }
-    guard let modelPath = options["model"] else { throw ToolError("--model FILE is missing; see --help") }
-    guard let soundPath = options["in"] else { throw ToolError("--in FILE is missing; see --help") }
+  static func run(_ options: Options) throws {
+    let modelPath = try options.requiredPath("model"), soundPath = try options.requiredPath("in")
     let block = try options.number("block", in: 1...1_000_000, default: 64)
-    if let out = options["out"] { try checkWritable(out, option: "out") }
+    try options.checkWritable("out")
 
-    let model = try NeuralAmpModel(contentsOf: modelPath), sound = try WaveFile(contentsOf: soundPath)
+    let model = try NeuralAmpModel(contentsOf: modelPath.description)
+    let sound = try WaveFile(contentsOf: soundPath.description)
     guard sound.sampleRate == model.sampleRate else {
       throw ToolError(
         "\(soundPath): the sample rate is \(sound.sampleRate) Hz, expected the model's \(model.sampleRate) Hz")
@@ -33,7 +31,7 @@ enum RunAmp: Command {
     guard !x.isEmpty else { throw ToolError("\(soundPath): has 0 samples, expected at least 1") }
     print(Processor.description)
     print(
-      "\(model.name ?? modelPath): LSTM of \(model.lstm.hiddenSize) units, layers: \(model.lstm.layerCount), "
+      "\(model.name ?? modelPath.description): LSTM of \(model.lstm.hiddenSize) units, layers: \(model.lstm.layerCount), "
         + "\(model.sampleRate) Hz")
     if sound.channels.count > 1 { print("\(soundPath): has two channels, the first is taken") }
 
@@ -51,8 +49,8 @@ enum RunAmp: Command {
         format: "worst block %.1f µs of the %.1f µs that it may take, %.2f %%", worst * 1e6, budget * 1e6,
         worst / budget * 100))
     print(String(format: "peak level %.4f, %.1f dBFS", peak, 20 * log10(peak)))
-    if let out = options["out"] {
-      try WaveFile(sampleRate: model.sampleRate, channels: [y]).write(to: out)
+    if let out = options.path("out") {
+      try WaveFile(sampleRate: model.sampleRate, channels: [y]).write(to: out.description)
       print("wrote \(out)")
     }
   }

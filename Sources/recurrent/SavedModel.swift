@@ -4,11 +4,32 @@ import RecurrentFiles
 import RecurrentTraining
 import ToolSupport
 
-/// A character model with its optimizer, as a safetensors file: the cell's parameters by PyTorch's names behind `cell.`,
-/// the optimizer's moments behind `adam.first.` and `adam.second.`, the rest as metadata.
+/// A character model with its optimizer and its training's progress, as a safetensors file: the cell's parameters by
+/// PyTorch's names behind `cell.`, the optimizer's moments behind `adam.first.` and `adam.second.`, the state of the
+/// streams behind `progress.`, the rest as metadata.
 struct SavedModel {
+  /// How far the training is.
+  struct Training {
+    var progress: CharacterTrainer.Progress
+    /// Of the text.
+    var heldOut: Double
+    var heldOutText: TextFingerprint
+
+    var settings: TrainingSettings {
+      var settings = TrainingSettings()
+      settings.trainer = progress.settings
+      settings.heldOut = heldOut
+      return settings
+    }
+  }
+
   var model: CharacterModel
-  var optimizer: Adam
+  var optimizer = Adam()
+  /// Nil of a file that a version before 0.4 wrote.
+  var training: Training?
+
+  private static let format = "swift-recurrent character model 2"
+  private static let oldFormat = "swift-recurrent character model 1"
 
   /// By name; a model is always of a cell without variants.
   static let cells = Dictionary(
@@ -16,12 +37,19 @@ struct SavedModel {
       Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
     ].map { ($0.name, $0) })
 
-  init(model: CharacterModel, optimizer: Adam) {
-    self.model = model
-    self.optimizer = optimizer
+  /// An untrained model.
+  init(model: CharacterModel) { self.model = model }
+
+  /// The present of a training.
+  init(_ trainer: CharacterTrainer, heldOut: Double, heldOutText: TextFingerprint) {
+    model = trainer.model
+    optimizer = trainer.optimizer
+    training = Training(progress: trainer.progress, heldOut: heldOut, heldOutText: heldOutText)
   }
 
-  func write(to path: String) throws {
+  // MARK: - Writing
+
+  func write(to path: FilePath) throws {
     var file = SafeTensors(tensors: model.layer.tensors(prefix: "cell."))
     let (v, d, h) = (model.embedding.symbols, model.embedding.size, model.layer.hiddenSize)
     file.tensors["embedding.weight"] = try Tensor(model.embedding.weight, shape: [v, d])
@@ -36,57 +64,109 @@ struct SavedModel {
     var characters = String.UnicodeScalarView()
     characters.append(contentsOf: model.vocabulary.characters)
     file.metadata = [
-      "format": "swift-recurrent character model 1", "cell": model.layer.cell.name,
-      "embedding_size": "\(d)", "hidden_size": "\(h)", "updates": "\(optimizer.steps)",
-      "characters": String(characters),
+      "format": SavedModel.format, "cell": model.layer.cell.name, "embedding_size": "\(d)", "hidden_size": "\(h)",
+      "updates": "\(optimizer.steps)", "characters": String(characters),
     ]
-    try file.write(to: path)
+    if let training {
+      let progress = training.progress
+      for (name, value) in training.settings.entries { file.metadata[name] = value }
+      file.metadata["epoch"] = "\(progress.epoch)"
+      file.metadata["position"] = "\(progress.position)"
+      file.metadata["text"] = "\(progress.text)"
+      file.metadata["held_out_text"] = "\(training.heldOutText)"
+      file.tensors["progress.h"] = try Tensor(progress.state.h, shape: [progress.state.h.count / h, h])
+      file.tensors["progress.c"] = try Tensor(progress.state.c, shape: [progress.state.c.count / h, h])
+    }
+    try file.write(to: path.description)
   }
 
-  init(contentsOf path: String) throws {
-    let file = try SafeTensors(contentsOf: path)
-    func entry(_ name: String) throws -> String {
-      guard let value = file.metadata[name] else {
-        throw ToolError("\(path): has no '\(name)' in its metadata; expected a file that --save wrote")
-      }
-      return value
+  // MARK: - Reading
+
+  init(contentsOf path: FilePath) throws {
+    let file = try SafeTensors(contentsOf: path.description), entries = Metadata(path: path, entries: file.metadata)
+    let format = try entries.text("format"), name = path.description
+    guard [SavedModel.format, SavedModel.oldFormat].contains(format) else {
+      throw entries.error("format", "'\(SavedModel.format)'")
     }
-    func size(_ name: String) throws -> Int {
-      let text = try entry(name)
-      guard let value = Int(text), value >= 0 else {
-        throw ToolError("\(path): '\(name)' is '\(text)', expected a number")
-      }
-      return value
+    guard let cell = SavedModel.cells[try entries.text("cell")] else {
+      throw entries.error("cell", "one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
     }
-    guard let cell = SavedModel.cells[try entry("cell")] else {
-      throw ToolError("\(path): the cell is '\(try entry("cell"))', expected one of \(SavedModel.cells.keys.sorted())")
-    }
-    let characters = Array(try entry("characters").unicodeScalars)
+    let characters = Array(try entries.text("characters").unicodeScalars)
     guard !characters.isEmpty, Set(characters).count == characters.count else {
-      throw ToolError("\(path): 'characters' has \(characters.count), some of them twice, or none")
+      throw ToolError("\(path): 'characters' has \(characters.count), expected at least one, and none of them twice")
     }
     let vocabulary = Vocabulary(characters)
     // The tensors' shapes are checked before anything of the claimed sizes is allocated.
-    let (v, d, h) = (vocabulary.count, try size("embedding_size"), try size("hidden_size"))
-    let embedding = try file.floats("embedding.weight", shape: [v, d], path: path)
-    let headWeight = try file.floats("head.weight", shape: [v, h], path: path)
+    let v = vocabulary.count, d = try entries.number("embedding_size", in: 1...100_000)
+    let h = try entries.number("hidden_size", in: 1...100_000)
+    let embedding = try file.floats("embedding.weight", shape: [v, d], path: name)
+    let headWeight = try file.floats("head.weight", shape: [v, h], path: name)
     model = try CharacterModel(cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, seed: 0)
     model.embedding.weight = embedding
     model.head.weight = headWeight
-    model.head.bias = try file.floats("head.bias", shape: [v], path: path)
-    try model.layer.load(file, prefix: "cell.", path: path)
-    optimizer = Adam()
-    optimizer.steps = try size("updates")
-    guard optimizer.steps > 0 else { return }
-    var counts = [
-      "embedding.weight": embedding.count, "head.weight": headWeight.count, "head.bias": model.head.bias.count,
-    ]
-    for name in model.layer.parameters.names {
-      counts["cell.\(name)"] = try model.layer.parameters.values(name).count
+    model.head.bias = try file.floats("head.bias", shape: [v], path: name)
+    try model.layer.load(file, prefix: "cell.", path: name)
+    optimizer.steps = try entries.number("updates", in: 0...(1 << 53))
+    if optimizer.steps > 0 {
+      for (parameter, count) in model.parameterCounts {
+        optimizer.first[parameter] = try file.floats("adam.first.\(parameter)", shape: [count], path: name)
+        let second = try file.floats("adam.second.\(parameter)", shape: [count], path: name)
+        if let wrong = second.first(where: { !($0 >= 0) }) {
+          throw ToolError("\(path): 'adam.second.\(parameter)' has a value of \(wrong), expected 0 or more")
+        }
+        optimizer.second[parameter] = second
+      }
     }
-    for (name, count) in counts {
-      optimizer.first[name] = try file.floats("adam.first.\(name)", shape: [count], path: path)
-      optimizer.second[name] = try file.floats("adam.second.\(name)", shape: [count], path: path)
+    guard format == SavedModel.format else { return }
+    let settings = try TrainingSettings(entries, default: TrainingSettings())
+    func state(_ tensor: String) throws -> [Float] {
+      try file.floats(tensor, shape: file.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: name)
     }
+    training = Training(
+      progress: .init(
+        settings: settings.trainer, epoch: try entries.number("epoch", in: 0...settings.trainer.epochs),
+        position: try entries.number("position", in: 0...(1 << 53)),
+        state: State(h: try state("progress.h"), c: try state("progress.c")), text: try entries.fingerprint("text")),
+      heldOut: settings.heldOut, heldOutText: try entries.fingerprint("held_out_text"))
+  }
+}
+
+/// The metadata of a file that `--save` wrote.
+private struct Metadata: NumberSource {
+  let path: FilePath
+  let entries: [String: String]
+
+  func error(_ name: String, _ expected: String) -> ToolError {
+    ToolError("\(path): '\(name)' is '\(entries[name] ?? "")', expected \(expected)")
+  }
+
+  func text(_ name: String) throws -> String {
+    guard let value = entries[name] else {
+      throw ToolError("\(path): has no '\(name)' in its metadata; expected a file that --save wrote")
+    }
+    return value
+  }
+
+  func fingerprint(_ name: String) throws -> TextFingerprint {
+    guard let fingerprint = TextFingerprint(try text(name)) else {
+      throw error(name, "a count and a hexadecimal number, with a colon between them")
+    }
+    return fingerprint
+  }
+
+  func number<Number: LosslessStringConvertible & Comparable>(
+    _ name: String, in range: ClosedRange<Number>
+  ) throws -> Number {
+    guard let number = Number(try text(name)), range.contains(number) else {
+      throw error(name, "a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  /// A file has every number: there is no default.
+  func number<Number: LosslessStringConvertible & Comparable>(
+    _ name: String, in range: ClosedRange<Number>, default standard: Number
+  ) throws -> Number {
+    try number(name, in: range)
   }
 }

@@ -1,3 +1,4 @@
+import CToolSupport
 import Foundation
 import Recurrent
 import RecurrentFiles
@@ -8,9 +9,9 @@ import ToolSupport
 enum TrainText: Command {
   static let name = "train-text"
   static let summary = "train a character model on a text file"
-
-  private static let known = [
-    Option("data", "FILE", "the text: UTF-8, or else Latin-1"),
+  static let usage = "--data FILE [options]"
+  static let options = [
+    Option("data", "FILE", "the text, a file or a pipe: UTF-8, or else Latin-1"),
     Option("cell", "CELL", "lstm (default), gru or rnn"),
     Option("hidden", "H", "hidden units, 256 by default"),
     Option("embedding", "D", "size of a character's vector, 64 by default"),
@@ -25,111 +26,106 @@ enum TrainText: Command {
     Option("temperature", "X", "of that text: bold below 1, wild above; 0.8 by default"),
     Option("threads", "K", "the streams are shared out among them, at most 2 by default"),
     Option("seed", "S", "equal seeds give equal models, 1 by default"),
-    Option("save", "FILE", "write model and optimizer as safetensors, after every epoch"),
-    Option("resume", "FILE", "go on with what --save wrote"),
-    Option("help", nil, "print this"),
+    Option("save", "FILE", "write model and training as safetensors, after every epoch and when interrupted"),
+    Option("resume", "FILE", "go on with what --save wrote, as it was trained; only --epochs may be another number"),
+    Option("other-text", nil, "with --resume: go on also if --data is another text than before, from its beginning"),
   ]
 
-  static func run(_ arguments: [String]) throws {
-    guard let options = try Options(arguments, known: known, usage: "recurrent train-text --data FILE [options]")
-    else { return }
-    guard let path = options["data"] else { throw ToolError("--data FILE is missing; see --help") }
-    let text = try readText(path)
-    let fraction = try options.number("held-out", in: 0.0...0.9, default: 0.1)
-    let trained = text.count - Int(Double(text.count) * fraction)
-
-    var settings = CharacterTrainer.Settings()
-    settings.streams = try options.number("streams", in: 1...100_000, default: settings.streams)
-    settings.steps = try options.number("steps", in: 1...100_000, default: settings.steps)
-    settings.epochs = try options.number("epochs", in: 1...1_000_000, default: settings.epochs)
-    settings.learningRate = try options.number("learning-rate", in: 1e-8...10, default: settings.learningRate)
-    settings.clippingNorm = try options.number("clip", in: 1e-8...1e8, default: settings.clippingNorm)
-    settings.threads = try options.number("threads", in: 1...1024, default: settings.threads)
+  static func run(_ options: Options) throws {
+    let data = try options.requiredPath("data")
     let sampled = try options.number("sample", in: 0...10_000_000, default: 400)
     let temperature = try options.number("temperature", in: Float(0.01)...100, default: 0.8)
-    let seed = try options.number("seed", in: 0...UInt64.max, default: 1)
-    settings.dropout = try options.number("dropout", in: 0...0.99, default: settings.dropout)
-    settings.seed = seed
-    if let save = options["save"] { try checkWritable(save, option: "save") }
+    if options.has("other-text"), !options.has("resume") { throw ToolError("--other-text needs --resume FILE") }
+    try options.checkWritable("save")
+    let saved = try options.path("resume").map { try ResumedTraining($0, options) }
+    let settings = try saved?.settings ?? TrainingSettings(options, default: TrainingSettings())
+    let (trained, heldOut) = settings.split(try readText(data))
+    let trainer = try saved?.trainer(trained, heldOut, options) ?? newTrainer(options, settings, trained)
 
-    var saved: SavedModel
-    if let resume = options["resume"] {
-      for name in ["cell", "hidden", "embedding"] where options.has(name) {
-        throw ToolError("--\(name) cannot be changed with --resume: the file has it")
-      }
-      saved = try SavedModel(contentsOf: resume)
-    } else {
-      let vocabulary = Vocabulary(of: Array(text[..<trained]))
-      saved = SavedModel(
-        model: try CharacterModel(
-          try cell(options["cell"] ?? "lstm"), vocabulary: vocabulary,
-          embeddingSize: try options.number("embedding", in: 1...100_000, default: 64),
-          hiddenSize: try options.number("hidden", in: 1...100_000, default: 256), seed: seed),
-        optimizer: Adam())
-    }
-    let numbers = saved.model.vocabulary.numbers(of: text)
-    let trainer = try CharacterTrainer(
-      saved.model, optimizer: saved.optimizer, numbers: Array(numbers[..<trained]), settings: settings)
+    let model = trainer.model
     print(Processor.description)
     print(
-      "\(saved.model.layer.cell.name) of \(saved.model.layer.hiddenSize) units, "
-        + "\(saved.model.parameterCount) parameters; \(trained) characters to train on, \(text.count - trained) held out, "
-        + "\(saved.model.vocabulary.characters.count) different ones")
+      "\(model.layer.cell.name) of \(model.layer.hiddenSize) units, \(model.parameterCount) parameters; "
+        + "\(trained.count) characters to train on, \(heldOut.count) held out, "
+        + "\(model.vocabulary.characters.count) different ones")
+    if let before = saved?.training.settings.trainer.epochs, before != settings.trainer.epochs {
+      print(
+        "\(settings.trainer.epochs) epochs instead of \(before): "
+          + "the learning rate falls along another curve from here on")
+    }
     if trainer.isFinished {
-      print("the file has \(trainer.optimizer.steps) updates, \(settings.epochs) epochs have no more: nothing to train")
+      print("the file has \(trainer.updates) updates, \(settings.trainer.epochs) epochs have no more: nothing to train")
     }
-    let model = try train(trainer, heldOut: Array(numbers[trained...]), save: options["save"])
+    try train(trainer, heldOut: heldOut, fraction: settings.heldOut, save: options.path("save"))
     if sampled > 0 {
-      let start = Array(text[..<trained].suffix(100))
-      print("\n" + (try model.sample(after: start, count: sampled, temperature: temperature, seed: seed)))
+      print(
+        "\n"
+          + (try trainer.model.sample(
+            after: trained.suffix(100), count: sampled, temperature: temperature, seed: settings.trainer.seed)))
     }
   }
 
-  private static func train(
-    _ trainer: CharacterTrainer, heldOut: [Int], save: String?
-  ) throws -> CharacterModel {
-    let clock = ContinuousClock(), begin = clock.now
-    var bar = ProgressBar("training")
-    var sum = 0.0, count = 0, characters = 0
-    printLine("epoch   training   held out   characters/s      time")
-    while !trainer.isFinished {
-      let (loss, read) = try trainer.update()
-      guard loss.isFinite else { throw ToolError("the loss is \(loss): try a lower --learning-rate") }
-      sum += loss * Double(read)
-      count += read
-      characters += read
-      let seconds = (clock.now - begin) / .seconds(1)
-      let done = Double(trainer.optimizer.steps) / Double(trainer.totalUpdates)
-      bar.show(
-        done, String(format: "%.3f nats a character, %.0f characters/s", loss, Double(characters) / seconds))
-      guard trainer.optimizer.steps % trainer.updatesPerEpoch == 0 || trainer.isFinished else { continue }
-      let held = heldOut.count < 2 ? "-" : String(format: "%.4f", try trainer.model.loss(of: heldOut))
-      bar.finish()
-      let epoch = (trainer.optimizer.steps + trainer.updatesPerEpoch - 1) / trainer.updatesPerEpoch
-      printLine(
-        String(format: "%5d %10.4f ", epoch, sum / Double(count)) + held.leftPadded(10)
-          + String(format: " %14.0f %8.0f s", Double(characters) / seconds, (clock.now - begin) / .seconds(1)))
-      (sum, count) = (0, 0)
-      if let save { try SavedModel(model: trainer.model, optimizer: trainer.optimizer).write(to: save) }
-    }
-    return trainer.model
-  }
-
-  private static func cell(_ name: String) throws -> Cell {
+  private static func newTrainer(
+    _ options: Options, _ settings: TrainingSettings, _ text: [Unicode.Scalar]
+  ) throws -> CharacterTrainer {
+    let name = options["cell"] ?? "lstm", vocabulary = Vocabulary(of: text)
     guard let cell = SavedModel.cells[name] else {
       throw ToolError("--cell is '\(name)', expected one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
     }
-    return cell
+    let model = try CharacterModel(
+      cell, vocabulary: vocabulary, embeddingSize: try options.number("embedding", in: 1...100_000, default: 64),
+      hiddenSize: try options.number("hidden", in: 1...100_000, default: 256), seed: settings.trainer.seed)
+    return try CharacterTrainer(model, numbers: vocabulary.numbers(of: text), settings: settings.trainer)
   }
 
-  private static func readText(_ path: String) throws -> [Unicode.Scalar] {
-    let data: Data
-    do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
-      throw ToolError("\(path): cannot be read: \(error.localizedDescription)")
+  // MARK: - Training
+
+  /// - Throws: `EarlyEnd` where a signal asks for it.
+  private static func train(
+    _ trainer: CharacterTrainer, heldOut: [Unicode.Scalar], fraction: Double, save: FilePath?
+  ) throws {
+    let clock = ContinuousClock(), begin = clock.now
+    let heldOutText = TextFingerprint(heldOut, vocabulary: trainer.model.vocabulary)
+    let heldOut = trainer.model.vocabulary.numbers(of: heldOut)
+    var bar = ProgressBar("training")
+    var sum = 0.0, count = 0, characters = 0
+    func write(_ path: FilePath) throws {
+      try SavedModel(trainer, heldOut: fraction, heldOutText: heldOutText).write(to: path)
     }
-    let text = String(data: data, encoding: .utf8).map { Array($0.unicodeScalars) } ?? data.map { Unicode.Scalar($0) }
-    guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }
-    return text
+    note_interrupts()
+    printLine("epoch training held out  char/s    time")
+    while !trainer.isFinished, noted_interrupt() == 0 {
+      let epoch = trainer.epoch + 1, loss: Double, read: Int
+      do { (loss, read) = try trainer.update() } catch {
+        bar.finish()
+        throw ToolError("update \(trainer.updates + 1) is refused: \(error): try a lower --learning-rate")
+      }
+      sum += loss * Double(read)
+      count += read
+      characters += read
+      let speed = Double(characters) / ((clock.now - begin) / .seconds(1))
+      bar.show(
+        Double(trainer.updates) / Double(trainer.totalUpdates),
+        [String(format: "%.3f nats a character", loss), String(format: "%.0f characters/s", speed)])
+      guard trainer.epoch == epoch, noted_interrupt() == 0 else { continue }
+      let held = heldOut.count < 2 ? "-" : String(format: "%.4f", try trainer.model.loss(of: heldOut))
+      bar.finish()
+      printLine(
+        String(format: "%5d %8.4f ", epoch, sum / Double(count)) + held.leftPadded(8)
+          + String(format: " %7.0f %5.0f s", speed, (clock.now - begin) / .seconds(1)))
+      (sum, count) = (0, 0)
+      if let save { try write(save) }
+    }
+    stop_noting_interrupts()
+    let signal = noted_interrupt()
+    guard signal != 0 else { return }
+    bar.finish()
+    let place = "after update \(trainer.updates) of \(trainer.totalUpdates)"
+    if let save { try write(save) }
+    throw EarlyEnd(
+      status: 128 + signal,
+      message: save.map { "interrupted \(place): saved in \($0), and --resume goes on from there" }
+        ?? "interrupted \(place): nothing is saved, since there is no --save")
   }
 }
 

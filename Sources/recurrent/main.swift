@@ -1,23 +1,31 @@
 import Foundation
 import ToolSupport
 
-let commands: [any Command.Type] = [TrainText.self, RunAmp.self]
+let commands: [any Command.Type] = [TrainText.self, Generate.self, RunAmp.self]
 
 func help() -> String {
   "usage: recurrent COMMAND [options]\n\n\(Options.table(commands.map { ($0.name, $0.summary) }))\n\n"
-    + "'recurrent COMMAND --help' lists a command's options."
+    + "'recurrent COMMAND --help' lists a command's options; 'recurrent --version' prints the version."
 }
 
 do {
-  let arguments = Array(CommandLine.arguments.dropFirst())
-  guard let name = arguments.first else { throw ToolError("no command given\n\(help())") }
-  if name == "--help" || name == "help" {
+  let arguments = Argument.all
+  guard let name = arguments.first?.text else { throw ToolError("no command given\n\(help())") }
+  if ["--help", "-h", "help"].contains(name) {
     print(help())
+  } else if name == "--version" {
+    print(Options.version)
   } else if let command = commands.first(where: { $0.name == name }) {
-    try command.run(Array(arguments.dropFirst()))
+    let usage = "recurrent \(name) \(command.usage)"
+    if let options = try Options(Array(arguments.dropFirst()), known: command.options, usage: usage) {
+      try command.run(options)
+    }
   } else {
     throw ToolError("unknown command '\(name)'\n\(help())")
   }
+} catch let end as EarlyEnd {
+  complain("recurrent: \(end.message)")
+  exit(end.status)
 } catch {
   complain("recurrent: \(error)")
   exit(1)

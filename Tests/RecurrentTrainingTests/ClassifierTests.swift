@@ -20,9 +20,13 @@ import Testing
       let p = 1 / (1 + exp(-Double(x)))
       #expect(abs(Double(gradient[index]) - (p - Double(labels[index])) / 6) < 1e-7)
     }
-    #expect(throws: RecurrentError.self) { try BinaryCrossEntropy.gradient(&gradient, labels: [1]) }
-    #expect(throws: RecurrentError.self) { try BinaryCrossEntropy.gradient(&gradient, labels: labels.map { $0 + 1 }) }
-    #expect(throws: RecurrentError.self) {
+    #expect(throws: RecurrentError.count(name: "labels", was: 1, expected: 6, shape: "the logits' count")) {
+      try BinaryCrossEntropy.gradient(&gradient, labels: [1])
+    }
+    expectError("a label is 2.0, expected 0 for no, 1 for yes or something between") {
+      try BinaryCrossEntropy.gradient(&gradient, labels: labels.map { $0 + 1 })
+    }
+    expectError("a label is nan, expected 0 for no, 1 for yes or something between") {
       try BinaryCrossEntropy.gradient(&gradient, labels: [.nan, 0, 0, 0, 0, 0])
     }
   }
@@ -83,12 +87,26 @@ import Testing
     }
     #expect(right > 10 * batch * 97 / 100, "\(right) of \(10 * batch)")
 
-    let before = trainer.model.embedding.weight
-    #expect(throws: RecurrentError.self) {
+    let before = trainer.model.embedding.weight, optimizer = trainer.optimizer
+    #expect(throws: RecurrentError.size(name: "index", was: 12, expected: "0 to 11")) {
       try trainer.update(
         [12] + [Int](repeating: 0, count: steps * batch - 1), labels: [1], steps: steps, batchSize: batch)
     }
-    #expect(throws: RecurrentError.self) { try trainer.update([0], labels: [1], steps: 0, batchSize: 1) }
-    #expect(trainer.model.embedding.weight == before)
+    #expect(throws: RecurrentError.size(name: "steps", was: 0, expected: "at least 1")) {
+      try trainer.update([0], labels: [1], steps: 0, batchSize: 1)
+    }
+    // Gradients that are no numbers, and an optimizer of another model, change nothing.
+    trainer.model.head.bias[0] = .nan
+    expectError("norm of the gradients is nan, expected 0 or more, and finite") {
+      try trainer.update([0], labels: [1], steps: 1, batchSize: 1)
+    }
+    trainer.model.head.bias[0] = 0
+    #expect(trainer.optimizer == optimizer)
+    trainer.optimizer.second["head.weight"] = [1]
+    #expect(
+      throws: RecurrentError.count(
+        name: "second moment of head.weight", was: 1, expected: 5, shape: "the values' count")
+    ) { try trainer.update([0], labels: [1], steps: 1, batchSize: 1) }
+    #expect(trainer.model.embedding.weight == before && trainer.optimizer.steps == optimizer.steps)
   }
 }

@@ -63,8 +63,12 @@ import Testing
       #expect(abs(Double(gradient[index]) - expected / 2) < 1e-6)
     }
     var wrong = logits
-    #expect(throws: RecurrentError.self) { try SoftmaxCrossEntropy.gradient(&wrong, targets: [3, 0], classes: 3) }
-    #expect(throws: RecurrentError.self) { try SoftmaxCrossEntropy.gradient(&wrong, targets: [0], classes: 3) }
+    #expect(throws: RecurrentError.size(name: "target", was: 3, expected: "0 to 2")) {
+      try SoftmaxCrossEntropy.gradient(&wrong, targets: [3, 0], classes: 3)
+    }
+    #expect(throws: RecurrentError.count(name: "logits", was: 6, expected: 3, shape: "1·3")) {
+      try SoftmaxCrossEntropy.gradient(&wrong, targets: [0], classes: 3)
+    }
     #expect(wrong == logits)
   }
 
@@ -75,8 +79,11 @@ import Testing
     #expect(x == [4, 5, 0, 1, 4, 5].map { embedding.weight[$0] })
     try embedding.backward([2, 0, 2], dx: [1, 2, 3, 4, 5, 6], into: &gradient)
     #expect(gradient == [3, 4, 0, 0, 6, 8])
-    #expect(throws: RecurrentError.self) { try embedding.forward([0, 3, 0], into: &x) }
-    #expect(throws: RecurrentError.self) { try embedding.forward([0, -1, 0], into: &x) }
+    for index in [3, -1] {
+      #expect(throws: RecurrentError.size(name: "index", was: index, expected: "0 to 2")) {
+        try embedding.forward([0, index, 0], into: &x)
+      }
+    }
   }
 
   // MARK: - Optimizer
@@ -88,17 +95,76 @@ import Testing
     for (gradient, expected) in [([0.5, -3], [0.9, -1.9]), ([0.1, 4], [0.81969595, -1.91935098])]
       as [([Float], [Float])]
     {
-      adam.beginStep()
-      try values.withUnsafeMutableBufferPointer { try adam.update("values", $0, gradient: gradient) }
+      try adam.step { step throws(RecurrentError) in
+        try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
+          try step.update("values", values, gradient: gradient)
+        }
+      }
       for (value, expected) in zip(values, expected) { #expect(abs(value - expected) < 1e-5, "\(values)") }
     }
   }
 
-  @Test func clippingKeepsTheDirection() {
+  @Test func clippingKeepsTheDirection() throws {
     let norm = gradientNorm([[3], [4, 0]])
     #expect(norm == 5)
-    #expect(clippingFactor(norm: norm, limit: 1) == 0.2)
-    #expect(clippingFactor(norm: norm, limit: 10) == 1)
+    #expect(try clippingFactor(norm: norm, limit: 1) == 0.2)
+    #expect(try clippingFactor(norm: norm, limit: 10) == 1)
+    #expect(try clippingFactor(norm: norm, limit: .infinity) == 1)
+    for wrong in [Double.nan, .infinity, -1] {
+      expectError("norm of the gradients is \(wrong), expected 0 or more, and finite") {
+        try clippingFactor(norm: wrong, limit: 1)
+      }
+    }
+    for wrong in [Double.nan, 0, -1] {
+      expectError("clipping norm is \(wrong), expected more than 0") { try clippingFactor(norm: 1, limit: wrong) }
+    }
+  }
+
+  @Test func adamRefusesWhatItCannotApply() throws {
+    var values: [Float] = [1, 2], adam = Adam()
+    func step(_ adam: inout Adam, _ updates: [(name: String, gradient: [Float])]) throws(RecurrentError) {
+      try adam.step { step throws(RecurrentError) in
+        for (name, gradient) in updates {
+          try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
+            try step.update(name, values, gradient: gradient)
+          }
+        }
+      }
+    }
+    try step(&adam, [("a", [1, 1])])
+    let before = (adam, values)
+    let changes: [(String, (inout Adam) -> Void)] = [
+      ("learning rate is nan, expected 0 or more", { $0.learningRate = .nan }),
+      ("learning rate is inf, expected 0 or more", { $0.learningRate = .infinity }),
+      ("learning rate is -0.1, expected 0 or more", { $0.learningRate = -0.1 }),
+      ("beta1 is 1.0, expected 0 up to less than 1", { $0.beta1 = 1 }),
+      ("beta1 is nan, expected 0 up to less than 1", { $0.beta1 = .nan }),
+      ("beta2 is -1.0, expected 0 up to less than 1", { $0.beta2 = -1 }),
+      ("epsilon is 0.0, expected more than 0", { $0.epsilon = 0 }),
+      ("epsilon is nan, expected more than 0", { $0.epsilon = .nan }),
+      ("steps is -1, expected 0 or more", { $0.steps = -1 }),
+      (
+        "first moment of a has 1 values, expected the values' count = 2",
+        { $0.first["a"] = [0] }
+      ),
+      (
+        "second moment of a has 0 values, expected the values' count = 2",
+        { $0.second["a"] = nil }
+      ),
+    ]
+    for (message, change) in changes {
+      var wrong = adam
+      change(&wrong)
+      let unchanged = wrong
+      expectError(message) { try step(&wrong, [("a", [1, 1])]) }
+      #expect(wrong.first == unchanged.first && wrong.second == unchanged.second, "\(message)")
+      #expect(wrong.steps == unchanged.steps && values == before.1, "\(message)")
+    }
+    expectError("gradient of a has 1 values, expected the values' count = 2") { try step(&adam, [("a", [1])]) }
+    #expect(adam == before.0 && values == before.1)
+    expectError("'b' was updated twice in one step, expected a name of its own for each array") {
+      try step(&adam, [("b", [1, 1]), ("b", [1, 1])])
+    }
   }
 
   @Test func dropoutKeepsTheMeanAndItsMask() throws {
@@ -107,11 +173,15 @@ import Testing
     dropout.forward(&values)
     try dropout.backward(&gradient)
     var shorter = [Float](repeating: 1, count: 3)
-    #expect(throws: RecurrentError.self) { try dropout.backward(&shorter) }
+    #expect(
+      throws: RecurrentError.count(name: "gradient", was: 3, expected: 100_001, shape: "the values' count")
+    ) { try dropout.backward(&shorter) }
     #expect(values == gradient)
     #expect(Set(values) == [0, 1 / 0.75])
     #expect(abs(values.reduce(0, +) / 100_001 - 1) < 0.02)
-    #expect(throws: RecurrentError.self) { try Dropout(rate: 1, seed: 1) }
+    for rate in [Float(1), -0.5, .nan] {
+      expectError("dropout is \(rate), expected 0 up to less than 1") { try Dropout(rate: rate, seed: 1) }
+    }
   }
 
   // MARK: - A whole model
@@ -188,27 +258,61 @@ import Testing
     let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
     let model = try CharacterModel(
       .rnn(relu: false), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, seed: 1)
-    var settings = CharacterTrainer.Settings()
-    settings.steps = 0
-    #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: numbers, settings: settings) }
-    #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: [1, 2], settings: .init()) }
-    for (steps, epochs) in [(Int.max, 1), (4, .max)] {
-      settings = .init()
-      (settings.steps, settings.epochs) = (steps, epochs)
-      #expect(throws: RecurrentError.self) { try CharacterTrainer(model, numbers: numbers, settings: settings) }
+    let changes: [(String, (inout CharacterTrainer.Settings) -> Void)] = [
+      ("steps is 0, expected at least 1", { $0.steps = 0 }),
+      ("streams is -1, expected at least 1", { $0.streams = -1 }),
+      ("epochs is 0, expected at least 1", { $0.epochs = 0 }),
+      ("threads is 0, expected at least 1", { $0.threads = 0 }),
+      ("learning rate is nan, expected 0 or more", { $0.learningRate = .nan }),
+      ("learning rate is -1.0, expected 0 or more", { $0.learningRate = -1 }),
+      ("clipping norm is nan, expected more than 0", { $0.clippingNorm = .nan }),
+      ("clipping norm is 0.0, expected more than 0", { $0.clippingNorm = 0 }),
+      ("dropout is nan, expected 0 up to less than 1", { $0.dropout = .nan }),
+      ("dropout is 1.0, expected 0 up to less than 1", { $0.dropout = 1 }),
+      ("epochs is \(Int.max), expected fewer", { ($0.steps, $0.epochs) = (4, .max) }),
+    ]
+    for (message, change) in changes {
+      var settings = CharacterTrainer.Settings()
+      change(&settings)
+      expectError(message) { try CharacterTrainer(model, numbers: numbers, settings: settings) }
     }
-    #expect(throws: RecurrentError.self) { try TextBatches(numbers, streams: 0, steps: 1) }
-    #expect(throws: RecurrentError.self) { try TextBatches(numbers, streams: 1, steps: 0) }
-    #expect(throws: RecurrentError.self) { try model.loss(of: [1]) }
-    #expect(throws: RecurrentError.self) { try model.sample(after: [], count: -5, seed: 1) }
-    #expect(throws: RecurrentError.self) { try model.sample(after: [], count: .max, seed: 1) }
+    var settings = CharacterTrainer.Settings()
+    settings.steps = .max
+    let error = #expect(throws: RecurrentError.self) {
+      try CharacterTrainer(model, numbers: numbers, settings: settings)
+    }
+    guard case .product(["streams", "steps"], [1, .max], _) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(throws: RecurrentError.size(name: "text", was: 2, expected: "at least 3 characters")) {
+      try CharacterTrainer(model, numbers: [1, 2], settings: .init())
+    }
+    #expect(throws: RecurrentError.size(name: "streams", was: 0, expected: "at least 1")) {
+      try TextBatches(numbers, streams: 0, steps: 1)
+    }
+    #expect(throws: RecurrentError.size(name: "steps", was: 0, expected: "at least 1")) {
+      try TextBatches(numbers, streams: 1, steps: 0)
+    }
+    #expect(throws: RecurrentError.size(name: "text", was: 1, expected: "at least 2 characters")) {
+      try model.loss(of: [1])
+    }
+    for count in [-5, .max] {
+      #expect(throws: RecurrentError.size(name: "count", was: count, expected: "0 to 2^40")) {
+        try model.sample(after: [], count: count, seed: 1)
+      }
+    }
     #expect(try model.sample(after: [], count: 0, seed: 1).isEmpty)
     var dense = try Dense(inputSize: 4, outputSize: 4, seed: 1), y = [Float](repeating: 0, count: 4)
     dense.weight = [1]
     #expect(throws: RecurrentError.count(name: "weight", was: 1, expected: 16, shape: "4·4")) {
       try dense.forward([1, 2, 3, 4], rows: 1, into: &y, scratch: Scratch())
     }
-    #expect(throws: RecurrentError.self) { try model.sample(after: [], count: 3, temperature: 0, seed: 1) }
+    for temperature in [Float(0), .nan, .infinity] {
+      expectError("temperature is \(temperature), expected more than 0") {
+        try model.sample(after: [], count: 3, temperature: temperature, seed: 1)
+      }
+    }
     #expect(try model.sample(after: [], count: 3, seed: 1).unicodeScalars.count == 3)
   }
 }

@@ -4,10 +4,11 @@
 
 #pragma clang assume_nonnull begin
 
-enum { options_end = -1, options_unknown = -2, options_value_missing = -3, options_most = 64 };
+enum { options_end = -1, options_unknown = -2, options_value_missing = -3, options_help = -4, options_most = 64 };
 
 // Reads the next option of argv. Returns its index in `names` (at most options_most) and its value, or one of the codes
-// above. `position` is the next argument's index; 0 starts anew. For one thread at a time.
+// above, of which options_help is for -h. `position` is the next argument's index; 0 starts anew. For one thread at a
+// time.
 int next_option(int count, char *_Nullable *_Nonnull arguments, const char *_Nonnull const *_Nonnull names,
                 const bool *takes_value, int name_count, const char *_Nullable *_Nonnull value, int *position);
 

@@ -1,0 +1,29 @@
+import Recurrent
+
+/// √Σ g² over some arrays, in double precision.
+public func gradientNorm(_ gradients: [[Float]]) -> Double {
+  var sum = 0.0
+  for gradient in gradients { for value in gradient { sum += Double(value) * Double(value) } }
+  return sum.squareRoot()
+}
+
+/// The factor that brings gradients of a norm down to at most `limit` (Pascanu, Mikolov, Bengio 2013, arXiv 1211.5063).
+///
+/// - Parameters:
+///   - norm: of all gradients of an update.
+///   - limit: more than 0; infinity clips nothing.
+/// - Throws: `RecurrentError` where the norm is no finite number, since no factor makes such gradients fit to apply, or
+///   where the limit is not more than 0.
+public func clippingFactor(norm: Double, limit: Double) throws(RecurrentError) -> Float {
+  try checkNumber("norm of the gradients", norm, norm >= 0 && norm.isFinite, "0 or more, and finite")
+  try checkNumber("clipping norm", limit, limit > 0, "more than 0")
+  return norm > limit ? Float(limit / norm) : 1
+}
+
+/// - Throws: `RecurrentError` that names the number, where it is not right.
+func checkNumber(
+  _ name: String, _ number: some BinaryFloatingPoint, _ isRight: Bool, _ expected: String
+) throws(RecurrentError) {
+  // A NaN's sign says nothing.
+  guard isRight else { throw .mismatch("\(name) is \(number.isNaN ? .nan : number), expected \(expected)") }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import RecurrentFiles
+import ToolSupport
+
+/// `recurrent generate`: text from a model that `recurrent train-text` has trained.
+enum Generate: Command {
+  static let name = "generate"
+  static let summary = "continue a text with a trained character model"
+  static let usage = "--model FILE [options]"
+  static let options = [
+    Option("model", "FILE", "what 'recurrent train-text --save' wrote"),
+    Option("prompt", "TEXT", "the text that is continued; none by default, which starts as on a new line"),
+    Option("length", "N", "characters to write behind it, 400 by default"),
+    Option("temperature", "X", "bold below 1, wild above; 0.8 by default"),
+    Option("seed", "S", "equal seeds give equal texts, 1 by default"),
+  ]
+
+  static func run(_ options: Options) throws {
+    let path = try options.requiredPath("model")
+    let length = try options.number("length", in: 0...10_000_000, default: 400)
+    let temperature = try options.number("temperature", in: Float(0.01)...100, default: 0.8)
+    let seed = try options.number("seed", in: 0...UInt64.max, default: 1)
+    let bytes = options.argument("prompt")?.bytes.dropLast().map(UInt8.init(bitPattern:)) ?? []
+    let prompt = characters(of: bytes), model = try SavedModel(contentsOf: path).model
+    let unknown = Set(zip(prompt, model.vocabulary.numbers(of: prompt)).filter { $0.1 == 0 }.map(\.0)).sorted()
+    if !unknown.isEmpty {
+      let list = unknown.map { "'\($0.escaped(asASCII: false))'" }.joined(separator: ", ")
+      complain("recurrent: the model has never seen \(list), and reads any such character as one unknown character")
+    }
+    for character in prompt { write(character) }
+    try model.sample(after: prompt, count: length, temperature: temperature, seed: seed, write)
+    write("\n")
+  }
+
+  /// Without a buffer: a reader sees each character as soon as it is chosen. Without a reader the program ends.
+  private static func write(_ character: Unicode.Scalar) {
+    var bytes = Array(String(character).utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(1, $0.baseAddress, $0.count) }
+      if count < 0, errno != EINTR {
+        complain("recurrent: the text cannot be written: \(systemMessage(errno))")
+        exit(1)
+      }
+      bytes = bytes.dropFirst(max(0, count))
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import RecurrentFiles
+import RecurrentTraining
+import ToolSupport
+
+/// A training that `--resume` goes on with.
+struct ResumedTraining {
+  let path: FilePath
+  let saved: SavedModel
+  let training: SavedModel.Training
+  /// Those of the file, with the epochs that the options ask for.
+  let settings: TrainingSettings
+
+  /// - Throws: `ToolError` where the file is none of a training, or where an option contradicts it.
+  init(_ path: FilePath, _ options: Options) throws {
+    let saved = try SavedModel(contentsOf: path)
+    guard let training = saved.training else {
+      throw ToolError(
+        "\(path): a version before 0.4 wrote it and did not keep how the model was trained: 'recurrent generate' takes "
+          + "it, --resume cannot")
+    }
+    let settings = try TrainingSettings(options, default: training.settings), layer = saved.model.layer
+    let given = [
+      ("cell", options["cell"] ?? layer.cell.name),
+      ("hidden", "\(try options.number("hidden", in: 1...100_000, default: layer.hiddenSize))"),
+      ("embedding", "\(try options.number("embedding", in: 1...100_000, default: layer.inputSize))"),
+    ]
+    let kept = [("cell", layer.cell.name), ("hidden", "\(layer.hiddenSize)"), ("embedding", "\(layer.inputSize)")]
+    for (given, kept) in zip(given + settings.entries, kept + training.settings.entries)
+    where given.1 != kept.1 && given.0 != "epochs" {
+      throw ToolError("--\(given.0) is '\(given.1)', expected '\(kept.1)', as it was when \(path) was trained")
+    }
+    guard settings.trainer.epochs >= training.progress.epoch else {
+      throw ToolError(
+        "--epochs is '\(settings.trainer.epochs)', expected at least the \(training.progress.epoch) "
+          + "that \(path) has seen")
+    }
+    self.path = path
+    self.saved = saved
+    self.training = training
+    self.settings = settings
+  }
+
+  /// - Throws: `ToolError` where the text is another one than before and `--other-text` was not given.
+  func trainer(
+    _ trained: [Unicode.Scalar], _ heldOut: [Unicode.Scalar], _ options: Options
+  ) throws -> CharacterTrainer {
+    let vocabulary = saved.model.vocabulary, numbers = vocabulary.numbers(of: trained)
+    var progress = training.progress
+    progress.settings = settings.trainer
+    let isOther = TextFingerprint(numbers, vocabulary: vocabulary) != progress.text
+    if isOther || TextFingerprint(heldOut, vocabulary: vocabulary) != training.heldOutText {
+      guard options.has("other-text") else {
+        throw ToolError(
+          "--data \(options["data"] ?? "") is not the text of \(progress.text.count + training.heldOutText.count) "
+            + "characters that \(path) was trained on; --other-text goes on with it all the same")
+      }
+      print("another text than before, " + (isOther ? "read from its beginning" : "but only in what is held out"))
+    }
+    do {
+      return try CharacterTrainer(
+        saved.model, optimizer: saved.optimizer, numbers: numbers, resuming: progress, allowingOtherText: isOther)
+    } catch { throw ToolError("\(path): \(error)") }
+  }
+}
+
+extension TextFingerprint {
+  /// Tells also characters apart that the vocabulary lacks.
+  init(_ text: [Unicode.Scalar], vocabulary: Vocabulary) {
+    self.init(text.map { Int($0.value) }, vocabulary: vocabulary)
+  }
+}

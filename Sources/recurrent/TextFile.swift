@@ -1,0 +1,16 @@
+import RecurrentFiles
+import ToolSupport
+
+/// The characters of bytes that are UTF-8, or else Latin-1.
+func characters(of bytes: some Collection<UInt8>) -> [Unicode.Scalar] {
+  String(validating: bytes, as: UTF8.self).map { Array($0.unicodeScalars) } ?? bytes.map { Unicode.Scalar($0) }
+}
+
+/// A text to train on.
+///
+/// - Throws: `ToolError` where it cannot be read or is too short.
+func readText(_ path: FilePath) throws -> [Unicode.Scalar] {
+  let text = characters(of: try readBytes(path))
+  guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }
+  return text
+}
