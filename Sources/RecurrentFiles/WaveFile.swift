@@ -46,9 +46,9 @@ public struct WaveFile: Sendable, Equatable {
   /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order.
   ///
   /// - Throws: `FileError` where it cannot be read, is truncated, or is not what this type holds.
-  public init(contentsOf path: String) throws(FileError) {
-    let data = try readData(path)
-    do { self = try WaveFile(data) } catch { throw FileError(path, error.problem) }
+  public init(contentsOf path: some FilePathConvertible) throws(FileError) {
+    let path = path.filePath, data = try readFile(path)
+    do { self = try WaveFile(data) } catch { throw error.at(path) }
   }
 
   /// Reads a file's bytes.
@@ -141,14 +141,15 @@ public struct WaveFile: Sendable, Equatable {
 
   // MARK: - Writing
 
-  /// Writes a file: beside it first, then renamed, so that an interruption leaves the old one.
+  /// Writes a file: beside the old one first, then renamed, so that an interruption leaves the old one. The target of a
+  /// symbolic link is replaced, not the link; what is no regular file is written to.
   ///
   /// - Parameter format: integers are rounded, and clipped at full scale.
   /// - Throws: `FileError` where it cannot be written.
-  public func write(to path: String, as format: SampleFormat = .float32) throws(FileError) {
-    let data: Data
-    do { data = try encoded(as: format) } catch { throw FileError(path, error.problem) }
-    try writeData(data, path)
+  public func write(to path: some FilePathConvertible, as format: SampleFormat = .float32) throws(FileError) {
+    let path = path.filePath, data: Data
+    do { data = try encoded(as: format) } catch { throw error.at(path) }
+    try writeFile(data, to: path)
   }
 
   /// The bytes of a file.

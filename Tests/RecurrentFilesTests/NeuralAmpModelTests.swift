@@ -143,21 +143,46 @@ import Testing
       ("no rate", json(more: #", "sample_rate": 0"#), "'sample_rate' is 0.0, expected a whole number of Hz"),
       ("odd rate", json(more: #", "sample_rate": 44100.5"#), "'sample_rate' is 44100.5"),
     ]
-    for (name, data, expected) in bad {
-      let error = #expect(throws: FileError.self, "\(name)") { try NeuralAmpModel(data) }
-      #expect(error?.problem.contains(expected) == true, "\(name): \(error?.problem ?? "-")")
+    for (name, data, problem) in bad {
+      #expect(message { _ = try NeuralAmpModel(data) } == "NAM model: \(problem)", "\(name)")
     }
     for channels in ["in_channels", "out_channels"] {
       let text = String(decoding: json(), as: UTF8.self).replacing(
         "\"config\": {", with: "\"config\": {\"\(channels)\": 2, ")
-      let error = #expect(throws: FileError.self) { try NeuralAmpModel(Data(text.utf8)) }
-      #expect(error?.problem.contains("'\(channels)' is 2.0, expected 1") == true)
+      #expect(
+        message { _ = try NeuralAmpModel(Data(text.utf8)) }
+          == "NAM model: '\(channels)' is 2.0, expected 1: one sample in, one out")
     }
     let good = json()
     for count in 0..<good.count {
-      #expect(throws: FileError.self, "cut at \(count)") { try NeuralAmpModel(good.prefix(count)) }
+      let message = message { _ = try NeuralAmpModel(good.prefix(count)) }
+      #expect(message.hasPrefix("NAM model: is not the JSON of a NAM model: "), "cut at \(count): \(message)")
+      #expect(message.contains("at byte \(count): ends, expected "), "cut at \(count): \(message)")
     }
-    let missing = #expect(throws: FileError.self) { try NeuralAmpModel(contentsOf: "/nonexistent/file") }
-    #expect(missing?.description == "/nonexistent/file: cannot be read: no such file")
+    #expect(
+      message { _ = try NeuralAmpModel(contentsOf: "/nonexistent/file") }
+        == "/nonexistent/file: cannot be read: No such file or directory")
+  }
+
+  /// The time is linear in the levels: it was that of a search for each level's parameters among those of all.
+  @Test func manyLevelsAreRead() throws {
+    let levels = 8000, weights = weights(hidden: 1, layers: levels)
+    let model = try NeuralAmpModel(json(hidden: "1", layers: "\(levels)", weights: weights))
+    let last = Array(weights.suffix(14 + 2))  // 4 rows of W and U, 4 biases, h and c; then the head
+    let level = Array(model.lstm.parameters.values.suffix(16))
+    #expect(Array(level[..<4]) == [last[0], last[2], last[4], last[6]])
+    #expect(Array(level[4..<8]) == [last[1], last[3], last[5], last[7]])
+    #expect(Array(level[8...]) == last[8..<12] + [0, 0, 0, 0])
+    #expect(model.initialState.h.count == levels && model.initialState.c.last == last[13])
+    #expect(model.headWeight == [last[14]] && model.headBias == last[15])
+  }
+
+  /// The weights are counted before one of them is turned into a number, which these cannot be.
+  @Test func theCountOfWeightsIsRefusedFirst() {
+    let text = String(decoding: json(weights: []), as: UTF8.self)
+      .replacing("\"weights\": []", with: "\"weights\": [\(String(repeating: "1e999,", count: 499_999))1e999]")
+    #expect(
+      message { _ = try NeuralAmpModel(Data(text.utf8)) }
+        == "NAM model: has 500000 weights, expected 70 of 3 hidden units, layers: 1")
   }
 }

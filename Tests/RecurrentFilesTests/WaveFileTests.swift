@@ -41,9 +41,12 @@ import Testing
     #expect(try WaveFile(contentsOf: path) == written)
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
     for count in 0..<data.count {
-      #expect(throws: FileError.self, "\(format), \(channelCount) channels, cut at \(count)") {
-        try WaveFile(data.prefix(count))
-      }
+      #expect(
+        message { _ = try WaveFile(data.prefix(count)) }
+          == (count < 12
+            ? "WAV: has \(count) bytes, a WAV file has at least 12"
+            : "WAV: is truncated: it claims \(data.count) bytes, \(count) are there"),
+        "\(format), \(channelCount) channels, cut at \(count)")
     }
   }
 
@@ -103,14 +106,32 @@ import Testing
       let error = #expect(throws: FileError.self, "\(name)") { try WaveFile(data) }
       #expect(error?.problem.contains(expected) == true, "\(name): \(error?.problem ?? "-")")
     }
-    for (rate, channels): (Int, [[Float]]) in [
-      (0, [[1]]), (.max, [[1]]), (48_000, []), (48_000, [[], [], []]), (48_000, [[1], []]),
+    for (rate, channels, problem): (Int, [[Float]], String) in [
+      (0, [[1]], "has the sample rate 0, expected 1 to 536870911"),
+      (.max, [[1]], "has the sample rate 9223372036854775807, expected 1 to 536870911"),
+      (48_000, [], "has 0 channels, expected 1 or 2"), (48_000, [[], [], []], "has 3 channels, expected 1 or 2"),
+      (48_000, [[1], []], "has channels of [1, 0] samples, expected equal counts"),
     ] {
-      #expect(throws: FileError.self) { try WaveFile(sampleRate: rate, channels: channels) }
+      #expect(message { _ = try WaveFile(sampleRate: rate, channels: channels) } == "WAV: \(problem)")
     }
-    let missing = #expect(throws: FileError.self) { try WaveFile(contentsOf: "/nonexistent/file") }
-    #expect(missing?.description == "/nonexistent/file: cannot be read: no such file")
-    #expect(throws: FileError.self) { try WaveFile(sampleRate: 1, channels: [[]]).write(to: "/nonexistent/file") }
+    #expect(
+      message { _ = try WaveFile(contentsOf: "/nonexistent/file") }
+        == "/nonexistent/file: cannot be read: No such file or directory")
+    #expect(
+      message { try WaveFile(sampleRate: 1, channels: [[]]).write(to: "/nonexistent/file") }
+        == "/nonexistent/file: cannot be written: No such file or directory")
+  }
+
+  /// As every file is written: a link stays, and so does the mode of its target.
+  @Test func aLinkIsFollowed() throws {
+    let folder = try TemporaryFolder(), sound = try WaveFile(sampleRate: 48_000, channels: [[0.5]])
+    try sound.write(to: folder["sound.wav"])
+    #expect(chmod(folder["sound.wav"], 0o600) == 0 && symlink("sound.wav", folder["link.wav"]) == 0)
+    let other = try WaveFile(sampleRate: 44_100, channels: [[0.25]])
+    try other.write(to: FilePath(folder["link.wav"]))
+    #expect(try WaveFile(contentsOf: folder["sound.wav"]) == other)
+    var status = stat()
+    #expect(lstat(folder["sound.wav"], &status) == 0 && status.st_mode == S_IFREG | 0o600)
   }
 
   /// No byte of a header, whatever it is, may stop the process.

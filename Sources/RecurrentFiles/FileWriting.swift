@@ -1,0 +1,181 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Writes a file. What stands at the path keeps its kind: a symbolic link stays and its target is replaced; a regular
+/// file is replaced at once or, after a failure, not at all, and keeps its mode and, where that is permitted, its owner;
+/// a pipe or a device is written to.
+///
+/// - Throws: `FileError` with the operating system's words.
+package func writeFile(_ data: Data, to path: FilePath) throws(FileError) {
+  let action = "cannot be written"
+  try path.check(action)
+  do throws(SystemError) {
+    var status = stat()
+    let isMissing = path.withCString { stat($0, &status) } != 0
+    guard !isMissing || errno == ENOENT else { throw SystemError(code: errno) }
+    switch isMissing ? S_IFREG : status.st_mode & S_IFMT {
+    case S_IFREG: try replace(try followLinks(path), isMissing ? nil : status, with: data)
+    case S_IFDIR: throw SystemError(code: EISDIR)
+    default:
+      let file = try call { path.withCString { open($0, O_WRONLY | O_CLOEXEC | O_NOCTTY) } }
+      defer { close(file) }
+      try write(data, to: file)
+    }
+  } catch { throw FileError(path, action, error) }
+}
+
+/// The path that a symbolic link leads to, or the path itself. The last link's target need not exist.
+private func followLinks(_ path: FilePath) throws(SystemError) -> FilePath {
+  var path = path, buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+  for _ in 0..<40 {  // as many as Linux follows
+    let count = path.withCString { path in
+      buffer.withUnsafeMutableBytes { readlink(path, $0.assumingMemoryBound(to: CChar.self).baseAddress!, $0.count) }
+    }
+    if count < 0, errno == EINVAL || errno == ENOENT { return path }  // EINVAL: it is no link
+    guard count >= 0 else { throw SystemError(code: errno) }
+    let target = buffer[..<count], isAbsolute = target.first == UInt8(ascii: "/")
+    path = FilePath(bytes: (isAbsolute ? [] : split(path).folder) + target)
+  }
+  throw SystemError(code: ELOOP)
+}
+
+/// A path up to and with its last slash, and what follows it.
+private func split(_ path: FilePath) -> (folder: [UInt8], name: [UInt8]) {
+  let start = path.bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+  return (Array(path.bytes[..<start]), Array(path.bytes[start...]))
+}
+
+/// Writes a temporary file beside the old one and renames it, so that each reader finds the old or the new file whole.
+private func replace(_ path: FilePath, _ old: stat?, with data: Data) throws(SystemError) {
+  let (folderPath, name) = split(path)
+  let folder = try call {
+    (folderPath.isEmpty ? "." : FilePath(bytes: folderPath)).withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+  }
+  defer { close(folder) }
+  let temporary = try TemporaryFile(for: name, in: folder, mode: old == nil ? 0o666 : 0o600), file = temporary.file
+  do throws(SystemError) {
+    try write(data, to: file)
+    if let old {
+      // The owner is first, since a change of owner may change the mode. Not everyone may change it, and not every file
+      // system has modes.
+      if fchown(file, old.st_uid, old.st_gid) != 0 { _ = fchown(file, uid_t.max, old.st_gid) }
+      _ = fchmod(file, old.st_mode & 0o777)
+    }
+    try call { fsync(file) }
+    try call { renameat(folder, temporary.name, folder, FilePath(bytes: name)) }
+  } catch {
+    _ = temporary.name.withCString { unlinkat(folder, $0, 0) }
+    throw error
+  }
+  // The new file is there, with or without this: not every file system can sync a folder.
+  _ = fsync(folder)
+}
+
+private func renameat(_ from: Int32, _ old: FilePath, _ to: Int32, _ new: FilePath) -> Int32 {
+  old.withCString { old in new.withCString { new in renameat(from, old, to, new) } }
+}
+
+/// The one temporary file that a name has in its folder. Its writer holds a lock on it, which the system drops when a
+/// process ends: a file whose lock is free is left from a crash, and is removed here. Where the lock is taken, another
+/// save of the same name is under way and is waited for.
+private final class TemporaryFile {
+  let name: FilePath
+  let file: Int32
+
+  init(for target: [UInt8], in folder: Int32, mode: mode_t) throws(SystemError) {
+    // A hash (FNV-1a), since the name of the file may be as long as a name can be.
+    let hash = target.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let name = FilePath(".recurrent-\(String(hash, radix: 16)).tmp")
+    self.name = name
+    func open(_ flags: Int32) throws(SystemError) -> Int32 {
+      try call { name.withCString { openat(folder, $0, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, mode) } }
+    }
+    while true {
+      do throws(SystemError) {
+        let file = try open(O_CREAT | O_EXCL)
+        if lock(file, name, folder) {
+          self.file = file
+          return
+        }
+        unlock(file)  // another save took it for one that was left
+      } catch {
+        guard error.code == EEXIST else { throw error }
+        do throws(SystemError) {
+          let left = try open(O_NONBLOCK)
+          if lock(left, name, folder) { _ = name.withCString { unlinkat(folder, $0, 0) } }
+          unlock(left)
+        } catch {
+          if error.code == ENOENT { continue }  // its save has ended
+          throw SystemError(code: error.code, detail: "its temporary file \(name): ")
+        }
+      }
+    }
+  }
+
+  deinit { unlock(file) }
+}
+
+/// Waits for the lock of a file. Returns whether the file is still the one of that name then.
+private func lock(_ file: Int32, _ name: FilePath, _ folder: Int32) -> Bool {
+  // A file system without locks has one save at a time, one hopes.
+  _ = try? call { flock(file, LOCK_EX) }
+  var here = stat(), there = stat()
+  guard fstat(file, &here) == 0, name.withCString({ fstatat(folder, $0, &there, AT_SYMLINK_NOFOLLOW) }) == 0 else {
+    return false
+  }
+  return here.st_ino == there.st_ino && here.st_dev == there.st_dev
+}
+
+/// A forked child has the file too, so that closing it would not be enough.
+private func unlock(_ file: Int32) {
+  _ = flock(file, LOCK_UN)
+  close(file)
+}
+
+/// Writes all bytes. A closed pipe and a limit on the sizes of files are errors here: their signals, which end a process
+/// that does not expect them, are blocked meanwhile and taken back.
+private func write(_ data: Data, to file: Int32) throws(SystemError) {
+  let signals = [SIGPIPE, SIGXFSZ]
+  let earlier = pending()
+  var blocked = set(signals), old = sigset_t()
+  pthread_sigmask(SIG_BLOCK, &blocked, &old)
+  defer {
+    for signal in signals where !isMember(signal, of: earlier) && isMember(signal, of: pending()) {
+      var one = set([signal]), taken: Int32 = 0
+      sigwait(&one, &taken)
+    }
+    pthread_sigmask(SIG_SETMASK, &old, nil)
+  }
+  var done = 0
+  while done < data.count {
+    done += try call { data.withUnsafeBytes { write(file, $0.baseAddress! + done, $0.count - done) } }
+  }
+}
+
+private func set(_ signals: [Int32]) -> sigset_t {
+  var set = sigset_t()
+  sigemptyset(&set)
+  for signal in signals { sigaddset(&set, signal) }
+  return set
+}
+
+private func pending() -> sigset_t {
+  var set = sigset_t()
+  sigpending(&set)
+  return set
+}
+
+private func isMember(_ signal: Int32, of set: sigset_t) -> Bool {
+  var set = set
+  return sigismember(&set, signal) == 1
+}
