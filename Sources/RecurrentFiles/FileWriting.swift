@@ -57,12 +57,13 @@ private func split(_ path: FilePath) -> (folder: [UInt8], name: [UInt8]) {
 
 /// Writes a temporary file beside the old one and renames it, so that each reader finds the old or the new file whole.
 private func replace(_ path: FilePath, _ old: stat?, with data: Data) throws(SystemError) {
-  let (folderPath, name) = split(path)
-  let folder = try call {
-    (folderPath.isEmpty ? "." : FilePath(bytes: folderPath)).withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-  }
+  let (folderBytes, name) = split(path)
+  let folderPath: FilePath = folderBytes.isEmpty ? "." : FilePath(bytes: folderBytes)
+  let folder = try call { folderPath.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) } }
   defer { close(folder) }
-  let temporary = try TemporaryFile(for: name, in: folder, mode: old == nil ? 0o666 : 0o600), file = temporary.file
+  let temporary = temporaryName(of: name)
+  let file = try createTemporary(temporary, in: folder, mode: old == nil ? 0o666 : 0o600)
+  defer { unlock(file) }
   do throws(SystemError) {
     try write(data, to: file)
     if let old {
@@ -72,62 +73,51 @@ private func replace(_ path: FilePath, _ old: stat?, with data: Data) throws(Sys
       _ = fchmod(file, old.st_mode & 0o777)
     }
     try call { fsync(file) }
-    try call { renameat(folder, temporary.name, folder, FilePath(bytes: name)) }
+    let new = FilePath(bytes: name)
+    try call { temporary.withCString { from in new.withCString { to in renameat(folder, from, folder, to) } } }
   } catch {
-    _ = temporary.name.withCString { unlinkat(folder, $0, 0) }
+    _ = temporary.withCString { unlinkat(folder, $0, 0) }
     throw error
   }
   // The new file is there, with or without this: not every file system can sync a folder.
   _ = fsync(folder)
 }
 
-private func renameat(_ from: Int32, _ old: FilePath, _ to: Int32, _ new: FilePath) -> Int32 {
-  old.withCString { old in new.withCString { new in renameat(from, old, to, new) } }
+/// The one name that a file's temporary files have. It has a hash (FNV-1a) of the file's name, which may itself be as
+/// long as a name can be.
+private func temporaryName(of name: [UInt8]) -> FilePath {
+  let hash = name.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+  return FilePath(".recurrent-\(String(hash, radix: 16)).tmp")
 }
 
-/// The one temporary file that a name has in its folder. Its writer holds a lock on it, which the system drops when a
-/// process ends: a file whose lock is free is left from a crash, and is removed here. Where the lock is taken, another
-/// save of the same name is under way and is waited for.
-private final class TemporaryFile {
-  let name: FilePath
-  let file: Int32
-
-  init(for target: [UInt8], in folder: Int32, mode: mode_t) throws(SystemError) {
-    // A hash (FNV-1a), since the name of the file may be as long as a name can be.
-    let hash = target.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    let name = FilePath(".recurrent-\(String(hash, radix: 16)).tmp")
-    self.name = name
-    func open(_ flags: Int32) throws(SystemError) -> Int32 {
-      try call { name.withCString { openat(folder, $0, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, mode) } }
-    }
-    while true {
+/// Makes a temporary file and locks it. The system drops a lock when its process ends: a file whose lock is free is left
+/// from a crash, and is removed. Where the lock is taken, another save of the same file is under way and is waited for.
+private func createTemporary(_ name: FilePath, in folder: Int32, mode: mode_t) throws(SystemError) -> Int32 {
+  func open(_ flags: Int32) throws(SystemError) -> Int32 {
+    try call { name.withCString { openat(folder, $0, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, mode) } }
+  }
+  while true {
+    do throws(SystemError) {
+      let file = try open(O_CREAT | O_EXCL)
+      if lock(file, name, folder) { return file }
+      unlock(file)  // another save was faster to lock it and took it for one that was left
+    } catch {
+      guard error.code == EEXIST else { throw error }
       do throws(SystemError) {
-        let file = try open(O_CREAT | O_EXCL)
-        if lock(file, name, folder) {
-          self.file = file
-          return
-        }
-        unlock(file)  // another save took it for one that was left
+        let left = try open(O_NONBLOCK)
+        if lock(left, name, folder) { _ = name.withCString { unlinkat(folder, $0, 0) } }
+        unlock(left)
       } catch {
-        guard error.code == EEXIST else { throw error }
-        do throws(SystemError) {
-          let left = try open(O_NONBLOCK)
-          if lock(left, name, folder) { _ = name.withCString { unlinkat(folder, $0, 0) } }
-          unlock(left)
-        } catch {
-          if error.code == ENOENT { continue }  // its save has ended
-          throw SystemError(code: error.code, detail: "its temporary file \(name): ")
-        }
+        if error.code == ENOENT { continue }  // its save has ended
+        throw SystemError(code: error.code, detail: "its temporary file \(name): ")
       }
     }
   }
-
-  deinit { unlock(file) }
 }
 
 /// Waits for the lock of a file. Returns whether the file is still the one of that name then.
 private func lock(_ file: Int32, _ name: FilePath, _ folder: Int32) -> Bool {
-  // A file system without locks has one save at a time, one hopes.
+  // Where the file system has no locks, the file is taken to be nobody's: a save must be possible there too.
   _ = try? call { flock(file, LOCK_EX) }
   var here = stat(), there = stat()
   guard fstat(file, &here) == 0, name.withCString({ fstatat(folder, $0, &there, AT_SYMLINK_NOFOLLOW) }) == 0 else {

@@ -217,7 +217,8 @@ struct JSONReader {
   mutating func count() throws -> Int {
     let range = try skipNumber(), text = String(decoding: bytes[range], as: UTF8.self)
     guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let count = Int(text) else {
-      throw Failure(problem: "has the number \(text), expected plain digits, at most \(Int.max)", place: range.lowerBound)
+      let problem = "has the number \(text), expected plain digits, at most \(Int.max)"
+      throw Failure(problem: problem, place: range.lowerBound)
     }
     return count
   }

@@ -15,11 +15,13 @@ public struct NeuralAmpModel: Sendable {
   public let name: String?
   /// In Hz: what it was trained on.
   public let sampleRate: Int
+  /// One input, H hidden units, any number of levels.
   public let lstm: LSTM<Float>
   /// What the training ran into on silence.
   public let initialState: State<Float>
-  /// [H]
+  /// [H]: what the output takes of each hidden unit of the last level.
   public let headWeight: [Float]
+  /// What is added to the output.
   public let headBias: Float
 
   /// Reads a file.

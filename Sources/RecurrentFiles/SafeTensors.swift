@@ -6,9 +6,12 @@
 
 /// A safetensors file (github.com/huggingface/safetensors): tensors by name, and a map of strings.
 public struct SafeTensors: Sendable, Equatable {
+  /// By their names.
   public var tensors: [String: Tensor]
+  /// The strings of `__metadata__`.
   public var metadata: [String: String]
 
+  /// A file's content, which `write` checks.
   public init(tensors: [String: Tensor] = [:], metadata: [String: String] = [:]) {
     self.tensors = tensors
     self.metadata = metadata
@@ -59,7 +62,9 @@ public struct SafeTensors: Sendable, Equatable {
     // The format asks for it: no space may come first.
     guard header.first == UInt8(ascii: "{") else { throw bad("its header does not start with '{'") }
     let entries: [(name: String, entry: Entry)]
-    do { (entries, metadata) = try header.withUnsafeBytes { try SafeTensors.entries($0) } } catch { throw bad("its header is not what safetensors asks for: \(error)") }
+    do { (entries, metadata) = try header.withUnsafeBytes { try SafeTensors.entries($0) } } catch {
+      throw bad("its header is not what safetensors asks for: \(error)")
+    }
 
     for (name, entry) in entries {
       let offsets = entry.offsets

@@ -8,6 +8,7 @@
 public struct Tensor: Sendable, Equatable {
   /// F32, F64, F16, BF16, I64 … as safetensors names them.
   public let type: String
+  /// The extents, the outermost first; none of a single number.
   public let shape: [Int]
   /// Little endian, row major.
   public let bytes: Data

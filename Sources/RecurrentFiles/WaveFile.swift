@@ -13,7 +13,14 @@ public struct WaveFile: Sendable, Equatable {
 
   /// How a file holds a sample.
   public enum SampleFormat: Sendable, CaseIterable {
-    case int16, int24, int32, float32
+    /// Integers of 16 bits.
+    case int16
+    /// Integers of 24 bits.
+    case int24
+    /// Integers of 32 bits.
+    case int32
+    /// Floats of 32 bits, which may go beyond full scale.
+    case float32
 
     fileprivate var bytes: Int {
       switch self {
@@ -24,6 +31,8 @@ public struct WaveFile: Sendable, Equatable {
     }
   }
 
+  /// Sound from its samples.
+  ///
   /// - Throws: `FileError` where there are not one or two channels of one count, or the sample rate cannot be written.
   public init(sampleRate: Int, channels: [[Float]]) throws(FileError) {
     func bad(_ problem: String) -> FileError { FileError("WAV", problem) }

@@ -32,7 +32,7 @@ import Testing
         "'a.shape' at byte 28: has the number \(number), \(plain)",
         file("{\"a\":{\"dtype\":\"U8\",\"shape\":[\(number)],\"data_offsets\":[0,48]}}", 48))
     }
-    expectProblem("'a' at byte 13: has '4', expected ',' or '}'", file(#"{"a":{"x":04}}"#))
+    expectProblem("'a' at byte 11: has '4', expected ',' or '}'", file(#"{"a":{"x":04}}"#))
     expectProblem("'a.x' at byte 11: has '}', expected a digit", file(#"{"a":{"x":-}}"#))
     expectProblem("'a.x' at byte 12: has '}', expected a digit", file(#"{"a":{"x":1.}}"#))
     expectProblem("'a.x' at byte 13: has '}', expected a digit", file(#"{"a":{"x":1e+}}"#))
@@ -41,7 +41,7 @@ import Testing
 
   @Test func noKeyComesTwice() {
     let entry = #"{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#
-    expectProblem("at byte 54: has the key 'a' twice", file("{\"a\":\(entry),\"a\":\(entry)}"))
+    expectProblem("at byte 53: has the key 'a' twice", file("{\"a\":\(entry),\"a\":\(entry)}"))
     expectProblem("'a' at byte 19: has the key 'dtype' twice", file(#"{"a":{"dtype":"U8","dtype":"U8"}}"#))
     expectProblem("'a.x' at byte 17: has the key 'y' twice", file(#"{"a":{"x":{"y":1,"y":1}}}"#))
     expectProblem("'__metadata__' at byte 25: has the key 'k' twice", file(#"{"__metadata__":{"k":"v","k":"v"}}"#))
@@ -52,7 +52,7 @@ import Testing
   @Test func fieldsAreOfTheirTypes() {
     expectProblem("'a' at byte 7: 'dtype' is missing or null in the object that ends here", file(#"{"a":{}}"#))
     expectProblem(
-      "'a' at byte 31: 'shape' is missing or null in the object that ends here",
+      "'a' at byte 32: 'shape' is missing or null in the object that ends here",
       file(#"{"a":{"dtype":"U8","shape":null}}"#))
     expectProblem("'a.dtype' at byte 14: has '8', expected a string", file(#"{"a":{"dtype":8}}"#))
     expectProblem("'a.shape' at byte 27: has '\"', expected an array", file(#"{"a":{"dtype":"U8","shape":"48"}}"#))
