@@ -161,18 +161,23 @@ import Testing
 
   // MARK: - Crashes and failures
 
+  /// Saves in a child that is killed while it syncs the temporary file.
+  private func crash(_ name: String) {
+    var path = Array(folder[name].utf8CString)
+    let result = run_in_child(
+      { path in
+        set_on_sync({ _, _ in kill(getpid(), SIGKILL) }, nil)
+        try? writeFile(Data(count: 1 << 20), to: FilePath(cString: path!.assumingMemoryBound(to: CChar.self)))
+        return 0
+      }, &path)
+    #expect(result == -1, "it was killed")
+  }
+
   @Test func whatACrashLeavesIsRemoved() throws {
     try writeFile(old, to: FilePath(folder["model"]))
     try writeFile(old, to: FilePath(folder["other"]))
     for _ in 1...2 {
-      var path = Array(folder["model"].utf8CString)
-      let result = run_in_child(
-        { path in
-          set_on_sync({ _, _ in kill(getpid(), SIGKILL) }, nil)
-          try? writeFile(Data(count: 1 << 20), to: FilePath(cString: path!.assumingMemoryBound(to: CChar.self)))
-          return 0
-        }, &path)
-      #expect(result == -1, "it was killed")
+      crash("model")
       #expect(folder.contents("model") == old)
       #expect(folder.names.count == 3, "one temporary file, however many crashes: \(folder.names)")
     }
@@ -180,6 +185,41 @@ import Testing
     #expect(folder.names.count == 3, "the file of another name is not touched")
     try writeFile(new, to: FilePath(folder["model"]))
     #expect(folder.contents("model") == new && folder.names == ["model", "other"])
+  }
+
+  @Test func whatStandsAtTheTemporaryNameIsKept() throws {
+    crash("model")
+    let name = try #require(folder.names.first), path = folder["model"]
+    #expect(unlink(folder[name]) == 0 && mkdir(folder[name], 0o700) == 0)
+    let refused = "\(path): cannot be written: its temporary file \(name): "
+    #expect(message { try writeFile(new, to: FilePath(path)) } == refused + "Is a directory")
+    try writeFile(old, to: FilePath(folder["precious"]))
+    #expect(rmdir(folder[name]) == 0 && symlink("precious", folder[name]) == 0)
+    #expect(message { try writeFile(new, to: FilePath(path)) } == refused + "Too many levels of symbolic links")
+    #expect(folder.names == [name, "precious"] && folder.contents("precious") == old)
+  }
+
+  /// A second save starts while the first one syncs, and waits for it.
+  @Test func aSaveUnderWayIsWaitedFor() throws {
+    final class Second: Sendable {
+      let path: FilePath, done = DispatchSemaphore(value: 0)
+      init(_ path: FilePath) { self.path = path }
+    }
+    let second = Second(FilePath(folder["model"]))
+    set_on_sync(
+      { context, isFolder in
+        let second = Unmanaged<Second>.fromOpaque(context!).takeUnretainedValue()
+        guard !isFolder else { return }
+        Thread.detachNewThread {
+          try? writeFile(Data("second".utf8), to: second.path)
+          second.done.signal()
+        }
+        #expect(second.done.wait(timeout: .now() + 0.1) == .timedOut)
+      }, Unmanaged.passUnretained(second).toOpaque())
+    defer { set_on_sync(nil, nil) }
+    try writeFile(new, to: second.path)
+    second.done.wait()
+    #expect(folder.contents("model") == Data("second".utf8) && folder.names == ["model"])
   }
 
   @Test func fileAndFolderAreSynced() throws {
