@@ -85,7 +85,7 @@ let package = Package(
     .testTarget(
       name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels", "CTestSupport"],
       exclude: ["Goldens"]),
-    .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles"]),
+    .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles", "CTestSupport"]),
     .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels"]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,8 +1,3 @@
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -13,49 +8,56 @@
 
 /// What was wrong with a file.
 public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
-  public let path: String
-  public let problem: String
-  public var description: String { "\(path): \(problem)" }
+  /// What a caller can tell apart.
+  public enum Reason: Equatable, Sendable {
+    /// No file can have this path: it is empty, has a zero byte or ends in `/`.
+    case path
+    /// The operating system refused, with this `errno`.
+    case system(Int32)
+    /// The content is not what its format asks for.
+    case content
+  }
 
-  package init(_ path: String, _ problem: String) {
+  /// The file's path; of bytes that came from no file, what they should have been.
+  public let path: FilePath
+  /// What was wrong, what it was and what was expected.
+  public let problem: String
+  /// The kind of problem.
+  public let reason: Reason
+  /// The path and the problem.
+  public var description: String { "\(path.bytes.isEmpty ? "''" : path.description): \(problem)" }
+
+  package init(_ path: FilePath, _ problem: String, _ reason: Reason = .content) {
     self.path = path
     self.problem = problem
+    self.reason = reason
   }
+
+  /// A call that the operating system refused.
+  init(_ path: FilePath, _ action: String, _ error: SystemError) {
+    self.init(path, "\(action): \(error.detail)\(String(cString: strerror(error.code)))", .system(error.code))
+  }
+
+  /// The same problem of a file whose path was not known where it was found.
+  func at(_ path: FilePath) -> FileError { FileError(path, problem, reason) }
 }
 
-/// A file's bytes.
-func readData(_ path: String) throws(FileError) -> Data {
-  // What Foundation says of a folder nobody understands, and it leaks a page for an empty file.
-  var status = stat()
-  if stat(path, &status) == 0 {
-    let kind = status.st_mode & S_IFMT
-    guard kind != S_IFDIR else { throw FileError(path, "cannot be read: it is a folder") }
-    guard kind != S_IFREG || status.st_size > 0 else { return Data() }
-  }
-  do { return try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) } catch {
-    throw FileError(path, "cannot be read: \(reason(error))")
-  }
+/// A call to the operating system that failed.
+package struct SystemError: Error {
+  /// Its `errno`.
+  package let code: Int32
+  /// What stands before the system's own words.
+  var detail = ""
 }
 
-/// Writes a file beside it first and renames it then, so that an interruption leaves the old one.
-func writeData(_ data: Data, _ path: String) throws(FileError) {
-  do { try data.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-    throw FileError(path, "cannot be written: \(reason(error))")
-  }
-}
-
-/// The part of an error that a reader can use.
-func reason(_ error: any Error) -> String {
-  switch error {
-  case let error as CocoaError where error.code == .fileReadNoSuchFile: "no such file"
-  case let error as CocoaError where error.code == .fileReadNoPermission || error.code == .fileWriteNoPermission:
-    "no permission"
-  case let error as CocoaError where error.code == .fileNoSuchFile: "no such folder"
-  case DecodingError.keyNotFound(let key, _): "'\(key.stringValue)' is missing"
-  case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
-    DecodingError.dataCorrupted(let context):
-    (context.codingPath.isEmpty ? "" : context.codingPath.map(\.stringValue).joined(separator: ".") + " ")
-      + context.debugDescription
-  default: "\(error)"
+/// Calls the operating system again for as long as a signal interrupts it.
+///
+/// - Throws: `SystemError` where it returns -1.
+@discardableResult
+func call<Result: SignedInteger>(_ body: () -> Result) throws(SystemError) -> Result {
+  while true {
+    let result = body()
+    if result != -1 { return result }
+    if errno != EINTR { throw SystemError(code: errno) }
   }
 }

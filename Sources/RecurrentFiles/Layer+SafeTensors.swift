@@ -3,32 +3,56 @@ import Recurrent
 extension RecurrentLayer where Scalar == Float {
   /// The parameters by PyTorch's names behind a prefix, for `SafeTensors`.
   public func tensors(prefix: String = "") -> [String: Tensor] {
-    var tensors: [String: Tensor] = [:]
-    for name in parameters.names {
-      guard let values = try? parameters.values(name), let shape = parameters.shape(name) else { continue }
-      tensors[prefix + name] = try? Tensor(values, shape: shape)
-    }
-    return tensors
+    let values = parameters.values
+    return Dictionary(
+      uniqueKeysWithValues: places.map { name, shape, range in
+        (prefix + name, Tensor(floats: values[range], shape: shape))
+      })
   }
 
   /// Takes the parameters from a file, by PyTorch's names behind a prefix.
   ///
   /// - Throws: `FileError` that names a tensor that is missing, of the wrong shape or not of floats; the layer is then
   ///   as it was before.
-  public mutating func load(_ file: SafeTensors, prefix: String = "", path: String = "safetensors") throws(FileError) {
+  public mutating func load(
+    _ file: SafeTensors, prefix: String = "", path: some FilePathConvertible = "safetensors"
+  ) throws(FileError) {
     var loaded = parameters
-    for name in loaded.names {
-      let values = try file.floats(prefix + name, shape: loaded.shape(name) ?? [], path: path)
-      do { try loaded.set(name, to: values) } catch { throw FileError(path, "\(error)") }
+    let places = places
+    try loaded.withMutableValues { values throws(FileError) in
+      for (name, shape, range) in places {
+        _ = values[range].update(fromContentsOf: try file.floats(prefix + name, shape: shape, path: path))
+      }
     }
-    do { try setParameters(loaded) } catch { throw FileError(path, "\(error)") }
+    do { try setParameters(loaded) } catch { throw FileError(path.filePath, "\(error)") }
   }
 
   /// Takes the parameters from a safetensors file.
   ///
   /// - Throws: `FileError` where the file or a tensor in it is not what the layer needs.
-  public mutating func load(safetensors path: String, prefix: String = "") throws(FileError) {
+  public mutating func load(safetensors path: some FilePathConvertible, prefix: String = "") throws(FileError) {
     try load(try SafeTensors(contentsOf: path), prefix: prefix, path: path)
+  }
+
+  /// Writes the parameters to a safetensors file, by PyTorch's names behind a prefix.
+  ///
+  /// - Throws: `FileError` where it cannot be written; an old file is then as it was before.
+  public func save(safetensors path: some FilePathConvertible, prefix: String = "") throws(FileError) {
+    try SafeTensors(tensors: tensors(prefix: prefix)).write(to: path)
+  }
+
+  /// The name, shape and place of each parameter, in their order. `Parameters` would search each name among those of
+  /// all levels.
+  private var places: [(name: String, shape: [Int], range: Range<Int>)] {
+    let shape = layer.shape, h = shape.hiddenSize, units = shape.cell.gates * h
+    let all: [([Int], Range<Int>)] = (0..<shape.parts).flatMap { part in
+      let places = shape.parameters(ofPart: part), c = shape.inputSize(ofLevel: part / shape.directions)
+      return [
+        ([units, c], places.weightIH), ([units, h], places.weightHH), ([units], places.biasIH),
+        ([units], places.biasHH),
+      ]
+    }
+    return zip(parameters.names, all.filter { !$0.1.isEmpty }).map { ($0, $1.0, $1.1) }
   }
 }
 
@@ -36,7 +60,10 @@ extension SafeTensors {
   /// The floats of a tensor of a given shape.
   ///
   /// - Throws: `FileError` where it is missing, of another shape or not of floats.
-  public func floats(_ name: String, shape: [Int], path: String = "safetensors") throws(FileError) -> [Float] {
+  public func floats(
+    _ name: String, shape: [Int], path: some FilePathConvertible = "safetensors"
+  ) throws(FileError) -> [Float] {
+    let path = path.filePath
     guard let tensor = tensors[name] else {
       let names = tensors.keys.sorted().joined(separator: ", ")
       throw FileError(path, "has no tensor '\(name)'; it has: \(names)")

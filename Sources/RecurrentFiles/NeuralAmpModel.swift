@@ -15,86 +15,103 @@ public struct NeuralAmpModel: Sendable {
   public let name: String?
   /// In Hz: what it was trained on.
   public let sampleRate: Int
+  /// One input, H hidden units, any number of levels.
   public let lstm: LSTM<Float>
   /// What the training ran into on silence.
   public let initialState: State<Float>
-  /// [H]
+  /// [H]: what the output takes of each hidden unit of the last level.
   public let headWeight: [Float]
+  /// What is added to the output.
   public let headBias: Float
 
   /// Reads a file.
   ///
   /// - Throws: `FileError` where it cannot be read, is of another architecture, or its weights are not as many as its
   ///   sizes ask for.
-  public init(contentsOf path: String) throws(FileError) {
-    let data = try readData(path)
-    do { self = try NeuralAmpModel(data) } catch { throw FileError(path, error.problem) }
+  public init(contentsOf path: some FilePathConvertible) throws(FileError) {
+    let path = path.filePath, data = try readFile(path)
+    do { self = try NeuralAmpModel(data) } catch { throw error.at(path) }
   }
 
   /// Reads a file's bytes.
   ///
   /// - Throws: `FileError` as the other form does.
   public init(_ data: Data) throws(FileError) {
+    do { self = try data.withUnsafeBytes { try NeuralAmpModel(json: $0) } } catch let error as FileError {
+      throw error
+    } catch { throw FileError("NAM model", "is not the JSON of a NAM model: \(error)") }
+  }
+
+  /// - Throws: `FileError`, or `JSONReader.Failure` where it is no JSON, or of other types.
+  private init(json: UnsafeRawBufferPointer) throws {
     func bad(_ problem: String) -> FileError { FileError("NAM model", problem) }
-    let file: File
-    do {
-      // First of all, since the rest differs between architectures.
-      let architecture = try JSONDecoder().decode(Architecture.self, from: data).architecture
-      guard architecture == "LSTM" else { throw bad("is of the architecture '\(architecture)', expected 'LSTM'") }
-      file = try JSONDecoder().decode(File.self, from: data)
-    } catch let error as FileError { throw error } catch {
-      throw bad("is not the JSON of a NAM model: \(reason(error))")
-    }
-    let config = file.config
+    var reader = JSONReader(json)
+    let file = try reader.fields()
+    try reader.end()
+    // First of all, since the rest differs between architectures.
+    let architecture = try file.required("architecture") { try $0.string() }
+    guard architecture == "LSTM" else { throw bad("is of the architecture '\(architecture)', expected 'LSTM'") }
+    let config = try file.required("config") { try $0.fields() }
+    // As doubles, so that a message can say what they were.
+    let inputSize = try config.required("input_size") { try $0.number() }
     for (name, size) in [
-      ("input_size", config.input_size), ("in_channels", config.in_channels), ("out_channels", config.out_channels),
+      ("input_size", inputSize), ("in_channels", try config.optional("in_channels") { try $0.number() }),
+      ("out_channels", try config.optional("out_channels") { try $0.number() }),
     ] {
       guard let size, size != 1 else { continue }
       throw bad("'\(name)' is \(size), expected 1: one sample in, one out")
     }
+    let hiddenSize = try config.required("hidden_size") { try $0.number() }
+    let layerCount = try config.required("num_layers") { try $0.number() }
     // Up to here the count of weights below cannot overflow.
-    for (name, size) in [("hidden_size", config.hidden_size), ("num_layers", config.num_layers)] {
+    for (name, size) in [("hidden_size", hiddenSize), ("num_layers", layerCount)] {
       guard size >= 1, size <= 1e6, size == size.rounded() else {
         throw bad("'\(name)' is \(size), expected a whole number from 1 to 1000000")
       }
     }
-    let h = Int(config.hidden_size), layers = Int(config.num_layers)
+    let h = Int(hiddenSize), layers = Int(layerCount)
     let first = 4 * h * (1 + h) + 6 * h, other = 4 * h * (h + h) + 6 * h
     let expected = first + (layers - 1) * other + h + 1
-    guard file.weights.count == expected else {
-      throw bad("has \(file.weights.count) weights, expected \(expected) of \(h) hidden units, layers: \(layers)")
+    // They are counted before any is turned into a number, which takes far longer.
+    let count = try file.required("weights") { try $0.skipArray() }
+    guard count == expected else {
+      throw bad("has \(count) weights, expected \(expected) of \(h) hidden units, layers: \(layers)")
     }
-    var weights = Weights(values: file.weights.map { Float($0) })
-    if let index = weights.values.firstIndex(where: { !$0.isFinite }) {
-      throw bad("the weight \(index) is \(file.weights[index]), expected a number that a float holds")
-    }
-    let rate = file.sample_rate ?? 48_000
+    var weights = Weights(values: [])
+    weights.values.reserveCapacity(count)
+    try file.required("weights") { try $0.array { weights.values.append(try $0.float()) } }
+    let rate = try file.optional("sample_rate") { try $0.number() } ?? 48_000
     guard rate >= 1, rate <= 1e7, rate == rate.rounded() else {
       throw bad("'sample_rate' is \(rate), expected a whole number of Hz from 1 to 10000000")
     }
     sampleRate = Int(rate)
-    name = file.metadata?.name
+    let metadata = try file.optional("metadata") { try $0.fields() }
+    name = try metadata?.optional("name") { try $0.string() }
     do {
       // A state that fades into silence would slow down on denormal numbers.
       var lstm = try LSTM<Float>(inputSize: 1, hiddenSize: h, layerCount: layers, flushesDenormals: true)
       var parameters = lstm.parameters, state = State<Float>(h: [])
-      for level in 0..<layers {
-        let c = level == 0 ? 1 : h
-        let both = weights.take(4 * h * (c + h))  // [4·H,C+H]: each row has its part of W, then its part of U
-        let rows = (0..<4 * h).map { both[$0 * (c + h)..<($0 + 1) * (c + h)] }
-        try parameters.set("weight_ih_l\(level)", to: rows.flatMap { $0.prefix(c) })
-        try parameters.set("weight_hh_l\(level)", to: rows.flatMap { $0.suffix(h) })
-        try parameters.set("bias_ih_l\(level)", to: weights.take(4 * h))  // the sum of both
-        try parameters.set("bias_hh_l\(level)", to: Array(repeating: 0, count: 4 * h))
-        state.h += weights.take(h)
-        state.c += weights.take(h)
+      let shape = parameters.shape
+      // All levels at once: a parameter's name would be searched among those of all levels.
+      parameters.withMutableValues { values in
+        for level in 0..<layers {
+          let places = shape.parameters(ofPart: level), c = shape.inputSize(ofLevel: level)
+          for row in 0..<4 * h {  // of [4·H,C+H]: its part of W, then its part of U
+            weights.take(c, into: values, at: places.weightIH.lowerBound + row * c)
+            weights.take(h, into: values, at: places.weightHH.lowerBound + row * h)
+          }
+          weights.take(4 * h, into: values, at: places.biasIH.lowerBound)  // the sum of both
+          values[places.biasHH].update(repeating: 0)
+          state.h += weights.take(h)
+          state.c += weights.take(h)
+        }
       }
       try lstm.setParameters(parameters)
       self.lstm = lstm
       initialState = state
     } catch { throw bad("\(error)") }
-    headWeight = weights.take(h)
-    headBias = weights.take(1)[0]
+    headWeight = Array(weights.take(h))
+    headBias = weights.take(1).first!
   }
 
   /// A stream of sound through the model, from its initial state.
@@ -102,98 +119,16 @@ public struct NeuralAmpModel: Sendable {
 
   /// All weights, taken from the front; who asks has made sure that they are there.
   private struct Weights {
-    let values: [Float]
+    var values: [Float]
     var taken = 0
 
-    mutating func take(_ count: Int) -> [Float] {
+    mutating func take(_ count: Int) -> ArraySlice<Float> {
       defer { taken += count }
-      return Array(values[taken..<taken + count])
+      return values[taken..<taken + count]
     }
-  }
 
-  private struct Architecture: Decodable {
-    let architecture: String
-  }
-
-  /// By the names of the file. All numbers as doubles: whoever reads them can say what they were.
-  private struct File: Decodable {
-    let config: Config
-    let weights: [Double]
-    let sample_rate: Double?
-    let metadata: Metadata?
-  }
-
-  private struct Config: Decodable {
-    let input_size: Double
-    let hidden_size: Double
-    let num_layers: Double
-    let in_channels: Double?
-    let out_channels: Double?
-  }
-
-  private struct Metadata: Decodable {
-    let name: String?
-  }
-}
-
-/// Sound on its way through a model, block by block. Like `RecurrentStream`, it belongs to one thread at a time and
-/// allocates nothing while it runs.
-public final class NeuralAmpStream {
-  private let stream: RecurrentStream<Float>
-  private let headWeight: [Float]
-  private let headBias: Float
-  private let initialState: State<Float>
-  private let h: UnsafeMutableBufferPointer<Float>  // [piece,H]
-
-  /// Steps at once, of blocks of any length: h of all of them stays in the nearest cache.
-  private static let piece = 64
-
-  fileprivate init(_ model: NeuralAmpModel) throws(RecurrentError) {
-    stream = try model.lstm.stream(batchSize: 1)
-    headWeight = model.headWeight
-    headBias = model.headBias
-    initialState = model.initialState
-    h = .allocate(capacity: NeuralAmpStream.piece * model.lstm.hiddenSize)
-    h.initialize(repeating: 0)
-    try reset()
-  }
-
-  deinit { h.deallocate() }
-
-  /// Starts again from the model's initial state.
-  public func reset() throws(RecurrentError) { try stream.setState(initialState) }
-
-  /// Some samples; the same bits in blocks of any length.
-  ///
-  /// - Parameters:
-  ///   - x: [T], read.
-  ///   - y: [T], overwritten.
-  /// - Throws: `RecurrentError.count` where they are not of one count; nothing has changed then.
-  public func process(_ x: Span<Float>, into y: inout MutableSpan<Float>) throws(RecurrentError) {
-    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
-      try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in try process(x, into: y) }
-    }
-  }
-
-  /// `process` on pointers, for memory that no span can be taken of. x and y may be the same.
-  public func process(
-    _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>
-  ) throws(RecurrentError) {
-    try checkCount("y", y.count, is: x.count, "the count of x")
-    let size = headWeight.count
-    var done = 0
-    while done < x.count {
-      let steps = min(NeuralAmpStream.piece, x.count - done), piece = done..<done + steps
-      let units = UnsafeMutableBufferPointer(rebasing: h[..<(steps * size)])
-      try stream.process(UnsafeBufferPointer(rebasing: x[piece]), steps: steps, into: units)
-      let sums = UnsafeMutableBufferPointer(rebasing: y[piece])
-      sums.update(repeating: headBias)
-      // Unit by unit: the additions of one step wait for each other, those of different steps do not.
-      for unit in 0..<size {
-        let weight = headWeight[unit]
-        for step in 0..<steps { sums[step] += weight * units[step * size + unit] }
-      }
-      done += steps
+    mutating func take(_ count: Int, into all: UnsafeMutableBufferPointer<Float>, at place: Int) {
+      _ = all[place..<place + count].update(fromContentsOf: take(count))
     }
   }
 }

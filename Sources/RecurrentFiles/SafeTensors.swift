@@ -4,175 +4,148 @@
   import Foundation
 #endif
 
-/// One tensor of a safetensors file: its bytes as they stand there.
-public struct Tensor: Sendable, Equatable {
-  /// F32, F64, F16, BF16, I64 … as safetensors names them.
-  public let type: String
-  public let shape: [Int]
-  /// Little endian, row major.
-  public let bytes: Data
-
-  /// 32-bit floats.
-  ///
-  /// - Throws: `FileError` where the shape asks for another count.
-  public init(_ values: [Float], shape: [Int]) throws(FileError) {
-    guard let count = Tensor.count(shape) else { throw FileError("tensor", "has the impossible shape \(shape)") }
-    guard count == values.count else {
-      throw FileError("tensor", "has \(values.count) values, its shape \(shape) asks for \(count)")
-    }
-    type = "F32"
-    self.shape = shape
-    bytes = values.withUnsafeBytes { Data($0) }
-  }
-
-  package init(type: String, shape: [Int], bytes: Data) {
-    self.type = type
-    self.shape = shape
-    self.bytes = bytes
-  }
-
-  /// The values as 32-bit floats; nil where the type is none of F32, F64, F16 and BF16.
-  public var floats: [Float]? {
-    switch type {
-    case "F32": numbers(UInt32.self).map { Float(bitPattern: $0) }
-    case "F64": numbers(UInt64.self).map { Float(Double(bitPattern: $0)) }
-    case "BF16": numbers(UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
-    case "F16": numbers(UInt16.self).map(Tensor.half)
-    default: nil
-    }
-  }
-
-  /// The product of the extents and a factor; nil where an extent is negative or the product cannot be counted.
-  fileprivate static func count(_ shape: [Int], times factor: Int = 1) -> Int? {
-    var count = factor
-    for extent in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard extent >= 0, !overflow else { return nil }
-      count = product
-    }
-    return count
-  }
-
-  private func numbers<Bits: FixedWidthInteger>(_: Bits.Type) -> [Bits] {
-    bytes.withUnsafeBytes { bytes in
-      (0..<bytes.count / MemoryLayout<Bits>.size).map {
-        Bits(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Bits>.size, as: Bits.self))
-      }
-    }
-  }
-
-  /// Half precision, by its fields: `Float16` does not exist on every platform.
-  private static func half(_ bits: UInt16) -> Float {
-    let sign: Float = bits & 0x8000 == 0 ? 1 : -1, exponent = Int(bits >> 10 & 31), fraction = Float(bits & 1023)
-    switch exponent {
-    case 0: return sign * fraction * 0x1p-24
-    case 31: return fraction == 0 ? sign * .infinity : .nan
-    default: return sign * Float(sign: .plus, exponent: exponent - 15, significand: 1 + fraction / 1024)
-    }
-  }
-}
-
 /// A safetensors file (github.com/huggingface/safetensors): tensors by name, and a map of strings.
 public struct SafeTensors: Sendable, Equatable {
+  /// By their names.
   public var tensors: [String: Tensor]
+  /// The strings of `__metadata__`.
   public var metadata: [String: String]
 
+  /// A file's content, which `write` checks.
   public init(tensors: [String: Tensor] = [:], metadata: [String: String] = [:]) {
     self.tensors = tensors
     self.metadata = metadata
   }
 
-  /// Reads a file.
+  /// Reads a file, or a pipe. The content is read after the header was found to be right.
   ///
-  /// - Throws: `FileError` where it cannot be read, is truncated, or its header is not that of a safetensors file: no
-  ///   overlaps, no holes, at most 100 MB.
-  public init(contentsOf path: String) throws(FileError) {
-    let data = try readData(path)
-    do { self = try SafeTensors(data) } catch { throw FileError(path, error.problem) }
+  /// - Throws: `FileError` where it cannot be read, is truncated, or its header is not that of a safetensors file:
+  ///   strict JSON of at most 100 MB, plain whole numbers, no name twice, no overlaps, no holes.
+  public init(contentsOf path: some FilePathConvertible) throws(FileError) {
+    let path = path.filePath, file = try InputFile(path)
+    do { try self.init(count: file.count) { limit throws(FileError) in try file.next(limit) } } catch {
+      throw error.at(path)
+    }
   }
 
   /// Reads a file's bytes.
   ///
   /// - Throws: `FileError` as the other form does.
   public init(_ data: Data) throws(FileError) {
+    var rest = data
+    try self.init(count: data.count) { limit throws(FileError) in
+      defer { rest = rest.dropFirst(limit) }
+      return rest.prefix(limit)
+    }
+  }
+
+  /// - Parameters:
+  ///   - count: all bytes, where that is known before they are read.
+  ///   - next: reads the next bytes: as many as asked for, or fewer at the end.
+  private init(count: Int?, _ next: (_ limit: Int) throws(FileError) -> Data) throws(FileError) {
     func bad(_ problem: String) -> FileError { FileError("safetensors", problem) }
-    guard data.count >= 8 else { throw bad("has \(data.count) bytes, a safetensors file has at least 8") }
-    let length = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    let start = try next(8)
+    guard start.count == 8 else { throw bad("has \(start.count) bytes, a safetensors file has at least 8") }
+    let length = start.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
     guard length <= SafeTensors.longestHeader else {
       throw bad(
         "its header claims \(length) bytes, at most \(SafeTensors.longestHeader) are allowed; is it safetensors?")
     }
-    guard length <= UInt64(data.count - 8) else {
-      throw bad("is truncated: its header claims \(length) bytes, \(data.count - 8) follow")
-    }
-    let header = data[data.startIndex + 8..<data.startIndex + 8 + Int(length)]
-    let content = data[header.endIndex...]
-    guard header.first == UInt8(ascii: "{") else { throw bad("its header does not start with '{'") }
-    let entries: [String: Header]
-    do { entries = try JSONDecoder().decode([String: Header].self, from: header) } catch {
-      throw bad("its header is not what safetensors asks for: \(reason(error))")
-    }
-    tensors = [:]
-    metadata = [:]
-    var places: [(first: Int, end: Int, name: String)] = []
-    for (name, entry) in entries {
-      switch entry {
-      case .metadata(let strings): metadata = strings
-      case .tensor(let type, let shape, let offsets):
-        guard let size = SafeTensors.bytes[type] else { throw bad("'\(name)' is of the unknown type '\(type)'") }
-        guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1] else {
-          throw bad("'\(name)' has data_offsets \(offsets), expected a first and a later or equal one")
-        }
-        guard offsets[1] <= content.count else {
-          throw bad("is truncated: '\(name)' ends at byte \(offsets[1]), \(content.count) are there")
-        }
-        guard let count = Tensor.count(shape, times: size) else {
-          throw bad("'\(name)' has the impossible shape \(shape)")
-        }
-        guard count == offsets[1] - offsets[0] else {
-          throw bad("'\(name)' has \(offsets[1] - offsets[0]) bytes, its shape \(shape) of \(type) asks for \(count)")
-        }
-        places.append((offsets[0], offsets[1], name))
-        tensors[name] = Tensor(
-          type: type, shape: shape, bytes: content[content.startIndex + offsets[0]..<content.startIndex + offsets[1]])
+    func checkHeader(_ count: Int) throws(FileError) {
+      guard Int(length) <= count else {
+        throw bad("is truncated: its header claims \(length) bytes, \(count) follow")
       }
     }
-    var end = 0
+    if let count { try checkHeader(count - 8) }
+    let header = try next(Int(length))
+    try checkHeader(header.count)
+    // The format asks for it: no space may come first.
+    guard header.first == UInt8(ascii: "{") else { throw bad("its header does not start with '{'") }
+    let entries: [(name: String, entry: Entry)]
+    do { (entries, metadata) = try header.withUnsafeBytes { try SafeTensors.entries($0) } } catch {
+      throw bad("its header is not what safetensors asks for: \(error)")
+    }
+
+    for (name, entry) in entries {
+      let offsets = entry.offsets
+      guard let size = SafeTensors.bytes[entry.type] else {
+        throw bad("'\(name)' is of the unknown type '\(entry.type)'")
+      }
+      guard offsets.count == 2, offsets[0] <= offsets[1] else {
+        throw bad("'\(name)' has data_offsets \(offsets), expected a first and a later or equal one")
+      }
+      guard let count = Tensor.count(entry.shape, times: size) else {
+        throw bad("'\(name)' has the impossible shape \(entry.shape)")
+      }
+      guard count == offsets[1] - offsets[0] else {
+        throw bad(
+          "'\(name)' has \(offsets[1] - offsets[0]) bytes, its shape \(entry.shape) of \(entry.type) asks for \(count)")
+      }
+    }
+    let places = entries.map { (first: $0.entry.offsets[0], end: $0.entry.offsets[1], name: $0.name) }
+    var end = 0, last = ""
     for place in places.sorted(by: { ($0.first, $0.end) < ($1.first, $1.end) }) {
       guard place.first == end else {
         throw bad(
           "'\(place.name)' starts at byte \(place.first), expected \(end): tensors may not overlap or leave holes")
       }
-      end = place.end
+      (end, last) = (place.end, place.name)
     }
-    guard end == content.count else { throw bad("has \(content.count - end) bytes that belong to no tensor") }
+    func checkContent(_ count: Int) throws(FileError) {
+      guard end <= count else { throw bad("is truncated: '\(last)' ends at byte \(end), \(count) are there") }
+      guard end == count else { throw bad("has \(count - end) bytes that belong to no tensor") }
+    }
+    if let count { try checkContent(count - 8 - header.count) }
+    let content = try next(end)
+    try checkContent(content.count + (try next(1)).count)
+    tensors = Dictionary(
+      uniqueKeysWithValues: entries.map { name, entry in
+        let first = content.startIndex + entry.offsets[0], end = content.startIndex + entry.offsets[1]
+        return (name, Tensor(type: entry.type, shape: entry.shape, bytes: content[first..<end]))
+      })
   }
 
-  /// Writes a file: beside it first, then renamed, so that an interruption leaves the old one.
+  /// The tensors of a header, in its order, and the strings of its metadata.
+  private static func entries(
+    _ header: UnsafeRawBufferPointer
+  ) throws -> (entries: [(name: String, entry: Entry)], metadata: [String: String]) {
+    var reader = JSONReader(header), entries: [(name: String, entry: Entry)] = [], metadata: [String: String] = [:]
+    try reader.object { reader, name in
+      if name == "__metadata__" {
+        try reader.object { reader, key in metadata[key] = try reader.string() }
+      } else {
+        entries.append((name, try Entry(&reader)))
+      }
+    }
+    try reader.end(padding: [" "])
+    return (entries, metadata)
+  }
+
+  /// Writes a file: beside the old one first, then renamed, so that an interruption leaves the old one. The target of a
+  /// symbolic link is replaced, not the link; what is no regular file is written to.
   ///
-  /// - Throws: `FileError` where it cannot be written.
-  public func write(to path: String) throws(FileError) {
-    let data: Data
-    do { data = try encoded() } catch let error as FileError {
-      throw FileError(path, error.problem)
-    } catch { throw FileError(path, "cannot be written: \(reason(error))") }
-    try writeData(data, path)
+  /// - Throws: `FileError` where it cannot be written, or a tensor has the name `__metadata__`.
+  public func write(to path: some FilePathConvertible) throws(FileError) {
+    let path = path.filePath, data: Data
+    do { data = try encoded() } catch { throw error.at(path) }
+    try writeFile(data, to: path)
   }
 
   /// The bytes of a file.
-  package func encoded() throws -> Data {
+  package func encoded() throws(FileError) -> Data {
     var entries: [String: Header] = metadata.isEmpty ? [:] : ["__metadata__": .metadata(metadata)]
     var content = Data()
     guard tensors["__metadata__"] == nil else {
       throw FileError("safetensors", "a tensor may not be named '__metadata__'")
     }
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
-      entries[name] = .tensor(tensor.type, tensor.shape, [content.count, content.count + tensor.bytes.count])
+      let offsets = [content.count, content.count + tensor.bytes.count]
+      entries[name] = .tensor(Entry(type: tensor.type, shape: tensor.shape, offsets: offsets))
       content.append(tensor.bytes)
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    var header = try encoder.encode(entries)
+    guard var header = try? encoder.encode(entries) else { preconditionFailure("strings and whole numbers are JSON") }
     while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
     return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header + content
   }
@@ -186,38 +159,47 @@ public struct SafeTensors: Sendable, Equatable {
     "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
   ]
 
-  /// An entry of the header.
-  private enum Header: Codable {
-    case metadata([String: String])
-    case tensor(String, [Int], [Int])
+  /// What the header says of a tensor.
+  private struct Entry: Encodable {
+    let type: String
+    let shape: [Int]
+    let offsets: [Int]
 
-    private enum Key: String, CodingKey {
+    private enum CodingKeys: String, CodingKey {
       case type = "dtype"
       case shape
       case offsets = "data_offsets"
     }
 
-    init(from decoder: any Decoder) throws {
-      if decoder.codingPath.last?.stringValue != "__metadata__" {
-        let fields = try decoder.container(keyedBy: Key.self)
-        self = .tensor(
-          try fields.decode(String.self, forKey: .type), try fields.decode([Int].self, forKey: .shape),
-          try fields.decode([Int].self, forKey: .offsets))
-      } else {
-        self = .metadata(try decoder.singleValueContainer().decode([String: String].self))
-      }
+    init(type: String, shape: [Int], offsets: [Int]) {
+      self.type = type
+      self.shape = shape
+      self.offsets = offsets
     }
+
+    /// - Throws: `JSONReader.Failure` where a field is missing or is of another type; other fields are not looked at.
+    init(_ reader: inout JSONReader) throws {
+      func counts(_ reader: inout JSONReader) throws -> [Int] {
+        var counts: [Int] = []
+        try reader.array { counts.append(try $0.count()) }
+        return counts
+      }
+      let fields = try reader.fields()
+      type = try fields.required("dtype") { try $0.string() }
+      shape = try fields.required("shape", counts)
+      offsets = try fields.required("data_offsets", counts)
+    }
+  }
+
+  /// What the header has behind a name.
+  private enum Header: Encodable {
+    case metadata([String: String])
+    case tensor(Entry)
 
     func encode(to encoder: any Encoder) throws {
       switch self {
-      case .metadata(let strings):
-        var container = encoder.singleValueContainer()
-        try container.encode(strings)
-      case .tensor(let type, let shape, let offsets):
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode(type, forKey: .type)
-        try container.encode(shape, forKey: .shape)
-        try container.encode(offsets, forKey: .offsets)
+      case .metadata(let strings): try strings.encode(to: encoder)
+      case .tensor(let entry): try entry.encode(to: encoder)
       }
     }
   }

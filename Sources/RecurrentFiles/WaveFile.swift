@@ -13,7 +13,14 @@ public struct WaveFile: Sendable, Equatable {
 
   /// How a file holds a sample.
   public enum SampleFormat: Sendable, CaseIterable {
-    case int16, int24, int32, float32
+    /// Integers of 16 bits.
+    case int16
+    /// Integers of 24 bits.
+    case int24
+    /// Integers of 32 bits.
+    case int32
+    /// Floats of 32 bits, which may go beyond full scale.
+    case float32
 
     fileprivate var bytes: Int {
       switch self {
@@ -24,6 +31,8 @@ public struct WaveFile: Sendable, Equatable {
     }
   }
 
+  /// Sound from its samples.
+  ///
   /// - Throws: `FileError` where there are not one or two channels of one count, or the sample rate cannot be written.
   public init(sampleRate: Int, channels: [[Float]]) throws(FileError) {
     func bad(_ problem: String) -> FileError { FileError("WAV", problem) }
@@ -46,9 +55,9 @@ public struct WaveFile: Sendable, Equatable {
   /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order.
   ///
   /// - Throws: `FileError` where it cannot be read, is truncated, or is not what this type holds.
-  public init(contentsOf path: String) throws(FileError) {
-    let data = try readData(path)
-    do { self = try WaveFile(data) } catch { throw FileError(path, error.problem) }
+  public init(contentsOf path: some FilePathConvertible) throws(FileError) {
+    let path = path.filePath, data = try readFile(path)
+    do { self = try WaveFile(data) } catch { throw error.at(path) }
   }
 
   /// Reads a file's bytes.
@@ -141,14 +150,15 @@ public struct WaveFile: Sendable, Equatable {
 
   // MARK: - Writing
 
-  /// Writes a file: beside it first, then renamed, so that an interruption leaves the old one.
+  /// Writes a file: beside the old one first, then renamed, so that an interruption leaves the old one. The target of a
+  /// symbolic link is replaced, not the link; what is no regular file is written to.
   ///
   /// - Parameter format: integers are rounded, and clipped at full scale.
   /// - Throws: `FileError` where it cannot be written.
-  public func write(to path: String, as format: SampleFormat = .float32) throws(FileError) {
-    let data: Data
-    do { data = try encoded(as: format) } catch { throw FileError(path, error.problem) }
-    try writeData(data, path)
+  public func write(to path: some FilePathConvertible, as format: SampleFormat = .float32) throws(FileError) {
+    let path = path.filePath, data: Data
+    do { data = try encoded(as: format) } catch { throw error.at(path) }
+    try writeFile(data, to: path)
   }
 
   /// The bytes of a file.

@@ -21,8 +21,8 @@ enum RunAmp: Command {
     let block = try options.number("block", in: 1...1_000_000, default: 64)
     try options.checkWritable("out")
 
-    let model = try NeuralAmpModel(contentsOf: modelPath.description)
-    let sound = try WaveFile(contentsOf: soundPath.description)
+    let model = try NeuralAmpModel(contentsOf: modelPath)
+    let sound = try WaveFile(contentsOf: soundPath)
     guard sound.sampleRate == model.sampleRate else {
       throw ToolError(
         "\(soundPath): the sample rate is \(sound.sampleRate) Hz, expected the model's \(model.sampleRate) Hz")
@@ -50,7 +50,7 @@ enum RunAmp: Command {
         worst / budget * 100))
     print(String(format: "peak level %.4f, %.1f dBFS", peak, 20 * log10(peak)))
     if let out = options.path("out") {
-      try WaveFile(sampleRate: model.sampleRate, channels: [y]).write(to: out.description)
+      try WaveFile(sampleRate: model.sampleRate, channels: [y]).write(to: out)
       print("wrote \(out)")
     }
   }

@@ -77,14 +77,14 @@ struct SavedModel {
       file.tensors["progress.h"] = try Tensor(progress.state.h, shape: [progress.state.h.count / h, h])
       file.tensors["progress.c"] = try Tensor(progress.state.c, shape: [progress.state.c.count / h, h])
     }
-    try file.write(to: path.description)
+    try file.write(to: path)
   }
 
   // MARK: - Reading
 
   init(contentsOf path: FilePath) throws {
-    let file = try SafeTensors(contentsOf: path.description), entries = Metadata(path: path, entries: file.metadata)
-    let format = try entries.text("format"), name = path.description
+    let file = try SafeTensors(contentsOf: path), entries = Metadata(path: path, entries: file.metadata)
+    let format = try entries.text("format")
     guard [SavedModel.format, SavedModel.oldFormat].contains(format) else {
       throw entries.error("format", "'\(SavedModel.format)'")
     }
@@ -99,18 +99,18 @@ struct SavedModel {
     // The tensors' shapes are checked before anything of the claimed sizes is allocated.
     let v = vocabulary.count, d = try entries.number("embedding_size", in: 1...100_000)
     let h = try entries.number("hidden_size", in: 1...100_000)
-    let embedding = try file.floats("embedding.weight", shape: [v, d], path: name)
-    let headWeight = try file.floats("head.weight", shape: [v, h], path: name)
+    let embedding = try file.floats("embedding.weight", shape: [v, d], path: path)
+    let headWeight = try file.floats("head.weight", shape: [v, h], path: path)
     model = try CharacterModel(cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, seed: 0)
     model.embedding.weight = embedding
     model.head.weight = headWeight
-    model.head.bias = try file.floats("head.bias", shape: [v], path: name)
-    try model.layer.load(file, prefix: "cell.", path: name)
+    model.head.bias = try file.floats("head.bias", shape: [v], path: path)
+    try model.layer.load(file, prefix: "cell.", path: path)
     optimizer.steps = try entries.number("updates", in: 0...(1 << 53))
     if optimizer.steps > 0 {
       for (parameter, count) in model.parameterCounts {
-        optimizer.first[parameter] = try file.floats("adam.first.\(parameter)", shape: [count], path: name)
-        let second = try file.floats("adam.second.\(parameter)", shape: [count], path: name)
+        optimizer.first[parameter] = try file.floats("adam.first.\(parameter)", shape: [count], path: path)
+        let second = try file.floats("adam.second.\(parameter)", shape: [count], path: path)
         if let wrong = second.first(where: { !($0 >= 0) }) {
           throw ToolError("\(path): 'adam.second.\(parameter)' has a value of \(wrong), expected 0 or more")
         }
@@ -120,7 +120,7 @@ struct SavedModel {
     guard format == SavedModel.format else { return }
     let settings = try TrainingSettings(entries, default: TrainingSettings())
     func state(_ tensor: String) throws -> [Float] {
-      try file.floats(tensor, shape: file.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: name)
+      try file.floats(tensor, shape: file.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: path)
     }
     training = Training(
       progress: .init(

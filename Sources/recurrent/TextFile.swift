@@ -10,7 +10,7 @@ func characters(of bytes: some Collection<UInt8>) -> [Unicode.Scalar] {
 ///
 /// - Throws: `ToolError` where it cannot be read or is too short.
 func readText(_ path: FilePath) throws -> [Unicode.Scalar] {
-  let text = characters(of: try readBytes(path))
+  let text = characters(of: try readFile(path))
   guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }
   return text
 }

@@ -107,57 +107,103 @@ import Testing
 
   @Test func badModelsAreErrors() {
     let weights = weights(hidden: 3, layers: 1)
+    let notJSON = "is not the JSON of a NAM model: ", missing = "is missing or null in the object that ends here"
+    let whole = "expected a whole number from 1 to 1000000", rate = "expected a whole number of Hz from 1 to 10000000"
     let bad: [(String, Data, String)] = [
-      ("empty", Data(), "is not the JSON of a NAM model"),
-      ("not JSON", Data("RIFF".utf8), "is not the JSON of a NAM model"),
-      ("a list", Data("[1, 2]".utf8), "is not the JSON of a NAM model"),
-      ("no architecture", Data("{}".utf8), "'architecture' is missing"),
+      ("empty", Data(), "\(notJSON)at byte 0: ends, expected an object"),
+      ("not JSON", Data("RIFF".utf8), "\(notJSON)at byte 0: has 'R', expected an object"),
+      ("a list", Data("[1, 2]".utf8), "\(notJSON)at byte 0: has '[', expected an object"),
+      ("no architecture", Data("{}".utf8), "\(notJSON)at byte 2: 'architecture' \(missing)"),
       (
         "WaveNet", Data(#"{"architecture": "WaveNet", "config": {"layers": []}, "weights": []}"#.utf8),
         "is of the architecture 'WaveNet', expected 'LSTM'"
       ),
       ("ConvNet", json(architecture: "\"ConvNet\""), "is of the architecture 'ConvNet', expected 'LSTM'"),
-      ("a number", json(architecture: "5"), "architecture "),
-      ("no config", Data(#"{"architecture": "LSTM", "weights": []}"#.utf8), "'config' is missing"),
-      ("no size", Data(#"{"architecture": "LSTM", "weights": [], "config": {}}"#.utf8), "'input_size' is missing"),
-      ("two inputs", json(input: "2"), "'input_size' is 2.0, expected 1"),
-      ("no unit", json(hidden: "0"), "'hidden_size' is 0.0, expected a whole number from 1"),
-      ("negative units", json(hidden: "-3"), "'hidden_size' is -3"),
-      ("half a unit", json(hidden: "3.5"), "'hidden_size' is 3.5"),
-      ("endless units", json(hidden: "1e400"), "is not the JSON"),
-      ("many units", json(hidden: "\(Int.max)"), "'hidden_size' is 9.22"),
-      ("million units", json(hidden: "1000000", layers: "1000000"), "has 70 weights, expected 8000002000005000001"),
-      ("no layer", json(layers: "0"), "'num_layers' is 0.0"),
-      ("one weight less", json(weights: Array(weights.dropLast())), "has 69 weights, expected 70 of 3 hidden units"),
-      ("one weight more", json(weights: weights + [0]), "has 71 weights, expected 70"),
+      ("a number", json(architecture: "5"), "\(notJSON)'architecture' at byte 37: has '5', expected a string"),
       (
-        "text as weight", Data(String(decoding: json(), as: UTF8.self).replacing("[", with: "[\"a\", ").utf8), "weights"
+        "no config", Data(#"{"architecture": "LSTM", "weights": []}"#.utf8),
+        "\(notJSON)at byte 39: 'config' \(missing)"
+      ),
+      (
+        "no size", Data(#"{"architecture": "LSTM", "weights": [], "config": {}}"#.utf8),
+        "\(notJSON)at byte 52: 'input_size' \(missing)"
+      ),
+      ("two inputs", json(input: "2"), "'input_size' is 2.0, expected 1: one sample in, one out"),
+      ("no unit", json(hidden: "0"), "'hidden_size' is 0.0, \(whole)"),
+      ("negative units", json(hidden: "-3"), "'hidden_size' is -3.0, \(whole)"),
+      ("half a unit", json(hidden: "3.5"), "'hidden_size' is 3.5, \(whole)"),
+      (
+        "endless units", json(hidden: "1e400", weights: []),
+        "\(notJSON)'hidden_size' at byte 104: has the number 1e400, too large for a double"
+      ),
+      ("many units", json(hidden: "\(Int.max)"), "'hidden_size' is 9.223372036854776e+18, \(whole)"),
+      (
+        "million units", json(hidden: "1000000", layers: "1000000"),
+        "has 70 weights, expected 8000002000005000001 of 1000000 hidden units, layers: 1000000"
+      ),
+      ("no layer", json(layers: "0"), "'num_layers' is 0.0, \(whole)"),
+      (
+        "one weight less", json(weights: Array(weights.dropLast())),
+        "has 69 weights, expected 70 of 3 hidden units, layers: 1"
+      ),
+      ("one weight more", json(weights: weights + [0]), "has 71 weights, expected 70 of 3 hidden units, layers: 1"),
+      (
+        "text as weight",
+        Data(
+          String(decoding: json(weights: Array(weights.dropLast())), as: UTF8.self)
+            .replacing("[", with: "[\"a\", ").utf8),
+        "\(notJSON)'weights' at byte 57: has '\"', expected a number"
       ),
       (
         "huge weight",
         Data(
           String(decoding: json(weights: Array(weights.dropLast())), as: UTF8.self)
             .replacing(#""weights": ["#, with: #""weights": [1e99, "#).utf8),
-        "the weight 0 is 1e+99, expected a number that a float holds"
+        "\(notJSON)'weights' at byte 57: has the number 1e+99, too large for a float"
       ),
-      ("no rate", json(more: #", "sample_rate": 0"#), "'sample_rate' is 0.0, expected a whole number of Hz"),
-      ("odd rate", json(more: #", "sample_rate": 44100.5"#), "'sample_rate' is 44100.5"),
+      ("no rate", json(more: #", "sample_rate": 0"#), "'sample_rate' is 0.0, \(rate)"),
+      ("odd rate", json(more: #", "sample_rate": 44100.5"#), "'sample_rate' is 44100.5, \(rate)"),
     ]
-    for (name, data, expected) in bad {
-      let error = #expect(throws: FileError.self, "\(name)") { try NeuralAmpModel(data) }
-      #expect(error?.problem.contains(expected) == true, "\(name): \(error?.problem ?? "-")")
+    for (name, data, problem) in bad {
+      #expect(message { _ = try NeuralAmpModel(data) } == "NAM model: \(problem)", "\(name)")
     }
     for channels in ["in_channels", "out_channels"] {
       let text = String(decoding: json(), as: UTF8.self).replacing(
         "\"config\": {", with: "\"config\": {\"\(channels)\": 2, ")
-      let error = #expect(throws: FileError.self) { try NeuralAmpModel(Data(text.utf8)) }
-      #expect(error?.problem.contains("'\(channels)' is 2.0, expected 1") == true)
+      #expect(
+        message { _ = try NeuralAmpModel(Data(text.utf8)) }
+          == "NAM model: '\(channels)' is 2.0, expected 1: one sample in, one out")
     }
     let good = json()
     for count in 0..<good.count {
-      #expect(throws: FileError.self, "cut at \(count)") { try NeuralAmpModel(good.prefix(count)) }
+      let message = message { _ = try NeuralAmpModel(good.prefix(count)) }
+      #expect(message.hasPrefix("NAM model: is not the JSON of a NAM model: "), "cut at \(count): \(message)")
+      #expect(message.contains("at byte \(count): ends, expected "), "cut at \(count): \(message)")
     }
-    let missing = #expect(throws: FileError.self) { try NeuralAmpModel(contentsOf: "/nonexistent/file") }
-    #expect(missing?.description == "/nonexistent/file: cannot be read: no such file")
+    #expect(
+      message { _ = try NeuralAmpModel(contentsOf: "/nonexistent/file") }
+        == "/nonexistent/file: cannot be read: No such file or directory")
+  }
+
+  /// The time is linear in the levels: it was that of a search for each level's parameters among those of all.
+  @Test func manyLevelsAreRead() throws {
+    let levels = 8000, weights = weights(hidden: 1, layers: levels)
+    let model = try NeuralAmpModel(json(hidden: "1", layers: "\(levels)", weights: weights))
+    let last = Array(weights.suffix(14 + 2))  // 4 rows of W and U, 4 biases, h and c; then the head
+    let level = Array(model.lstm.parameters.values.suffix(16))
+    #expect(Array(level[..<4]) == [last[0], last[2], last[4], last[6]])
+    #expect(Array(level[4..<8]) == [last[1], last[3], last[5], last[7]])
+    #expect(Array(level[8...]) == last[8..<12] + [0, 0, 0, 0])
+    #expect(model.initialState.h.count == levels && model.initialState.c.last == last[13])
+    #expect(model.headWeight == [last[14]] && model.headBias == last[15])
+  }
+
+  /// The weights are counted before one of them is turned into a number, which these cannot be.
+  @Test func theCountOfWeightsIsRefusedFirst() {
+    let text = String(decoding: json(weights: []), as: UTF8.self)
+      .replacing("\"weights\": []", with: "\"weights\": [\(String(repeating: "1e999,", count: 499_999))1e999]")
+    #expect(
+      message { _ = try NeuralAmpModel(Data(text.utf8)) }
+        == "NAM model: has 500000 weights, expected 70 of 3 hidden units, layers: 1")
   }
 }

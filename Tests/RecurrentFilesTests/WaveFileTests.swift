@@ -41,9 +41,12 @@ import Testing
     #expect(try WaveFile(contentsOf: path) == written)
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
     for count in 0..<data.count {
-      #expect(throws: FileError.self, "\(format), \(channelCount) channels, cut at \(count)") {
-        try WaveFile(data.prefix(count))
-      }
+      #expect(
+        message { _ = try WaveFile(data.prefix(count)) }
+          == (count < 12
+            ? "WAV: has \(count) bytes, a WAV file has at least 12"
+            : "WAV: is truncated: it claims \(data.count) bytes, \(count) are there"),
+        "\(format), \(channelCount) channels, cut at \(count)")
     }
   }
 
@@ -71,46 +74,85 @@ import Testing
 
   @Test func badFilesAreErrors() {
     let sound = chunk("data", Data(count: 12))
+    let kinds = ", expected integers (1) of 16, 24 or 32 bits or floats (3) of 32"
     let bad: [(String, Data, String)] = [
       ("empty", Data(), "has 0 bytes, a WAV file has at least 12"),
       ("big endian", Data("RIFX".utf8) + Data(count: 60), "starts with 'RIFX', a WAV file with 'RIFF'"),
-      ("text", Data("just some \u{1b} text".utf8), "starts with 'just'"),
-      ("control characters", Data(count: 60), "starts with '????'"),
+      ("text", Data("just some \u{1b} text".utf8), "starts with 'just', a WAV file with 'RIFF'"),
+      ("control characters", Data(count: 60), "starts with '????', a WAV file with 'RIFF'"),
       ("a film", riff(format() + sound, form: "AVI "), "is a RIFF file of 'AVI ', expected 'WAVE'"),
-      ("of a stream", Data("RIFF".utf8) + bytes(-1, 4) + Data("WAVE".utf8), "claims 4294967303 bytes, 12 are there"),
+      (
+        "of a stream", Data("RIFF".utf8) + bytes(-1, 4) + Data("WAVE".utf8),
+        "is truncated: it claims 4294967303 bytes, 12 are there"
+      ),
       ("no format", riff(sound), "has no chunk 'fmt '"),
       ("no sound", riff(format()), "has no chunk 'data'"),
       ("no chunk", riff(Data()), "has no chunk 'fmt '"),
-      ("long chunk", riff(format() + chunk("data", Data(count: 12), size: 14)), "'data' claims 14 bytes, 12 are there"),
-      ("huge chunk", riff(chunk("junk", Data(), size: -1)), "'junk' claims 4294967295 bytes, 0 are there"),
-      ("short format", riff(chunk("fmt ", Data(count: 14)) + sound), "has 14 bytes, expected at least 16"),
-      ("short extension", riff(format(0xfffe, Data(count: 8)) + sound), "has 24 bytes, an extensible one at least 40"),
-      ("unknown extension", riff(format(0xfffe, Data(count: 24)) + sound), "none of the registered ones"),
-      ("ADPCM", riff(format(2, bits: 4) + sound), "samples of format 2 with 4 bits, expected integers (1) of 16"),
-      ("8 bits", riff(format(bits: 8) + sound), "format 1 with 8 bits"),
-      ("doubles", riff(format(3, bits: 64) + sound), "format 3 with 64 bits"),
+      (
+        "long chunk", riff(format() + chunk("data", Data(count: 12), size: 14)),
+        "is truncated: the chunk 'data' claims 14 bytes, 12 are there"
+      ),
+      (
+        "huge chunk", riff(chunk("junk", Data(), size: -1)),
+        "is truncated: the chunk 'junk' claims 4294967295 bytes, 0 are there"
+      ),
+      (
+        "short format", riff(chunk("fmt ", Data(count: 14)) + sound),
+        "its chunk 'fmt ' has 14 bytes, expected at least 16"
+      ),
+      (
+        "short extension", riff(format(0xfffe, Data(count: 8)) + sound),
+        "its chunk 'fmt ' has 24 bytes, an extensible one at least 40"
+      ),
+      (
+        "unknown extension", riff(format(0xfffe, Data(count: 24)) + sound),
+        "its extensible format is none of the registered ones, expected integers (1) or floats (3)"
+      ),
+      ("ADPCM", riff(format(2, bits: 4) + sound), "holds samples of format 2 with 4 bits\(kinds)"),
+      ("8 bits", riff(format(bits: 8) + sound), "holds samples of format 1 with 8 bits\(kinds)"),
+      ("doubles", riff(format(3, bits: 64) + sound), "holds samples of format 3 with 64 bits\(kinds)"),
       ("no channel", riff(format(channels: 0) + sound), "has 0 channels, expected 1 or 2"),
       ("six channels", riff(format(channels: 6) + sound), "has 6 channels, expected 1 or 2"),
       ("padded frames", riff(format(frame: 4) + sound), "has frames of 4 bytes, expected 2 for 1 channels of 16 bits"),
       (
         "part of a frame", riff(format(channels: 2, bits: 32) + sound),
-        "has 12 bytes of sound, expected a multiple of 8"
+        "has 12 bytes of sound, expected a multiple of 8, the bytes of a frame"
       ),
-      ("no rate", riff(format(rate: 0) + sound), "has the sample rate 0"),
-      ("not a number", riff(format(3, bits: 32) + chunk("data", bytes(0x7fc0_0000, 4))), "has the sample nan at 0"),
+      ("no rate", riff(format(rate: 0) + sound), "has the sample rate 0, expected 1 to 536870911"),
+      (
+        "not a number", riff(format(3, bits: 32) + chunk("data", bytes(0x7fc0_0000, 4))),
+        "has the sample nan at 0, expected finite numbers"
+      ),
     ]
-    for (name, data, expected) in bad {
-      let error = #expect(throws: FileError.self, "\(name)") { try WaveFile(data) }
-      #expect(error?.problem.contains(expected) == true, "\(name): \(error?.problem ?? "-")")
+    for (name, data, problem) in bad {
+      #expect(message { _ = try WaveFile(data) } == "WAV: \(problem)", "\(name)")
     }
-    for (rate, channels): (Int, [[Float]]) in [
-      (0, [[1]]), (.max, [[1]]), (48_000, []), (48_000, [[], [], []]), (48_000, [[1], []]),
+    for (rate, channels, problem): (Int, [[Float]], String) in [
+      (0, [[1]], "has the sample rate 0, expected 1 to 536870911"),
+      (.max, [[1]], "has the sample rate 9223372036854775807, expected 1 to 536870911"),
+      (48_000, [], "has 0 channels, expected 1 or 2"), (48_000, [[], [], []], "has 3 channels, expected 1 or 2"),
+      (48_000, [[1], []], "has channels of [1, 0] samples, expected equal counts"),
     ] {
-      #expect(throws: FileError.self) { try WaveFile(sampleRate: rate, channels: channels) }
+      #expect(message { _ = try WaveFile(sampleRate: rate, channels: channels) } == "WAV: \(problem)")
     }
-    let missing = #expect(throws: FileError.self) { try WaveFile(contentsOf: "/nonexistent/file") }
-    #expect(missing?.description == "/nonexistent/file: cannot be read: no such file")
-    #expect(throws: FileError.self) { try WaveFile(sampleRate: 1, channels: [[]]).write(to: "/nonexistent/file") }
+    #expect(
+      message { _ = try WaveFile(contentsOf: "/nonexistent/file") }
+        == "/nonexistent/file: cannot be read: No such file or directory")
+    #expect(
+      message { try WaveFile(sampleRate: 1, channels: [[]]).write(to: "/nonexistent/file") }
+        == "/nonexistent/file: cannot be written: No such file or directory")
+  }
+
+  /// As every file is written: a link stays, and so does the mode of its target.
+  @Test func aLinkIsFollowed() throws {
+    let folder = try TemporaryFolder(), sound = try WaveFile(sampleRate: 48_000, channels: [[0.5]])
+    try sound.write(to: folder["sound.wav"])
+    #expect(chmod(folder["sound.wav"], 0o600) == 0 && symlink("sound.wav", folder["link.wav"]) == 0)
+    let other = try WaveFile(sampleRate: 44_100, channels: [[0.25]])
+    try other.write(to: FilePath(folder["link.wav"]))
+    #expect(try WaveFile(contentsOf: folder["sound.wav"]) == other)
+    var status = stat()
+    #expect(lstat(folder["sound.wav"], &status) == 0 && status.st_mode == S_IFREG | 0o600)
   }
 
   /// No byte of a header, whatever it is, may stop the process.

@@ -18,3 +18,6 @@ int run_without_system_calls(void (*body)(void *context), void *context);
 // Runs `body` in a forked child that is ended after ten seconds. Returns what it returned, 0 to 127, or -1 where it did
 // not come back.
 int run_in_child(int (*body)(void *context), void *context);
+
+// Sets what the calling thread does at the start of each fsync, or nothing with NULL: crash, or note what is synced.
+void set_on_sync(void (*body)(void *context, bool is_folder), void *context);

@@ -1,0 +1,69 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A file's bytes; of a pipe, all until its end.
+///
+/// - Throws: `FileError` with the operating system's words.
+package func readFile(_ path: FilePath) throws(FileError) -> Data { try InputFile(path).next(.max) }
+
+/// A file, or a pipe, that is read piece by piece. It is read and not mapped: a mapped file that another process cuts
+/// short would end this one.
+final class InputFile {
+  private let path: FilePath
+  private let descriptor: Int32
+  /// The bytes of a regular file; nil of a pipe, which has as many as come.
+  let count: Int?
+
+  private static let action = "cannot be read"
+
+  init(_ path: FilePath) throws(FileError) {
+    try path.check(InputFile.action)
+    self.path = path
+    do throws(SystemError) {
+      descriptor = try call { path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NOCTTY) } }
+    } catch { throw FileError(path, InputFile.action, error) }
+    var status = stat()
+    count = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+  }
+
+  deinit { close(descriptor) }
+
+  /// The next bytes: `limit` of them, or fewer where the file ends before. The memory grows with what is read, so that
+  /// a limit that the file only claims costs nothing.
+  func next(_ limit: Int) throws(FileError) -> Data {
+    // One byte more than a file has, so that its end is seen without growing.
+    var capacity = min(limit, max(count ?? 0, 1 << 16) + 1), filled = 0
+    var memory = malloc(capacity)
+    do throws(SystemError) {
+      while filled < limit {
+        if filled == capacity {
+          capacity = capacity > limit / 2 ? limit : 2 * capacity
+          guard let larger = realloc(memory, capacity) else { throw SystemError(code: ENOMEM) }
+          memory = larger
+        }
+        guard let memory else { throw SystemError(code: ENOMEM) }
+        let count = try call { read(descriptor, memory + filled, capacity - filled) }
+        if count == 0 { break }
+        filled += count
+      }
+    } catch {
+      free(memory)
+      throw FileError(path, InputFile.action, error)
+    }
+    guard let memory, filled > 0 else {
+      free(memory)
+      return Data()
+    }
+    return Data(bytesNoCopy: memory, count: filled, deallocator: .free)
+  }
+}

@@ -1,0 +1,77 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// One tensor of a safetensors file: its bytes as they stand there.
+public struct Tensor: Sendable, Equatable {
+  /// F32, F64, F16, BF16, I64 … as safetensors names them.
+  public let type: String
+  /// The extents, the outermost first; none of a single number.
+  public let shape: [Int]
+  /// Little endian, row major.
+  public let bytes: Data
+
+  /// 32-bit floats.
+  ///
+  /// - Throws: `FileError` where the shape asks for another count.
+  public init(_ values: [Float], shape: [Int]) throws(FileError) {
+    guard let count = Tensor.count(shape) else { throw FileError("tensor", "has the impossible shape \(shape)") }
+    guard count == values.count else {
+      throw FileError("tensor", "has \(values.count) values, its shape \(shape) asks for \(count)")
+    }
+    self.init(floats: values[...], shape: shape)
+  }
+
+  /// 32-bit floats of the shape's count.
+  init(floats: ArraySlice<Float>, shape: [Int]) {
+    self.init(type: "F32", shape: shape, bytes: floats.withUnsafeBytes { Data($0) })
+  }
+
+  package init(type: String, shape: [Int], bytes: Data) {
+    self.type = type
+    self.shape = shape
+    self.bytes = bytes
+  }
+
+  /// The values as 32-bit floats; nil where the type is none of F32, F64, F16 and BF16.
+  public var floats: [Float]? {
+    switch type {
+    case "F32": numbers(UInt32.self).map { Float(bitPattern: $0) }
+    case "F64": numbers(UInt64.self).map { Float(Double(bitPattern: $0)) }
+    case "BF16": numbers(UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
+    case "F16": numbers(UInt16.self).map(Tensor.half)
+    default: nil
+    }
+  }
+
+  /// The product of the extents and a factor; nil where an extent is negative or the product cannot be counted.
+  static func count(_ shape: [Int], times factor: Int = 1) -> Int? {
+    var count = factor
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { return nil }
+      count = product
+    }
+    return count
+  }
+
+  private func numbers<Bits: FixedWidthInteger>(_: Bits.Type) -> [Bits] {
+    bytes.withUnsafeBytes { bytes in
+      (0..<bytes.count / MemoryLayout<Bits>.size).map {
+        Bits(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Bits>.size, as: Bits.self))
+      }
+    }
+  }
+
+  /// Half precision, by its fields: `Float16` does not exist on every platform.
+  private static func half(_ bits: UInt16) -> Float {
+    let sign: Float = bits & 0x8000 == 0 ? 1 : -1, exponent = Int(bits >> 10 & 31), fraction = Float(bits & 1023)
+    switch exponent {
+    case 0: return sign * fraction * 0x1p-24
+    case 31: return fraction == 0 ? sign * .infinity : .nan
+    default: return sign * Float(sign: .plus, exponent: exponent - 15, significand: 1 + fraction / 1024)
+    }
+  }
+}
