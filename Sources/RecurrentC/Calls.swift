@@ -79,11 +79,13 @@ private struct Call {
       options.lengths = call.lengths.map { UnsafeBufferPointer(start: $0, count: batchSize).map { Int($0) } }
       options.resets = call.resets.map { UnsafeBufferPointer(start: $0, count: count).map { $0 != 0 } }
     }
-    if call.drops != 0 {
-      options.dropout = DropoutSeed(
-        call.dropout_seed, firstSequence: Int(truncatingIfNeeded: call.first_sequence),
-        firstStep: Int(truncatingIfNeeded: call.first_step))
-    }
+    options.dropout =
+      call.drops == 0
+      ? .off
+      : .seeded(
+        DropoutSeed(
+          call.dropout_seed, firstSequence: Int(truncatingIfNeeded: call.first_sequence),
+          firstStep: Int(truncatingIfNeeded: call.first_step)))
     self.steps = steps
     self.batchSize = batchSize
     self.options = options

@@ -16,7 +16,7 @@ public struct CharacterModel: Sendable, TrainableModel {
     // An LSTM that remembers from the start learns sooner.
     layer = try Layer(
       cell, inputSize: embeddingSize, hiddenSize: hiddenSize,
-      initialization: Initialization(forgetBias: 1, seed: seed &+ 1))
+      initialization: Initialization(forgetBias: cell.hasCellState ? 1 : nil, seed: seed &+ 1))
     head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
   }
 
@@ -39,7 +39,7 @@ public struct CharacterModel: Sendable, TrainableModel {
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64
   ) throws(RecurrentError) -> String {
     guard temperature > 0, temperature.isFinite else {
-      throw .mismatch("temperature is \(temperature), expected more than 0")
+      throw .value(name: "temperature", was: "\(temperature)", expected: "more than 0")
     }
     guard (0...1 << 40).contains(count) else { throw .size(name: "count", was: count, expected: "0 to 2^40") }
     var random = SeededGenerator(seed: seed)
@@ -207,7 +207,7 @@ struct ModelPass {
       x: y, dy: logits, rows: rows, dx: &dy, dWeight: &gradients.headWeight, dBias: &gradients.headBias,
       scratch: headScratch)
     try outputDropout?.backward(&dy)
-    var dState = try model.layer.zeroState(batchSize: batch.streams)
+    var dState = try model.layer.zeroStateGradient(batchSize: batch.streams)
     try dx.withUnsafeMutableBufferPointer { [x, dy, record, scratch] dx throws(RecurrentError) in
       var span = dx.mutableSpan
       try model.layer.backward(

@@ -51,9 +51,9 @@ public final class CharacterTrainer {
       throw .size(name: name, was: value, expected: "at least 1")
     }
     guard numbers.count >= 3 else { throw .size(name: "text", was: numbers.count, expected: "at least 3 characters") }
-    guard settings.learningRate.isFinite, settings.clippingNorm.isFinite else {
-      throw .mismatch(
-        "the learning rate is \(settings.learningRate), the norm \(settings.clippingNorm): expected numbers")
+    for (name, value) in [("learningRate", Double(settings.learningRate)), ("clippingNorm", settings.clippingNorm)]
+    where !value.isFinite {
+      throw .value(name: name, was: "\(value)", expected: "a finite number")
     }
     self.model = model
     self.optimizer = optimizer ?? Adam()

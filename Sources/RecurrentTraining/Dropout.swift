@@ -11,9 +11,11 @@ public struct Dropout: Sendable {
   /// Of the last `forward`.
   private var count = 0
 
-  /// - Throws: `RecurrentError.mismatch` where the rate is not in 0 ..< 1.
+  /// - Throws: `RecurrentError.value` where the rate is not in 0 ..< 1.
   public init(rate: Float, seed: UInt64) throws(RecurrentError) {
-    guard rate >= 0, rate < 1 else { throw .mismatch("dropout is \(rate), expected 0 up to less than 1") }
+    guard rate >= 0, rate < 1 else {
+      throw .value(name: "dropout", was: "\(rate)", expected: "0 up to less than 1")
+    }
     self.rate = rate
     mask = DropoutMask(rate: rate, seed: DropoutSeed(seed), set: try Processor.active.kernelSet)
   }

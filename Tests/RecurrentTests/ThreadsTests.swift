@@ -37,7 +37,7 @@ import Testing
 
   @Test func callsFromSeveralThreadsTakeTurns() throws {
     let fixture = try Fixture(
-      .lstm(linearOutput: false), steps: 4, batch: 24, inputSize: 8, hiddenSize: 160)
+      .lstm(), steps: 4, batch: 24, inputSize: 8, hiddenSize: 160)
     let expected = try fixture.layer.forward(fixture.x, initial: fixture.initial)
     let threads = try Threads(count: 2)
     let failures = FailureCount()
@@ -78,7 +78,7 @@ import Testing
     final class Call {
       let fixture: Fixture, scratch: Scratch<Float>, expected: Output<Float>
       init() throws {
-        fixture = try Fixture(.lstm(linearOutput: false), steps: 3, batch: 24, inputSize: 40, hiddenSize: 160)
+        fixture = try Fixture(.lstm(), steps: 3, batch: 24, inputSize: 40, hiddenSize: 160)
         scratch = Scratch(threads: try Threads(count: 2))
         expected = try fixture.layer.forward(fixture.x, initial: fixture.initial, scratch: scratch)
       }
