@@ -39,48 +39,4 @@ import Testing
     #expect("\(record)" == "Record of GRU, 8 inputs, 16 units, 10 steps, 4 sequences, consumed")
     #expect("\(try gru.stream())" == "Stream of 1 sequence through GRU, 8 inputs, 16 units")
   }
-
-  @Test func errors() {
-    let cases: [(RecurrentError, String)] = [
-      (.size(name: "steps", was: 0, expected: "at least 1"), "steps is 0, expected at least 1"),
-      (.count(name: "y", was: 3, expected: 4, shape: "2·2"), "y has 3 values, expected 2·2 = 4"),
-      (
-        .instructionSet(requested: "mmx", available: [.portable]),
-        "instruction set 'mmx' is not one of this processor's: portable"
-      ),
-      (.name("a", kind: "parameter", known: ["b", "c"]), "parameter 'a' does not exist, there are: b, c"),
-      (.value(name: "dropout", was: "2.0", expected: "0 ... 1"), "dropout is 2.0, expected 0 ... 1"),
-      (.shape(name: "gradients", was: "RNN", expected: "GRU"), "gradients are of RNN, expected GRU"),
-      (
-        .layout(name: "x", step: 0, sequence: 1, problem: .notPositive),
-        "x's layout has the distances 0 and 1, expected at least 1"
-      ),
-      (
-        .layout(name: "x", step: .max, sequence: 1, problem: .tooLarge),
-        "x's layout has the distances \(Int.max) and 1, which reach beyond any memory"
-      ),
-      (
-        .layout(name: "x", step: 2, sequence: 1, problem: .overlappingRows(of: 3)),
-        "x's layout has the distances 2 a step and 1 a sequence: rows of 3 overlap"
-      ),
-      (
-        .extent(name: "x", was: 3, expected: 4, shape: "1·2 + 2"),
-        "x has 3 values, expected at least 1·2 + 2 = 4, as its layout says"
-      ),
-      (.overlap(name: "y", other: "x"), "y overlaps x in memory, expected buffers of their own"),
-      (.unexpectedState(name: "state.c", was: 2), "state.c has 2 values, expected none: this cell has no c"),
-      (.record(.empty), "the record is empty or was consumed: call record before backward"),
-      (.record(.otherLayer(was: "a", expected: "b")), "the record was filled by a, this layer is b"),
-      (
-        .record(.otherParameters),
-        "the record was filled with other parameters than the layer has now: call record again"
-      ),
-      (
-        .direction(.reverse),
-        "the layer's direction is reverse, expected forward: a stream cannot start at the last step"
-      ),
-      (.threads(count: 1024), "the system does not give 1024 threads"),
-    ]
-    for (error, text) in cases { #expect(error.description == text) }
-  }
 }
