@@ -55,7 +55,7 @@ struct Case {
   }
 
   static let cells: [Cell] = [
-    .lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
+    .lstm(), .gru(), .rnn(),
   ]
 
   static let all: [Case] = cells.flatMap { cell -> [Case] in
@@ -105,7 +105,7 @@ final class Runner {
   private let y: UnsafeMutableBufferPointer<Float>
   private let dy: UnsafeMutableBufferPointer<Float>
   private var state: State<Float>
-  private var dState: State<Float>
+  private var dState: StateGradient<Float>
   private var gradients: Parameters<Float>
   private let record = Record<Float>()
   private let scratch: Scratch<Float>
@@ -147,7 +147,7 @@ final class Runner {
       )
     }
     state = try layer.zeroState(batchSize: shape.batch)
-    dState = state
+    dState = try layer.zeroStateGradient(batchSize: shape.batch)
     if shape.mode == .decay || shape.mode == .decayFlushed {
       let least = [Float](repeating: 4 * .leastNonzeroMagnitude, count: state.h.count)
       try stream?.setState(State(h: least, c: state.c.isEmpty ? [] : least))

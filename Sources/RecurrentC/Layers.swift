@@ -39,13 +39,13 @@ private func makeLayer(_ options: recurrent_layer_options) throws -> Layer<Float
   let inputSize = try size(options.input_size, "options.input_size")
   let hiddenSize = try size(options.hidden_size, "options.hidden_size")
   let layerCount = try size(options.layer_count, "options.layer_count")
-  let relu = try choice(options.activation.rawValue, [false, true], "options.activation")
-  let linearOutput = try choice(options.cell_output.rawValue, [false, true], "options.cell_output")
-  let resetBefore = try choice(options.reset.rawValue, [false, true], "options.reset")
-  let zTakesNew = try choice(options.update.rawValue, [false, true], "options.update")
+  let nonlinearity = try choice(options.activation.rawValue, [Cell.Nonlinearity.tanh, .relu], "options.activation")
+  let cellOutput = try choice(options.cell_output.rawValue, [Cell.CellOutput.tanh, .linear], "options.cell_output")
+  let reset = try choice(options.reset.rawValue, [Cell.Reset.afterProduct, .beforeProduct], "options.reset")
+  let update = try choice(options.update.rawValue, [Cell.Update.keepsOld, .takesNew], "options.update")
   let cell: Cell = try choice(
     options.cell.rawValue,
-    [.rnn(relu: relu), .lstm(linearOutput: linearOutput), .gru(resetBefore: resetBefore, zTakesNew: zTakesNew)],
+    [.rnn(nonlinearity: nonlinearity), .lstm(cellOutput: cellOutput), .gru(reset: reset, update: update)],
     "options.cell")
   let direction = try choice(
     options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "options.direction")

@@ -72,13 +72,13 @@ struct Call {
     var options = BorrowedOptions(
       lengths: lengths, resets: resets,
       xLayout: try layout(call.x_layout, step: call.x_step, sequence: call.x_sequence, "x"),
-      yLayout: try layout(call.y_layout, step: call.y_step, sequence: call.y_sequence, "y"), dropout: nil)
+      yLayout: try layout(call.y_layout, step: call.y_step, sequence: call.y_sequence, "y"), dropout: .off)
     let seed = DropoutSeed(
       call.dropout_seed, firstSequence: Int(truncatingIfNeeded: call.first_sequence),
       firstStep: Int(truncatingIfNeeded: call.first_step))
     switch call.dropout_mode {
-    case RECURRENT_DROPOUT_SEEDED: options.dropout = seed
-    case RECURRENT_DROPOUT_OFF: options.dropout = nil
+    case RECURRENT_DROPOUT_SEEDED: options.dropout = .seeded(seed)
+    case RECURRENT_DROPOUT_OFF: options.dropout = .off
     default: throw CallError.argument("call.dropout_mode is \(call.dropout_mode.rawValue), expected 0 or 1")
     }
     self.options = options

@@ -87,7 +87,8 @@ public struct Adam: Sendable, Equatable {
       try adam.checkMoments(name, count: values.count)
       let set = (try Processor.active).kernelSet
       guard names.insert(name).inserted else {
-        throw .mismatch("'\(name)' was updated twice in one step, expected a name of its own for each array")
+        throw .value(
+          name: "array '\(name)'", was: "updated twice in one step", expected: "a name of its own for each array")
       }
       guard let start = values.baseAddress, !values.isEmpty else { return }
       if adam.first[name] == nil {

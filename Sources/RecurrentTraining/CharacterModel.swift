@@ -28,7 +28,7 @@ public struct CharacterModel: Sendable, TrainableModel {
     // An LSTM that remembers from the start learns sooner.
     layer = try Layer(
       cell, inputSize: embeddingSize, hiddenSize: hiddenSize,
-      initialization: Initialization(forgetBias: 1, seed: seed &+ 1))
+      initialization: Initialization(forgetBias: cell.hasCellState ? 1 : nil, seed: seed &+ 1))
     head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
   }
 
@@ -183,7 +183,7 @@ struct ModelPass {
       x: y, dy: logits, rows: rows, dx: &dy, dWeight: &gradients.headWeight, dBias: &gradients.headBias,
       scratch: headScratch)
     try outputDropout?.backward(&dy)
-    var dState = try model.layer.zeroState(batchSize: batch.streams)
+    var dState = try model.layer.zeroStateGradient(batchSize: batch.streams)
     try dx.withUnsafeMutableBufferPointer { [x, dy, record, scratch] dx throws(RecurrentError) in
       var span = dx.mutableSpan
       try model.layer.backward(

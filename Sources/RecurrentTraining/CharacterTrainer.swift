@@ -132,7 +132,8 @@ public final class CharacterTrainer {
     epoch = progress.epoch
     if progress.text != text {
       guard allowingOtherText else {
-        throw .mismatch("the text is another one than the training began with: \(text), expected \(progress.text)")
+        throw .value(
+          name: "the text", was: "another one than the training began with: \(text)", expected: "\(progress.text)")
       }
       return
     }

@@ -25,5 +25,5 @@ func checkNumber(
   _ name: String, _ number: some BinaryFloatingPoint, _ isRight: Bool, _ expected: String
 ) throws(RecurrentError) {
   // A NaN's sign says nothing.
-  guard isRight else { throw .mismatch("\(name) is \(number.isNaN ? .nan : number), expected \(expected)") }
+  guard isRight else { throw .value(name: name, was: "\(number.isNaN ? .nan : number)", expected: expected) }
 }

@@ -13,9 +13,11 @@ public struct Dropout: Sendable {
 
   /// A dropout whose masks follow from the seed and the number of the call.
   ///
-  /// - Throws: `RecurrentError.mismatch` where the rate is not in 0 ..< 1.
+  /// - Throws: `RecurrentError.value` where the rate is not in 0 ..< 1.
   public init(rate: Float, seed: UInt64) throws(RecurrentError) {
-    guard rate >= 0, rate < 1 else { throw .mismatch("dropout is \(rate), expected 0 up to less than 1") }
+    guard rate >= 0, rate < 1 else {
+      throw .value(name: "dropout", was: "\(rate)", expected: "0 up to less than 1")
+    }
     self.rate = rate
     mask = DropoutMask(rate: rate, seed: DropoutSeed(seed), set: try Processor.active.kernelSet)
   }

@@ -65,7 +65,7 @@ public enum BinaryCrossEntropy {
     _ = try checkedCount(("rows", logits.count))
     try checkCount("labels", labels.count, is: logits.count, "the logits' count")
     for label in labels where !(0...1).contains(label) {
-      throw .mismatch("a label is \(label), expected 0 for no, 1 for yes or something between")
+      throw .value(name: "a label", was: "\(label)", expected: "0 for no, 1 for yes or something between")
     }
     let scale = 1 / Double(logits.count)
     var loss = 0.0

@@ -122,9 +122,9 @@ private struct ClassifierPass {
   ) throws(RecurrentError) -> Double {
     _ = try forward(model, symbols, steps: steps, batchSize: batchSize, keepsRecord: true)
     let loss = try BinaryCrossEntropy.gradient(&logits, labels: labels)
-    var dState = try model.layer.zeroState(batchSize: batchSize)
+    var dState = try model.layer.zeroStateGradient(batchSize: batchSize)
     try model.head.backward(
-      x: state.h, dy: logits, rows: batchSize, dx: &dState.h, dWeight: &gradients.headWeight,
+      x: state.h, dy: logits, rows: batchSize, dx: &dState.dh, dWeight: &gradients.headWeight,
       dBias: &gradients.headBias, scratch: headScratch)
     try dx.withUnsafeMutableBufferPointer { [x, record, scratch] dx throws(RecurrentError) in
       try x.withUnsafeBufferPointer { x throws(RecurrentError) in

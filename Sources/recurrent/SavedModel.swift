@@ -34,7 +34,7 @@ struct SavedModel {
   /// By name; a model is always of a cell without variants.
   static let cells = Dictionary(
     uniqueKeysWithValues: [
-      Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
+      Cell.lstm(), .gru(), .rnn(),
     ].map { ($0.name, $0) })
 
   /// An untrained model.

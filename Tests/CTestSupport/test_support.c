@@ -86,22 +86,25 @@ int run_in_child(int (*body)(void *context), void *context) {
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-int run_without_system_calls(void (*body)(void *context), void *context) {
+enum { NO_SUCH_MODE = 77 };
+
+int run_without_system_calls(int (*body)(void *context), void *context) {
   const pid_t child = fork();
   if (child < 0) return -1;
   if (child == 0) {
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(77);
-    body(context);
-    syscall(SYS_exit, 0);  // glibc's _exit makes another call, which is not allowed
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(NO_SUCH_MODE);
+    syscall(SYS_exit, body(context));  // glibc's _exit makes another call, which is not allowed
   }
   int status;
   if (waitpid(child, &status, 0) != child) return -1;
   if (WIFSIGNALED(status)) return WTERMSIG(status);
-  return WEXITSTATUS(status) == 0 ? 0 : -1;
+  const int code = WEXITSTATUS(status);
+  if (code == NO_SUCH_MODE) return -1;
+  return code == 0 ? 0 : FAILED_CHILD + code;
 }
 
 #else
 
-int run_without_system_calls(void (*body)(void *context), void *context) { return -1; }
+int run_without_system_calls(int (*body)(void *context), void *context) { return -1; }
 
 #endif

@@ -70,7 +70,7 @@ import Testing
           }
           #expect(record.withY { Array($0) } == y)
           let all =
-            y + state.h + state.c + recorded.h + recorded.c + dx + dState.h + dState.c + gradients.weightIH
+            y + state.h + state.c + recorded.h + recorded.c + dx + dState.dh + dState.dc + gradients.weightIH
             + gradients.weightHH + gradients.biasIH + gradients.biasHH
           results.append(bits(all))
         }

@@ -56,15 +56,14 @@ import Testing
     let layer = try Layer<Float>(
       cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, direction: direction, dropout: 0.4,
       initialization: Initialization(seed: 1))
-    let options = CallOptions(dropout: DropoutSeed(5, firstSequence: 3, firstStep: 2))
+    let options = CallOptions(dropout: .seeded(DropoutSeed(5, firstSequence: 3, firstStep: 2)))
     let x = try Sequences(draw(steps * batch * inputs, seed: 2), steps: steps, batchSize: batch, size: inputs)
     let dy = try Sequences(
       draw(steps * batch * layer.outputSize, seed: 3), steps: steps, batchSize: batch, size: layer.outputSize)
     let (record, output) = try layer.record(x, options: options)
     var gradients = layer.zeroGradients()
     let back = try layer.backward(consuming: record, x: x, dy: dy, into: &gradients)
-    #expect(try layer.record(x).output == layer.forward(x), "no mask without a seed")
-    #expect(output != (try layer.forward(x)))
+    #expect(try layer.forward(x, options: options) != output, "forward never drops")
 
     // Each level as a layer of its own.
     var levels: [Layer<Float>] = []
@@ -121,7 +120,8 @@ import Testing
         try Sequences(values, steps: steps.count, batchSize: sequences.count, size: 3), initial: initial,
         options: CallOptions(
           lengths: lengths,
-          dropout: DropoutSeed(11, firstSequence: sequences.lowerBound, firstStep: steps.lowerBound)),
+          dropout: .seeded(
+            DropoutSeed(11, firstSequence: sequences.lowerBound, firstStep: steps.lowerBound))),
         scratch: Scratch(threads: try Threads(count: threads))
       ).output
     }
@@ -140,10 +140,43 @@ import Testing
     }
   }
 
+  /// `record` drops unless it is told not to, and shows with what; `forward` never does.
+  @Test(arguments: Cell.all) func recordDrawsItsSeed(cell: Cell) throws {
+    let layer = try Layer<Float>(cell, inputSize: 3, hiddenSize: 20, layerCount: 2, dropout: 0.5)
+    let x = try Sequences(draw(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
+    let forward = try layer.forward(x)
+    let (record, drawn) = try layer.record(x)
+    let seed = try #require(record.dropoutSeed)
+    #expect(drawn != forward && seed.firstSequence == 0 && seed.firstStep == 0)
+    #expect(try layer.record(x).output != drawn, "another seed each time")
+    let (again, same) = try layer.record(x, options: CallOptions(dropout: .seeded(seed)))
+    #expect(same == drawn && again.dropoutSeed == seed)
+    var gradients = layer.zeroGradients(), ofAgain = gradients
+    let back = try layer.backward(consuming: record, x: x, dy: forward.y, into: &gradients)
+    #expect(try layer.backward(consuming: again, x: x, dy: forward.y, into: &ofAgain) == back && ofAgain == gradients)
+    // A record forgets the seed of the call before.
+    let (off, whole) = try layer.record(x, into: record, options: CallOptions(dropout: .off))
+    #expect(bits(whole.y.values) == bits(forward.y.values) && whole.final == forward.final && off.dropoutSeed == nil)
+    #expect(try layer.record(x, options: CallOptions(dropout: .seed(7))).record.dropoutSeed == DropoutSeed(7))
+    #expect(try layer.forward(x, options: CallOptions(dropout: .seed(7))) == forward)
+  }
+
+  /// Without a rate, or with one level, there is nothing to drop and nothing is drawn.
+  @Test func nothingIsDrawnWhereNothingIsDropped() throws {
+    let x = try Sequences(draw(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
+    for (levels, rate) in [(2, Float(0)), (1, 0.5)] {
+      let layer = try GRU<Float>(inputSize: 3, hiddenSize: 20, layerCount: levels, dropout: rate)
+      for choice in [RecordDropout.drawn, .seed(1), .off] {
+        let (record, output) = try layer.record(x, options: CallOptions(dropout: choice))
+        #expect(try record.dropoutSeed == nil && output == layer.forward(x), "\(levels) levels, rate \(rate)")
+      }
+    }
+  }
+
   @Test func dropoutOfOneDropsEverything() throws {
     let layer = try RNN<Float>(inputSize: 2, hiddenSize: 4, layerCount: 2, dropout: 1, bias: false)
     let x = try Sequences(draw(12, seed: 1), steps: 3, batchSize: 2, size: 2)
-    let (record, output) = try layer.record(x, options: CallOptions(dropout: DropoutSeed(1)))
+    let (record, output) = try layer.record(x, options: CallOptions(dropout: .seed(1)))
     #expect(output.y.values.allSatisfy { $0 == 0 })
     var gradients = layer.zeroGradients()
     let back = try layer.backward(consuming: record, x: x, dy: output.y, into: &gradients)

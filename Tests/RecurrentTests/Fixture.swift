@@ -9,7 +9,7 @@ struct Fixture {
   let x: Sequences<Float>
   let dy: Sequences<Float>
   let initial: State<Float>
-  let dFinal: State<Float>
+  let dFinal: StateGradient<Float>
 
   init(
     _ cell: Cell, steps: Int, batch: Int, inputSize: Int, hiddenSize: Int, bias: Bool = true,
@@ -31,7 +31,7 @@ struct Fixture {
     dy = try Sequences(draw(steps * batch * hiddenSize), steps: steps, batchSize: batch, size: hiddenSize)
     let hasC = try !layer.zeroState(batchSize: batch).c.isEmpty
     initial = State(h: draw(batch * hiddenSize), c: hasC ? draw(batch * hiddenSize) : [])
-    dFinal = State(h: draw(batch * hiddenSize), c: hasC ? draw(batch * hiddenSize) : [])
+    dFinal = StateGradient(dh: draw(batch * hiddenSize), dc: hasC ? draw(batch * hiddenSize) : [])
   }
 
   /// Every tensor of forward, record and backward by name, with the reference's.
@@ -40,20 +40,28 @@ struct Fixture {
     let run = reference.forward(x64, steps: steps, batch: batch, h0: h0, c0: c0)
     let expected = reference.backward(
       run, x: x64, steps: steps, batch: batch, h0: h0, c0: c0, dy: dy.values.map(Double.init),
-      dhn: dFinal.h.map(Double.init), dcn: dFinal.c.map(Double.init))
+      dhn: dFinal.dh.map(Double.init), dcn: dFinal.dc.map(Double.init))
     let output = try layer.forward(x, initial: initial)
     let (record, recorded) = try layer.record(x, initial: initial)
     var gradients = layer.zeroGradients()
-    let back = try layer.backward(consuming: record, x: x, dy: dy, final: dFinal, into: &gradients)
+    let back = try layer.backward(consuming: record, x: x, dy: dy, dFinal: dFinal, into: &gradients)
     return [
       ("y", output.y.values, run.y), ("hn", output.final.h, run.hn), ("cn", output.final.c, run.cn),
       ("recorded y", recorded.y.values, run.y), ("recorded cn", recorded.final.c, run.cn),
-      ("dx", back.dx.values, expected.dx), ("dh0", back.initial.h, expected.dh0),
-      ("dc0", back.initial.c, expected.dc0), ("dWeightIH", gradients.weightIH, expected.weightIH),
+      ("dx", back.dx.values, expected.dx), ("dh0", back.dInitial.dh, expected.dh0),
+      ("dc0", back.dInitial.dc, expected.dc0), ("dWeightIH", gradients.weightIH, expected.weightIH),
       ("dWeightHH", gradients.weightHH, expected.weightHH), ("dBiasIH", gradients.biasIH, expected.biasIH),
       ("dBiasHH", gradients.biasHH, expected.biasHH),
     ]
   }
+}
+
+/// For what the tests do with states and their gradients alike.
+extension State {
+  init(_ gradient: StateGradient<Scalar>) { self.init(h: gradient.dh, c: gradient.dc) }
+}
+extension StateGradient {
+  init(_ state: State<Scalar>) { self.init(dh: state.h, dc: state.c) }
 }
 
 /// max|a - b| / max|b|, the contract's measure of a tensor.

@@ -7,8 +7,8 @@ import Testing
 /// initial states.
 @Suite struct GoldenTests {
   static let cells: [(file: String, cell: Cell)] = [
-    ("rnn", .rnn(relu: false)), ("rnn_relu", .rnn(relu: true)), ("lstm", .lstm(linearOutput: false)),
-    ("gru", .gru(resetBefore: false, zTakesNew: false)),
+    ("rnn", .rnn()), ("rnn_relu", .rnn(nonlinearity: .relu)), ("lstm", .lstm()),
+    ("gru", .gru()),
   ]
 
   @Test(arguments: GoldenTests.cells.map(\.file), Processor.available)
@@ -48,7 +48,7 @@ import Testing
         (0..<count).map { _ in (Double(random.next() >> 40) / 8_388_608 - 1) * scale }
       }
       let scale = exp2(-(log2(Double(hidden)) / 2).rounded(.toNearestOrEven))
-      let gates = cell.gates, hasC = cell == .lstm(linearOutput: false)
+      let gates = cell.gates, hasC = cell == .lstm()
       let reference = ReferenceCell(
         cell: cell, inputSize: inputs, hiddenSize: hidden, weightIH: draw(gates * hidden * inputs, scale: scale),
         weightHH: draw(gates * hidden * hidden, scale: scale),
@@ -87,18 +87,18 @@ import Testing
     let scale = Float(exp2(-(log2(Double(hidden)) / 2).rounded(.toNearestOrEven)))
     layer.updateEachParameter { _, values in _ = values.update(from: draw(values.count, scale: scale)) }
     let x = try Sequences(draw(steps * batch * inputs), steps: steps, batchSize: batch, size: inputs)
-    let isLSTM = cell == .lstm(linearOutput: false)
+    let isLSTM = cell == .lstm()
     let initial = State(h: draw(batch * hidden), c: isLSTM ? draw(batch * hidden) : [])
     let dy = try Sequences(draw(steps * batch * hidden), steps: steps, batchSize: batch, size: hidden)
-    let final = State(h: draw(batch * hidden), c: isLSTM ? draw(batch * hidden) : [])
+    let dFinal = StateGradient(dh: draw(batch * hidden), dc: isLSTM ? draw(batch * hidden) : [])
     let (record, output) = try layer.record(x, initial: initial)
     #expect(try layer.forward(x, initial: initial) == output)
     var gradients = layer.zeroGradients()
-    let back = try layer.backward(consuming: record, x: x, dy: dy, final: final, into: &gradients)
-    var results = ["y": output.y.values, "hn": output.final.h, "dx": back.dx.values, "dh0": back.initial.h]
+    let back = try layer.backward(consuming: record, x: x, dy: dy, dFinal: dFinal, into: &gradients)
+    var results = ["y": output.y.values, "hn": output.final.h, "dx": back.dx.values, "dh0": back.dInitial.dh]
     if isLSTM {
       results["cn"] = output.final.c
-      results["dc0"] = back.initial.c
+      results["dc0"] = back.dInitial.dc
     }
     for name in gradients.names { results["d\(name)"] = try gradients.values(name) }
     return results

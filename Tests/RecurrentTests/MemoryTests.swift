@@ -27,42 +27,74 @@ extension ProcessMemory {
       deinit { munmap(address, bytes) }
     }
 
+    private struct Shape {
+      var steps: Int, batch: Int, inputs: Int, hidden: Int
+      var levels = 1, direction = Direction.forward, lengths: [Int]?, threads = 1
+    }
+
+    private static let shapes: [Shape] =
+      [
+        (1, 1, 1, 1), (2, 1, 3, 5), (3, 12, 4, 32), (2, 13, 33, 17), (5, 4, 12, 40), (2, 24, 5, 64), (2, 6, 16, 16),
+        (30, 9, 31, 3),
+      ].map { Shape(steps: $0, batch: $1, inputs: $2, hidden: $3) } + [
+        Shape(steps: 3, batch: 5, inputs: 4, hidden: 17, levels: 3),
+        Shape(steps: 4, batch: 3, inputs: 33, hidden: 20, levels: 2, direction: .reverse, lengths: [0, 4, 1]),
+        Shape(steps: 5, batch: 4, inputs: 3, hidden: 33, levels: 2, direction: .bidirectional, lengths: [5, 2, 0, 4]),
+        Shape(steps: 3, batch: 13, inputs: 17, hidden: 5, levels: 3, direction: .bidirectional),
+        Shape(steps: 5, batch: 3, inputs: 9, hidden: 16, levels: 2, direction: .bidirectionalSum, lengths: [1, 5, 3]),
+        // On two threads: units divided among them, and a direction for each.
+        Shape(steps: 2, batch: 24, inputs: 40, hidden: 160, levels: 2, threads: 2),
+        Shape(steps: 3, batch: 24, inputs: 40, hidden: 160, lengths: (0..<24).map { $0 % 4 }, threads: 2),
+        Shape(steps: 3, batch: 24, inputs: 7, hidden: 130, levels: 2, direction: .bidirectional, threads: 2),
+      ]
+
     @Test(arguments: Cell.all, Processor.available)
     func callsStayInsideTheirBuffers(cell: Cell, set: InstructionSet) throws {
       AlignedBuffer.guardsPages.store(true, ordering: .relaxed)
       defer { AlignedBuffer.guardsPages.store(false, ordering: .relaxed) }
-      for (steps, batch, inputs, hidden) in [
-        (1, 1, 1, 1), (2, 1, 3, 5), (3, 12, 4, 32), (2, 13, 33, 17), (5, 4, 12, 40), (2, 24, 5, 64), (2, 6, 16, 16),
-        (30, 9, 31, 3),
-      ] {
-        for atStart in [false, true] {
-          let layer = try Layer<Float>(cell, inputSize: inputs, hiddenSize: hidden, instructionSet: set)
-          let x = Guarded(steps * batch * inputs, atStart: atStart), dx = Guarded(x.floats.count, atStart: atStart)
-          let y = Guarded(steps * batch * hidden, atStart: atStart), dy = Guarded(y.floats.count, atStart: atStart)
-          var state = try layer.zeroState(batchSize: batch), dState = state
-          var gradients = layer.zeroGradients()
-          let record = Record<Float>(), scratch = Scratch<Float>()
-          try layer.forward(
-            UnsafeBufferPointer(x.floats), steps: steps, batchSize: batch, state: &state, into: y.floats,
-            scratch: scratch)
-          try layer.record(
-            UnsafeBufferPointer(x.floats), steps: steps, batchSize: batch, state: &state, into: record, scratch: scratch
-          )
-          try layer.backward(
-            consuming: record, x: UnsafeBufferPointer(x.floats), dy: UnsafeBufferPointer(dy.floats), dState: &dState,
-            dx: dx.floats, into: &gradients, scratch: scratch)
-          let results = Array(y.floats) + Array(dx.floats) + gradients.weightIH + gradients.weightHH
-          let areFinite = results.allSatisfy { $0.isFinite }
-          #expect(areFinite, "\(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), \(set)")
-        }
+      for shape in MemoryTests.shapes {
+        for atStart in [false, true] { try runInsideBuffers(cell, set, shape, atStart: atStart) }
       }
+    }
+
+    private func runInsideBuffers(_ cell: Cell, _ set: InstructionSet, _ shape: Shape, atStart: Bool) throws {
+      let (steps, batch) = (shape.steps, shape.batch)
+      let layer = try Layer<Float>(
+        cell, inputSize: shape.inputs, hiddenSize: shape.hidden, layerCount: shape.levels, direction: shape.direction,
+        dropout: 0.5, instructionSet: set)
+      let options = CallOptions(lengths: shape.lengths, dropout: .seed(1))
+      let x = Guarded(steps * batch * shape.inputs, atStart: atStart), dx = Guarded(x.floats.count, atStart: atStart)
+      let outputs = steps * batch * layer.outputSize
+      let y = Guarded(outputs, atStart: atStart), dy = Guarded(outputs, atStart: atStart)
+      var state = try layer.zeroState(batchSize: batch), dState = try layer.zeroStateGradient(batchSize: batch)
+      var gradients = layer.zeroGradients()
+      let record = Record<Float>()
+      let scratch = Scratch<Float>(threads: shape.threads == 1 ? nil : try Threads(count: shape.threads))
+      try layer.forward(
+        UnsafeBufferPointer(x.floats), steps: steps, batchSize: batch, state: &state, into: y.floats, options: options,
+        scratch: scratch)
+      try layer.record(
+        UnsafeBufferPointer(x.floats), steps: steps, batchSize: batch, state: &state, into: record, options: options,
+        scratch: scratch)
+      try layer.backward(
+        consuming: record, x: UnsafeBufferPointer(x.floats), dy: UnsafeBufferPointer(dy.floats), dState: &dState,
+        dx: dx.floats, into: &gradients, scratch: scratch)
+      var results = Array(y.floats) + Array(dx.floats) + gradients.values + state.h + state.c + dState.dh + dState.dc
+      if shape.direction == .forward {
+        let stream = try layer.stream(batchSize: batch)
+        try stream.process(UnsafeBufferPointer(x.floats), steps: steps, into: y.floats)
+        try stream.fork().process(UnsafeBufferPointer(x.floats), steps: steps, into: y.floats)
+        results += Array(y.floats)
+      }
+      let areFinite = results.allSatisfy { $0.isFinite }
+      #expect(areFinite, "\(layer), \(shape), \(set)")
     }
 
     @Test func scratchAndRecordServeAnySizeAfterAnother() throws {
       let record = Record<Float>(), scratch = Scratch<Float>()
       for (cell, steps, batch, inputs, hidden) in [
-        (Cell.lstm(linearOutput: false), 4, 5, 6, 40), (.gru(resetBefore: true, zTakesNew: false), 2, 3, 4, 5),
-        (.lstm(linearOutput: false), 9, 14, 6, 70), (.rnn(relu: false), 1, 1, 1, 1),
+        (Cell.lstm(), 4, 5, 6, 40), (.gru(reset: .beforeProduct), 2, 3, 4, 5),
+        (.lstm(), 9, 14, 6, 70), (.rnn(), 1, 1, 1, 1),
       ] {
         let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden)
         let expected = try fixture.layer.record(fixture.x, initial: fixture.initial)
@@ -73,13 +105,13 @@ extension ProcessMemory {
           fixture.x.values.span, steps: steps, batchSize: batch, state: &state, into: record, scratch: scratch)
         let y = record.withY { Array($0) }
         #expect(y == expected.output.y.values)
-        var dState = try fixture.layer.zeroState(batchSize: batch),
+        var dState = try fixture.layer.zeroStateGradient(batchSize: batch),
           dx = [Float](repeating: .nan, count: fixture.x.values.count)
         var span = dx.mutableSpan
         try fixture.layer.backward(
           consuming: record, x: fixture.x.values.span, dy: fixture.dy.values.span, dState: &dState, dx: &span,
           into: &reused, scratch: scratch)
-        #expect(dx == back.dx.values && dState == back.initial && reused == fresh, "\(cell)")
+        #expect(dx == back.dx.values && dState == back.dInitial && reused == fresh, "\(cell)")
       }
     }
   }

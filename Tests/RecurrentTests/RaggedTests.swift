@@ -7,7 +7,7 @@ import Testing
     let layer: Layer<Float>
     let steps: Int, batch: Int
     let x: Sequences<Float>, dy: Sequences<Float>
-    let initial: State<Float>, dFinal: State<Float>
+    let initial: State<Float>, dFinal: StateGradient<Float>
     let options: CallOptions
 
     /// Between the ends of sequences, x and dy are NaN.
@@ -33,7 +33,7 @@ import Testing
       dy = try padded(layer.outputSize)
       let states = layer.stateCount * batch * hidden
       initial = State(h: draw(states), c: cell.hasCellState ? draw(states) : [])
-      dFinal = State(h: draw(states), c: cell.hasCellState ? draw(states) : [])
+      dFinal = StateGradient(dh: draw(states), dc: cell.hasCellState ? draw(states) : [])
       options = CallOptions(
         lengths: lengths,
         resets: resets ? (0..<steps * lengths.count).map { _ in Int.random(in: 0..<4, using: &random) == 0 } : nil)
@@ -107,7 +107,7 @@ import Testing
     #expect(bits(forward.y.values) == bits(output.y.values) && forward.final == output.final, "\(name)")
     var gradients = layer.zeroGradients(), sums = layer.zeroGradients()
     let back = try layer.backward(
-      consuming: record, x: batch.x, dy: batch.dy, final: batch.dFinal, into: &gradients)
+      consuming: record, x: batch.x, dy: batch.dy, dFinal: batch.dFinal, into: &gradients)
     let isReverse = layer.direction == .reverse
     for sequence in 0..<batch.batch {
       var y: [Float] = [], dx: [Float] = []
@@ -118,7 +118,7 @@ import Testing
       var final = zero, dInitial = zero
       for (index, piece) in all.enumerated() {
         let initial = index == first ? batch.state(batch.initial, of: sequence) : zero
-        let dFinal = index == last ? batch.state(batch.dFinal, of: sequence) : zero
+        let dFinal = index == last ? batch.state(State(batch.dFinal), of: sequence) : zero
         if piece.isEmpty {
           if index == last { final = initial }
           if index == first { dInitial = dFinal }
@@ -126,11 +126,11 @@ import Testing
         }
         let x = try batch.rows(batch.x, of: sequence, piece), dy = try batch.rows(batch.dy, of: sequence, piece)
         let (record, output) = try layer.record(x, initial: initial)
-        let back = try layer.backward(consuming: record, x: x, dy: dy, final: dFinal, into: &sums)
+        let back = try layer.backward(consuming: record, x: x, dy: dy, dFinal: StateGradient(dFinal), into: &sums)
         y += output.y.values
         dx += back.dx.values
         if index == last { final = output.final }
-        if index == first { dInitial = back.initial }
+        if index == first { dInitial = State(back.dInitial) }
       }
       let padding = batch.steps - (all.last?.upperBound ?? 0)
       y += Array(repeating: 0, count: padding * layer.outputSize)
@@ -140,7 +140,7 @@ import Testing
       }
       expect("y", try batch.rows(output.y, of: sequence, 0..<batch.steps).values, y)
       expect("dx", try batch.rows(back.dx, of: sequence, 0..<batch.steps).values, dx)
-      let ours = batch.state(output.final, of: sequence), ourGradient = batch.state(back.initial, of: sequence)
+      let ours = batch.state(output.final, of: sequence), ourGradient = batch.state(State(back.dInitial), of: sequence)
       expect("the final state", ours.h + ours.c, final.h + final.c)
       expect("the initial state's gradient", ourGradient.h + ourGradient.c, dInitial.h + dInitial.c)
     }
@@ -160,8 +160,8 @@ import Testing
         batch.x, initial: batch.initial, options: batch.options, scratch: scratch)
       var gradients = batch.layer.zeroGradients()
       let back = try batch.layer.backward(
-        consuming: record, x: batch.x, dy: batch.dy, final: batch.dFinal, into: &gradients, scratch: scratch)
-      results.append(bits(output.y.values + output.final.h + back.dx.values + back.initial.h + gradients.values))
+        consuming: record, x: batch.x, dy: batch.dy, dFinal: batch.dFinal, into: &gradients, scratch: scratch)
+      results.append(bits(output.y.values + output.final.h + back.dx.values + back.dInitial.dh + gradients.values))
     }
     #expect(results[0] == results[1] && results[0] == results[2], "\(cell)")
   }
@@ -217,7 +217,7 @@ import Testing
       consuming: record, x: x.span, dy: dy.span, dState: &dState, dx: &dxSpan, into: &gradients, scratch: scratch)
     return (
       y, dx,
-      state.h + state.c + recorded.h + recorded.c + dState.h + dState.c + gradients.values
+      state.h + state.c + recorded.h + recorded.c + dState.dh + dState.dc + gradients.values
         + record.withY { Array($0) }
     )
   }
@@ -250,23 +250,39 @@ import Testing
   @Test func wrongLengthsResetsAndLayoutsAreErrors() throws {
     let layer = try LSTM<Float>(inputSize: 2, hiddenSize: 3)
     let x = try Sequences<Float>(steps: 4, batchSize: 2, size: 2)
-    for lengths in [[5, 1], [-1, 2], [1], [1, 2, 3], []] {
-      #expect(throws: RecurrentError.self) { try layer.forward(x, options: CallOptions(lengths: lengths)) }
-      #expect(throws: RecurrentError.self) { try layer.record(x, options: CallOptions(lengths: lengths)) }
+    let wrongCalls: [(CallOptions, RecurrentError)] = [
+      (CallOptions(lengths: [5, 1]), .size(name: "lengths[0]", was: 5, expected: "0 ... 4, the steps")),
+      (CallOptions(lengths: [1, -1]), .size(name: "lengths[1]", was: -1, expected: "0 ... 4, the steps")),
+      (CallOptions(lengths: [1]), .count(name: "lengths", was: 1, expected: 2, shape: "batchSize")),
+      (CallOptions(lengths: [1, 2, 3]), .count(name: "lengths", was: 3, expected: 2, shape: "batchSize")),
+      (CallOptions(lengths: []), .count(name: "lengths", was: 0, expected: 2, shape: "batchSize")),
+      (CallOptions(resets: [true]), .count(name: "resets", was: 1, expected: 8, shape: "4·2")),
+      (
+        CallOptions(xLayout: .batchMajor),
+        .value(name: "options.xLayout", was: "batchMajor", expected: "timeMajor for Sequences")
+      ),
+      (
+        CallOptions(yLayout: .batchMajor),
+        .value(name: "options.yLayout", was: "batchMajor", expected: "timeMajor for Sequences")
+      ),
+    ]
+    for (options, error) in wrongCalls {
+      #expect(throws: error) { try layer.forward(x, options: options) }
+      #expect(throws: error) { try layer.record(x, options: options) }
     }
-    let error = #expect(throws: RecurrentError.self) { try layer.forward(x, options: CallOptions(lengths: [1, 5])) }
-    #expect(error?.description == "lengths[1] is 5, expected 0 ... 4, the steps")
-    #expect(throws: RecurrentError.self) { try layer.forward(x, options: CallOptions(resets: [true])) }
-    #expect(throws: RecurrentError.self) { try layer.forward(x, options: CallOptions(xLayout: .batchMajor)) }
-    for layout in [
-      Layout.strided(step: 0, sequence: 2), .strided(step: 3, sequence: 2), .strided(step: 4, sequence: 1),
-      .strided(step: -4, sequence: 2), .strided(step: .max, sequence: 2), .strided(step: 4, sequence: .max),
-      .strided(step: 2, sequence: 7), .strided(step: 5, sequence: 2),
+    let rows = RecurrentError.LayoutProblem.overlappingRows(of: 2)
+    for (step, sequence, problem) in [
+      (0, 2, RecurrentError.LayoutProblem.notPositive), (3, 2, rows), (4, 1, rows), (-4, 2, .notPositive),
+      (.max, 2, .tooLarge), (4, .max, .tooLarge), (2, 7, rows), (5, 2, nil),
     ] {
+      let layout = Layout.strided(step: step, sequence: sequence)
+      let error =
+        problem.map { RecurrentError.layout(name: "x", step: step, sequence: sequence, problem: $0) }
+        ?? .extent(name: "x", was: 16, expected: 19, shape: "3·5 + 1·2 + 2")
       var state = try layer.zeroState(batchSize: 2)
       var y = [Float](repeating: 7, count: 24)
       var span = y.mutableSpan
-      #expect(throws: RecurrentError.self, "\(layout)") {
+      #expect(throws: error, "\(layout)") {
         try layer.forward(
           x.values.span, steps: 4, batchSize: 2, state: &state, into: &span, options: CallOptions(xLayout: layout),
           scratch: Scratch())

@@ -51,13 +51,15 @@ struct ReferenceCell {
         var gate = [Double](repeating: 0, count: gates * size), u = [Double](repeating: 0, count: size)
         var new = [Double](repeating: 0, count: size)
         switch cell {
-        case .rnn(let relu):
+        case .rnn(let nonlinearity):
+          let relu = nonlinearity == .relu
           for j in 0..<size {
             let a = input(j, xt) + hidden(j, h)
             new[j] = relu ? max(a, 0) : tanh(a)
             gate[j] = new[j]
           }
-        case .lstm(let linear):
+        case .lstm(let cellOutput):
+          let linear = cellOutput == .linear
           for j in 0..<size {
             let a = (0..<4).map { input($0 * size + j, xt) + hidden($0 * size + j, h) }
             let (i, f, g, o) = (sigmoid(a[0]), sigmoid(a[1]), tanh(a[2]), sigmoid(a[3]))
@@ -65,7 +67,8 @@ struct ReferenceCell {
             new[j] = linear ? o * c[j] : o * tanh(c[j])
             for (k, value) in [i, f, g, o].enumerated() { gate[k * size + j] = value }
           }
-        case .gru(let before, let takesNew):
+        case .gru(let reset, let update):
+          let before = reset == .beforeProduct, takesNew = update == .takesNew
           for j in 0..<size {
             gate[j] = sigmoid(input(j, xt) + hidden(j, h))
             gate[size + j] = sigmoid(input(size + j, xt) + hidden(size + j, h))
@@ -110,10 +113,12 @@ struct ReferenceCell {
         var dW = [Double](repeating: 0, count: gates * size), dU = dW
         var operand = [[Double]](repeating: previous, count: gates)
         switch cell {
-        case .rnn(let relu):
+        case .rnn(let nonlinearity):
+          let relu = nonlinearity == .relu
           for j in 0..<size { dW[j] = dh[j] * (relu ? (gate[j] > 0 ? 1 : 0) : 1 - gate[j] * gate[j]) }
           dU = dW
-        case .lstm(let linear):
+        case .lstm(let cellOutput):
+          let linear = cellOutput == .linear
           for j in 0..<size {
             let (i, f, g, o) = (gate[j], gate[size + j], gate[2 * size + j], gate[3 * size + j])
             let c = run.c[at][j], before = t == 0 ? c0[n * size + j] : run.c[at - batch][j]
@@ -126,7 +131,8 @@ struct ReferenceCell {
             result.dc0[n * size + j] = dc * f
           }
           dU = dW
-        case .gru(let before, let takesNew):
+        case .gru(let reset, let update):
+          let before = reset == .beforeProduct, takesNew = update == .takesNew
           var dr = [Double](repeating: 0, count: size)
           for j in 0..<size {
             let (z, candidate) = (gate[size + j], gate[2 * size + j])
@@ -173,12 +179,12 @@ struct ReferenceCell {
 }
 
 extension Cell {
-  var resetsBeforeProduct: Bool { if case .gru(true, _) = self { true } else { false } }
+  var resetsBeforeProduct: Bool { if case .gru(.beforeProduct, _) = self { true } else { false } }
 
   /// Every cell with every variant.
   static let all: [Cell] = [
-    .rnn(relu: false), .rnn(relu: true), .lstm(linearOutput: false), .lstm(linearOutput: true),
-    .gru(resetBefore: false, zTakesNew: false), .gru(resetBefore: false, zTakesNew: true),
-    .gru(resetBefore: true, zTakesNew: false), .gru(resetBefore: true, zTakesNew: true),
+    .rnn(), .rnn(nonlinearity: .relu), .lstm(), .lstm(cellOutput: .linear),
+    .gru(), .gru(update: .takesNew),
+    .gru(reset: .beforeProduct), .gru(reset: .beforeProduct, update: .takesNew),
   ]
 }

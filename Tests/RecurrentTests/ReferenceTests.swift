@@ -9,7 +9,7 @@ import Testing
     let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: 3, hiddenSize: 4, seed: 11)
     let x = fixture.x.values.map(Double.init), h0 = fixture.initial.h.map(Double.init)
     let c0 = fixture.initial.c.map(Double.init), dy = fixture.dy.values.map(Double.init)
-    let dhn = fixture.dFinal.h.map(Double.init), dcn = fixture.dFinal.c.map(Double.init)
+    let dhn = fixture.dFinal.dh.map(Double.init), dcn = fixture.dFinal.dc.map(Double.init)
     func loss(_ cell: ReferenceCell, _ x: [Double], _ h0: [Double], _ c0: [Double]) -> Double {
       let run = cell.forward(x, steps: steps, batch: batch, h0: h0, c0: c0)
       return zip(run.y + run.hn + run.cn, dy + dhn + dcn).reduce(0) { $0 + $1.0 * $1.1 }

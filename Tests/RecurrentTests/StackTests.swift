@@ -10,7 +10,7 @@ import Testing
     let x: Sequences<Float>
     let dy: Sequences<Float>
     let initial: State<Float>
-    let dFinal: State<Float>
+    let dFinal: StateGradient<Float>
 
     init(
       _ cell: Cell, steps: Int, batch: Int, inputs: Int, hidden: Int, levels: Int, direction: Direction,
@@ -40,7 +40,7 @@ import Testing
       dy = try Sequences(draw(steps * batch * layer.outputSize), steps: steps, batchSize: batch, size: layer.outputSize)
       let states = layer.stateCount * batch * hidden
       initial = State(h: draw(states), c: cell.hasCellState ? draw(states) : [])
-      dFinal = State(h: draw(states), c: cell.hasCellState ? draw(states) : [])
+      dFinal = StateGradient(dh: draw(states), dc: cell.hasCellState ? draw(states) : [])
     }
 
     func part(_ state: State<Float>, _ part: Int) -> State<Float> {
@@ -62,13 +62,14 @@ import Testing
         let (record, recorded) = try stack.layer.record(stack.x, initial: stack.initial)
         var gradients = stack.layer.zeroGradients()
         let back = try stack.layer.backward(
-          consuming: record, x: stack.x, dy: stack.dy, final: stack.dFinal, into: &gradients)
+          consuming: record, x: stack.x, dy: stack.dy, dFinal: stack.dFinal, into: &gradients)
         #expect(bits(forward.y.values) == bits(expected.y), "y of \(name)")
         #expect(bits(recorded.y.values) == bits(expected.y), "recorded y of \(name)")
         #expect(bits(forward.final.h + forward.final.c) == bits(expected.final.h + expected.final.c), "\(name)")
         #expect(forward.final == recorded.final)
         #expect(bits(back.dx.values) == bits(expected.dx), "dx of \(name)")
-        #expect(bits(back.initial.h + back.initial.c) == bits(expected.dInitial.h + expected.dInitial.c), "\(name)")
+        #expect(bits(back.dInitial.dh) == bits(expected.dInitial.dh), "dh of \(name)")
+        #expect(bits(back.dInitial.dc) == bits(expected.dInitial.dc), "dc of \(name)")
         for (part, single) in expected.gradients.enumerated() {
           for parameter in single.names {
             let kind = parameter.split(separator: "l0").first ?? ""
@@ -95,11 +96,11 @@ import Testing
     let turnedRecord = try forward.record(try turn(stack.x), initial: stack.initial).record
     var gradients = stack.layer.zeroGradients(), turnedGradients = forward.zeroGradients()
     let back = try stack.layer.backward(
-      consuming: record, x: stack.x, dy: stack.dy, final: stack.dFinal, into: &gradients)
+      consuming: record, x: stack.x, dy: stack.dy, dFinal: stack.dFinal, into: &gradients)
     let turnedBack = try forward.backward(
-      consuming: turnedRecord, x: try turn(stack.x), dy: try turn(stack.dy), final: stack.dFinal, into: &turnedGradients
-    )
-    #expect(bits(back.dx.values) == bits(try turn(turnedBack.dx).values) && back.initial == turnedBack.initial)
+      consuming: turnedRecord, x: try turn(stack.x), dy: try turn(stack.dy), dFinal: stack.dFinal,
+      into: &turnedGradients)
+    #expect(bits(back.dx.values) == bits(try turn(turnedBack.dx).values) && back.dInitial == turnedBack.dInitial)
     #expect(relativeError(gradients.values, turnedGradients.values.map(Double.init)) < 1e-6)
   }
 
@@ -114,8 +115,8 @@ import Testing
         let record = try stack.layer.record(stack.x, initial: stack.initial, scratch: scratch).record
         var gradients = stack.layer.zeroGradients()
         let back = try stack.layer.backward(
-          consuming: record, x: stack.x, dy: stack.dy, final: stack.dFinal, into: &gradients, scratch: scratch)
-        results.append(bits(forward.y.values + forward.final.h + back.dx.values + back.initial.h + gradients.values))
+          consuming: record, x: stack.x, dy: stack.dy, dFinal: stack.dFinal, into: &gradients, scratch: scratch)
+        results.append(bits(forward.y.values + forward.final.h + back.dx.values + back.dInitial.dh + gradients.values))
       }
       #expect(results[0] == results[1] && results[0] == results[2], "\(cell), \(direction)")
     }
@@ -135,18 +136,28 @@ import Testing
     #expect(summed.parameters.shape("weight_ih_l1_reverse") == [12, 3] && summed.outputSize == 3)
     let reverse = try RNN<Float>(inputSize: 5, hiddenSize: 3, direction: .reverse, bias: false)
     #expect(reverse.parameters.names == ["weight_ih_l0_reverse", "weight_hh_l0_reverse"])
-    for count in [0, -1, .max] {
-      #expect(throws: RecurrentError.self) { try RNN<Float>(inputSize: 5, hiddenSize: 3, layerCount: count) }
+    for count in [0, -1] {
+      #expect(throws: RecurrentError.size(name: "layerCount", was: count, expected: "at least 1")) {
+        try RNN<Float>(inputSize: 5, hiddenSize: 3, layerCount: count)
+      }
+    }
+    let names = [
+      "layerCount", "directions", "gates", "paddedHiddenSize", "(inputSize + hiddenSize·directions + 2)", "copies",
+    ]
+    #expect(throws: RecurrentError.product(names: names, values: [.max, 1, 1, 32, 10, 3], most: largestCount)) {
+      try RNN<Float>(inputSize: 5, hiddenSize: 3, layerCount: .max)
     }
     for rate: Float in [-0.1, 1.1, .nan] {
-      #expect(throws: RecurrentError.self) { try RNN<Float>(inputSize: 5, hiddenSize: 3, dropout: rate) }
+      #expect(throws: RecurrentError.value(name: "dropout", was: "\(rate)", expected: "0 ... 1")) {
+        try RNN<Float>(inputSize: 5, hiddenSize: 3, dropout: rate)
+      }
     }
   }
 
   // MARK: - Single parts put together
 
   private struct Expected {
-    var y: [Float], final: State<Float>, dx: [Float], dInitial: State<Float>, gradients: [Parameters<Float>]
+    var y: [Float], final: State<Float>, dx: [Float], dInitial: StateGradient<Float>, gradients: [Parameters<Float>]
   }
 
   private func composed(_ stack: Stack) throws -> Expected {
@@ -165,21 +176,21 @@ import Testing
       }
       x = try joined(outputs, summed: summed)
     }
-    var dy = stack.dy, dInitial = State<Float>(h: [], c: [])
+    var dy = stack.dy, dInitial = StateGradient<Float>(dh: [])
     var gradients = stack.parts.map { $0.zeroGradients() }
     for level in (0..<stack.layer.layerCount).reversed() {
       var dx: Sequences<Float>?
-      var h: [Float] = [], c: [Float] = []
+      var dh: [Float] = [], dc: [Float] = []
       for direction in 0..<directions {
         let part = level * directions + direction
         let back = try stack.parts[part].backward(
           consuming: records[part], x: inputs[level], dy: summed ? dy : try split(dy, direction, of: directions),
-          final: stack.part(stack.dFinal, part), into: &gradients[part])
-        h += back.initial.h
-        c += back.initial.c
+          dFinal: StateGradient(stack.part(State(stack.dFinal), part)), into: &gradients[part])
+        dh += back.dInitial.dh
+        dc += back.dInitial.dc
         dx = try dx.map { try joined([$0, back.dx], summed: true) } ?? back.dx
       }
-      dInitial = State(h: h + dInitial.h, c: c + dInitial.c)
+      dInitial = StateGradient(dh: dh + dInitial.dh, dc: dc + dInitial.dc)
       dy = dx!
     }
     return Expected(y: x.values, final: final, dx: dy.values, dInitial: dInitial, gradients: gradients)

@@ -164,22 +164,36 @@ import Testing
       try stream.process(x.span, steps: steps, into: &span)
     }
     #expect(throws: RecurrentError.count(name: "x", was: 3, expected: 4, shape: "1·2·2")) { try process([1, 2, 3], 1) }
-    #expect(throws: RecurrentError.self) { try process([1, 2, 3, 4], 2) }
-    #expect(throws: RecurrentError.self) { try process([], -1) }
-    #expect(throws: RecurrentError.self) { try process([], .max) }
-    #expect(throws: RecurrentError.self) { try process([], .min) }
+    #expect(throws: RecurrentError.count(name: "x", was: 4, expected: 8, shape: "2·2·2")) {
+      try process([1, 2, 3, 4], 2)
+    }
+    for steps in [-1, .max, .min] {
+      #expect(throws: RecurrentError.size(name: "steps", was: steps, expected: "0 ... \(Int.max / 6)")) {
+        try process([], steps)
+      }
+    }
     #expect(y == Array(repeating: 7, count: 6))
     for slot in [-1, 2, .max, .min] {
-      #expect(throws: RecurrentError.self) { try stream.join(slot) }
-      #expect(throws: RecurrentError.self) { try stream.leave(slot) }
-      #expect(throws: RecurrentError.self) { try stream.reset(slot) }
+      let error = RecurrentError.size(name: "slot", was: slot, expected: "0 ..< 2, the stream's batch size")
+      #expect(throws: error) { try stream.join(slot) }
+      #expect(throws: error) { try stream.leave(slot) }
+      #expect(throws: error) { try stream.reset(slot) }
       #expect(!stream.isActive(slot))
     }
-    #expect(throws: RecurrentError.self) { try stream.setState(State(h: [1], c: [])) }
-    for batchSize in [0, -1, .max] { #expect(throws: RecurrentError.self) { try layer.stream(batchSize: batchSize) } }
+    #expect(throws: RecurrentError.count(name: "state.h", was: 1, expected: 6, shape: "2·3")) {
+      try stream.setState(State(h: [1], c: []))
+    }
+    for batchSize in [0, -1] {
+      #expect(throws: RecurrentError.size(name: "batchSize", was: batchSize, expected: "at least 1")) {
+        try layer.stream(batchSize: batchSize)
+      }
+    }
+    #expect(throws: RecurrentError.product(names: ["batchSize"], values: [.max], most: largestCount)) {
+      try layer.stream(batchSize: .max)
+    }
     for direction in [Direction.reverse, .bidirectional, .bidirectionalSum] {
       let other = try LSTM<Float>(inputSize: 2, hiddenSize: 3, direction: direction)
-      #expect(throws: RecurrentError.self) { try other.stream() }
+      #expect(throws: RecurrentError.direction(direction)) { try other.stream() }
     }
   }
 }

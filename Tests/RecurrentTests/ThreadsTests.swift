@@ -47,7 +47,7 @@ import Testing
 
   @Test func callsFromSeveralThreadsTakeTurns() throws {
     let fixture = try Fixture(
-      .lstm(linearOutput: false), steps: 4, batch: 24, inputSize: 8, hiddenSize: 160)
+      .lstm(), steps: 4, batch: 24, inputSize: 8, hiddenSize: 160)
     let expected = try fixture.layer.forward(fixture.x, initial: fixture.initial)
     let threads = try Threads(count: 2)
     let failures = FailureCount()
@@ -88,7 +88,7 @@ import Testing
     final class Call {
       let fixture: Fixture, scratch: Scratch<Float>, expected: Output<Float>
       init() throws {
-        fixture = try Fixture(.lstm(linearOutput: false), steps: 3, batch: 24, inputSize: 40, hiddenSize: 160)
+        fixture = try Fixture(.lstm(), steps: 3, batch: 24, inputSize: 40, hiddenSize: 160)
         scratch = Scratch(threads: try Threads(count: 2))
         expected = try fixture.layer.forward(fixture.x, initial: fixture.initial, scratch: scratch)
       }
@@ -130,7 +130,8 @@ import Testing
         let scratch = Scratch<Float>(threads: try Threads(count: threads)), record = Record<Float>()
         let x = [Float](repeating: 0.25, count: steps * batch * inputs)
         var y = [Float](repeating: 0, count: steps * batch * layer.outputSize), dx = x
-        var state = try layer.zeroState(batchSize: batch), gradients = layer.zeroGradients()
+        var state = try layer.zeroState(batchSize: batch), dState = try layer.zeroStateGradient(batchSize: batch)
+        var gradients = layer.zeroGradients()
         let ragged = CallOptions(
           lengths: (0..<batch).map { $0 % 7 }, resets: (0..<steps * batch).map { $0 % 5 == 0 })
         var count = 0
@@ -145,7 +146,7 @@ import Testing
                   x, steps: steps, batchSize: batch, state: &state, into: record, options: options, scratch: scratch)
                 try dx.withUnsafeMutableBufferPointer { dx in
                   try layer.backward(
-                    consuming: record, x: x, dy: UnsafeBufferPointer(y), dState: &state, dx: dx, into: &gradients,
+                    consuming: record, x: x, dy: UnsafeBufferPointer(y), dState: &dState, dx: dx, into: &gradients,
                     scratch: scratch)
                 }
               }

@@ -64,7 +64,7 @@ import Testing
   }
 
   /// Whether symbol 1 stands anywhere in a sequence.
-  @Test(arguments: [Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false)])
+  @Test(arguments: [Cell.lstm(), .gru(), .rnn()])
   func aClassifierLearnsWhetherASymbolOccurs(cell: Cell) throws {
     let steps = 8, batch = 24
     var random = SeededGenerator(seed: 3)

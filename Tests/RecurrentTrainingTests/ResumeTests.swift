@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test(
-    arguments: [Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false)], [1, 2])
+    arguments: [Cell.lstm(), .gru(), .rnn()], [1, 2])
   func aTrainingThatWasStoppedAnywhereGivesTheSameBits(cell: Cell, threads: Int) throws {
     let whole = try ResumeTests.trainer(cell, threads: threads)
     while !whole.isFinished { _ = try whole.update() }
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func progressThatDoesNotFitIsRefused() throws {
-    let trainer = try ResumeTests.trainer(.lstm(linearOutput: false), threads: 2)
+    let trainer = try ResumeTests.trainer(.lstm(), threads: 2)
     for _ in 0..<3 { _ = try trainer.update() }
     func resume(_ progress: CharacterTrainer.Progress, _ numbers: [Int], otherText: Bool = false) throws
       -> CharacterTrainer
@@ -92,7 +92,7 @@ import Testing
 
   /// An update whose gradients are no numbers is refused: model, optimizer and place stay.
   @Test func gradientsThatAreNoNumbersAreNotApplied() throws {
-    let trainer = try ResumeTests.trainer(.gru(resetBefore: false, zTakesNew: false), threads: 2)
+    let trainer = try ResumeTests.trainer(.gru(), threads: 2)
     _ = try trainer.update()
     for wrong in [Float.nan, .infinity] {
       trainer.model.embedding.weight = trainer.model.embedding.weight.map { _ in wrong }

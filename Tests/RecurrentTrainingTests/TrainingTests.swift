@@ -162,7 +162,7 @@ import Testing
     }
     expectError("gradient of a has 1 values, expected the values' count = 2") { try step(&adam, [("a", [1])]) }
     #expect(adam == before.0 && values == before.1)
-    expectError("'b' was updated twice in one step, expected a name of its own for each array") {
+    expectError("array 'b' is updated twice in one step, expected a name of its own for each array") {
       try step(&adam, [("b", [1, 1]), ("b", [1, 1])])
     }
   }
@@ -199,8 +199,8 @@ import Testing
   }()
 
   @Test(arguments: [
-    Cell.lstm(linearOutput: false), .gru(resetBefore: false, zTakesNew: false), .rnn(relu: false),
-    .gru(resetBefore: true, zTakesNew: true),
+    Cell.lstm(), .gru(), .rnn(),
+    .gru(reset: .beforeProduct, update: .takesNew),
   ])
   func aSmallTextIsLearned(cell: Cell) throws {
     let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
@@ -226,7 +226,7 @@ import Testing
     (settings.streams, settings.steps, settings.epochs, settings.threads) = (6, 15, 1, 2)
     func train(_ updates: Int) throws -> CharacterTrainer {
       let model = try CharacterModel(
-        .lstm(linearOutput: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
+        .lstm(), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
       let trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
       for _ in 0..<updates { _ = try trainer.update() }
       return trainer
@@ -244,7 +244,7 @@ import Testing
       var settings = CharacterTrainer.Settings()
       (settings.streams, settings.steps, settings.threads, settings.dropout) = (7, 15, threads, 0)
       let model = try CharacterModel(
-        .gru(resetBefore: false, zTakesNew: false), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
+        .gru(), vocabulary: vocabulary, embeddingSize: 8, hiddenSize: 17, seed: 5)
       let trainer = try CharacterTrainer(model, numbers: numbers, settings: settings)
       for _ in 0..<3 { _ = try trainer.update() }
       weights.append(trainer.model.layer.parameters.values)
@@ -257,7 +257,7 @@ import Testing
   @Test func badSettingsAreErrors() throws {
     let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
     let model = try CharacterModel(
-      .rnn(relu: false), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, seed: 1)
+      .rnn(), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, seed: 1)
     let changes: [(String, (inout CharacterTrainer.Settings) -> Void)] = [
       ("steps is 0, expected at least 1", { $0.steps = 0 }),
       ("streams is -1, expected at least 1", { $0.streams = -1 }),

@@ -2,6 +2,7 @@ import CRecurrentKernels
 
 /// The levels of a layer and their directions: each part's output is the next level's input.
 public final class FloatStack: LayerEngine, @unchecked Sendable {
+  /// The code behind streams of floats.
   public typealias Stream = FloatStream
 
   package let shape: LayerShape
@@ -40,7 +41,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
 
   public func prepare(_ record: Record<Float>, steps: Int, batchSize: Int, options: BorrowedOptions) {
     record.prepare(
-      shape, parts, steps: steps, batchSize: batchSize, options: options, drops: mask(options.dropout) != nil)
+      shape, parts, steps: steps, batchSize: batchSize, options: options, drops: mask(record.dropoutSeed) != nil)
   }
 
   // MARK: - Forward
@@ -104,7 +105,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
         into: RowPlace(packed: copy, stride: shape.hiddenSize, batchSize: plan.batchSize))
       rows = copy
     }
-    if let record = call.record, let mask = mask(record.options.dropout), let copy {
+    if let record = call.record, let mask = mask(record.dropoutSeed), let copy {
       mask.apply(plan, layer: level, size: shape.outputSize, from: rows, to: copy)
       rows = copy
     }
@@ -188,15 +189,15 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
       if level == 0 {
         dx?.clearPadding(plan, size: size)
       } else if let dx {
-        mask(record.options.dropout)?.apply(plan, layer: level - 1, size: size, from: dx.base, to: dx.base)
+        mask(record.dropoutSeed)?.apply(plan, layer: level - 1, size: size, from: dx.base, to: dx.base)
         dy = dx
       }
     }
   }
 
+  /// Nil where the call drops nothing.
   private func mask(_ seed: DropoutSeed?) -> DropoutMask? {
-    guard let seed, dropout > 0, shape.layerCount > 1 else { return nil }
-    return DropoutMask(rate: dropout, seed: seed, set: parts[0].products.set)
+    seed.map { DropoutMask(rate: dropout, seed: $0, set: parts[0].products.set) }
   }
 }
 

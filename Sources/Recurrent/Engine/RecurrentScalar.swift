@@ -2,13 +2,16 @@
 ///
 /// Conformances outside the package make no sense; each scalar needs kernels of its own.
 public protocol RecurrentScalar: BinaryFloatingPoint, Sendable {
+  /// The code behind layers of this scalar.
   associatedtype Engine: LayerEngine where Engine.Scalar == Self
 }
 
 /// The code of one scalar behind every layer, chosen once a call, so that all below it is specialised here and not in
 /// the caller's module.
 public protocol LayerEngine: AnyObject, Sendable {
+  /// What it computes with.
   associatedtype Scalar: RecurrentScalar
+  /// The code behind streams of this scalar.
   associatedtype Stream: StreamEngine where Stream.Engine == Self
   /// Makes the parts of a layer, without parameters yet.
   init(_ options: EngineOptions) throws(RecurrentError)
@@ -16,25 +19,39 @@ public protocol LayerEngine: AnyObject, Sendable {
   init(like other: Self)
   /// Packs the parameters; nobody else may use the engine meanwhile.
   func adopt(_ parameters: Parameters<Scalar>)
+  /// Makes room in a record for a call.
   func prepare(_ record: Record<Scalar>, steps: Int, batchSize: Int, options: BorrowedOptions)
+  /// Runs a call of `forward`, or of `record` where it has a record.
   func forward(_ call: ForwardCall<Scalar>)
+  /// Runs a call of `backward`.
   func backward(_ call: BackwardCall<Scalar>)
 }
 
 /// The state of a stream and its kernels; every pointer has been checked.
 public protocol StreamEngine: AnyObject {
+  /// The code behind layers of the same scalar.
   associatedtype Engine: LayerEngine
+  /// What it computes with.
   typealias Scalar = Engine.Scalar
+  /// A stream of `batchSize` sequences that start from zero, with the parameters that the engine has now.
   init(_ engine: Engine, batchSize: Int)
   /// Another one with the same state.
   init(like other: Self)
+  /// Runs `steps` steps from x [T,N,C] to y [T,N,H].
   func process(_ x: UnsafePointer<Scalar>, steps: Int, into y: UnsafeMutablePointer<Scalar>)
+  /// Copies h and c to [L,N,H]; `c` is nil where the cell has none.
   func readState(h: UnsafeMutablePointer<Scalar>, c: UnsafeMutablePointer<Scalar>?)
+  /// Takes h and c from [L,N,H]; `c` is nil where the cell has none.
   func writeState(h: UnsafePointer<Scalar>, c: UnsafePointer<Scalar>?)
+  /// Every sequence starts again from zero.
   func reset()
+  /// One sequence starts again from zero.
   func reset(slot: Int)
+  /// A new sequence takes a slot, from zero.
   func join(slot: Int)
+  /// A sequence gives up its slot.
   func leave(slot: Int)
+  /// Whether a slot has a sequence.
   func isActive(slot: Int) -> Bool
 }
 
@@ -47,6 +64,7 @@ public struct EngineOptions: Sendable {
 }
 
 extension Float: RecurrentScalar {
+  /// The code behind layers of floats.
   public typealias Engine = FloatStack
 }
 

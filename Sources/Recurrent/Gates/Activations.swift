@@ -86,7 +86,10 @@ func tanh_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
 
 /// The two activations of the gates, as functions of their own.
 public enum Activation: String, CaseIterable, Sendable {
-  case sigmoid, tanh
+  /// σ(x) = 1 / (1 + exp(-x))
+  case sigmoid
+  /// The hyperbolic tangent.
+  case tanh
 
   /// Replaces each value by its activation.
   ///

@@ -3,12 +3,41 @@
 /// The record keeps each gate of a cell in a slot. W and U each feed a window of neighbouring slots, which is also the
 /// window of gradients that their backward products read.
 public enum Cell: Equatable, Sendable, BitwiseCopyable {
-  /// h = tanh(W x + U h' + b), or ReLU instead of tanh.
-  case rnn(relu: Bool)
-  /// Slots i f g o, and in a record c. h = o∘tanh(c), or o∘c.
-  case lstm(linearOutput: Bool)
-  /// Slots n r z, and U h' + b_hn or r∘h'.
-  case gru(resetBefore: Bool, zTakesNew: Bool)
+  /// What an RNN's h passes through.
+  public enum Nonlinearity: Sendable, BitwiseCopyable {
+    /// The hyperbolic tangent.
+    case tanh
+    /// max(0, x)
+    case relu
+  }
+  /// How an LSTM's h follows from its c.
+  public enum CellOutput: Sendable, BitwiseCopyable {
+    /// h = o∘tanh(c)
+    case tanh
+    /// h = o∘c, a published variant.
+    case linear
+  }
+  /// Where a GRU's reset gate acts.
+  public enum Reset: Sendable, BitwiseCopyable {
+    /// On U h' + b_hh: one product serves all gates.
+    case afterProduct
+    /// On h': n's product waits for the gate.
+    case beforeProduct
+  }
+  /// What a GRU's update gate z lets through.
+  public enum Update: Sendable, BitwiseCopyable {
+    /// h = (1 - z)∘n + z∘h'
+    case keepsOld
+    /// h = z∘n + (1 - z)∘h'
+    case takesNew
+  }
+
+  /// The plain recurrent cell, as `RNN` describes it.
+  case rnn(nonlinearity: Nonlinearity = .tanh)
+  /// Long short-term memory, as `LSTM` describes it. Its slots are i f g o, and in a record c.
+  case lstm(cellOutput: CellOutput = .tanh)
+  /// The gated recurrent unit, as `GRU` describes it. Its slots are n r z, and U h' + b_hn or r∘h'.
+  case gru(reset: Reset = .afterProduct, update: Update = .keepsOld)
 
   /// Without its variant, for names of files and cases.
   package var name: String {
@@ -38,7 +67,7 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   }
 
   package var hasCellState: Bool { if case .lstm = self { true } else { false } }
-  package var resetsBefore: Bool { if case .gru(true, _) = self { true } else { false } }
+  package var resetsBefore: Bool { if case .gru(.beforeProduct, _) = self { true } else { false } }
   package var isGRU: Bool { if case .gru = self { true } else { false } }
 
   /// The slots that start from a bias: all but r∘h'.
@@ -65,12 +94,29 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   /// The gate passes' option.
   package var option: Bool {
     switch self {
-    case .rnn(let relu): relu
-    case .lstm(let linearOutput): linearOutput
-    case .gru(_, let zTakesNew): zTakesNew
+    case .rnn(let nonlinearity): nonlinearity == .relu
+    case .lstm(let cellOutput): cellOutput == .linear
+    case .gru(_, let update): update == .takesNew
     }
   }
 
   /// Whether the backward pass leaves a direct part of dh', to which the product adds.
   package var carriesDh: Bool { isGRU }
+}
+
+extension Cell: CustomStringConvertible {
+  /// The cell's name, and how it differs from PyTorch's.
+  public var description: String {
+    switch self {
+    case .rnn(let nonlinearity): nonlinearity == .relu ? "RNN with ReLU" : "RNN"
+    case .lstm(let cellOutput): cellOutput == .linear ? "LSTM with linear output" : "LSTM"
+    case .gru(let reset, let update):
+      switch (reset, update) {
+      case (.afterProduct, .keepsOld): "GRU"
+      case (.beforeProduct, .keepsOld): "GRU with reset before the product"
+      case (.afterProduct, .takesNew): "GRU whose update takes the new"
+      case (.beforeProduct, .takesNew): "GRU with reset before the product, whose update takes the new"
+      }
+    }
+  }
 }

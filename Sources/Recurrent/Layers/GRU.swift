@@ -8,35 +8,27 @@
 /// Parameters hold the gates in the order r z n.
 public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
   /// Where the reset gate acts.
-  public enum Reset: Sendable {
-    /// On U h' + b_hh: one product serves all gates.
-    case afterProduct
-    /// On h': n's product waits for the gate.
-    case beforeProduct
-  }
+  public typealias Reset = Cell.Reset
   /// What the update gate z lets through.
-  public enum Update: Sendable {
-    /// h = (1 - z)∘n + z∘h'
-    case keepsOld
-    /// h = z∘n + (1 - z)∘h'
-    case takesNew
-  }
+  public typealias Update = Cell.Update
 
-  public var layer: Layer<Scalar>
+  /// The layer without its cell's name. Only the parameters can change, so that the cell stays what the type says.
+  public private(set) var layer: Layer<Scalar>
 
   /// - Parameters:
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
   ///   - layerCount: L, at least 1: levels, each the input of the next.
   ///   - direction: in which direction each level runs.
-  ///   - dropout: between levels, while a call records with a seed: 0 ... 1.
+  ///   - dropout: the probability with which `record` zeroes what one level hands to the next, 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - reset: where the reset gate acts.
   ///   - update: what the update gate lets through.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; PyTorch's way by default.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
+  /// - Throws: `RecurrentError` where a size is not positive, another number is out of its range or the processor lacks
+  ///   the instruction set.
   public init(
     inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
     bias: Bool = true, reset: Reset = .afterProduct, update: Update = .keepsOld,
@@ -44,8 +36,15 @@ public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
     instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     layer = try Layer(
-      .gru(resetBefore: reset == .beforeProduct, zTakesNew: update == .takesNew), inputSize: inputSize,
-      hiddenSize: hiddenSize, layerCount: layerCount, direction: direction, dropout: dropout, bias: bias,
-      flushesDenormals: flushesDenormals, initialization: initialization, instructionSet: instructionSet)
+      .gru(reset: reset, update: update), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
+      direction: direction, dropout: dropout, bias: bias, flushesDenormals: flushesDenormals,
+      initialization: initialization, instructionSet: instructionSet)
+  }
+
+  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
+  public mutating func updateEachParameter(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
+  ) rethrows {
+    try layer.updateEachParameter(body)
   }
 }

@@ -18,16 +18,23 @@ public struct Initialization: Sendable {
   /// The recurrent weights.
   public var recurrent: Recurrent
   /// What the biases of an LSTM's forget gate add up to, commonly 1 (Jozefowicz, Zaremba, Sutskever 2015); nil draws
-  /// them like the others.
+  /// them like the others. Other cells, and layers without biases, refuse it.
   public var forgetBias: Double?
   /// Equal seeds give equal parameters; nil draws a new one each time.
   public var seed: UInt64?
 
-  /// PyTorch's distributions.
+  /// PyTorch's distributions, but for what is said here; each is explained at its property.
   public init(recurrent: Recurrent = .uniform, forgetBias: Double? = nil, seed: UInt64? = nil) {
     self.recurrent = recurrent
     self.forgetBias = forgetBias
     self.seed = seed
+  }
+
+  /// - Throws: `RecurrentError.value` where the layer has no forget gate or no biases, but `forgetBias` is not nil.
+  func check(for shape: LayerShape) throws(RecurrentError) {
+    guard let forgetBias, !shape.cell.hasCellState || !shape.hasBias else { return }
+    let reason = shape.cell.hasCellState ? "this layer has no biases" : "only an LSTM has a forget gate"
+    throw .value(name: "initialization.forgetBias", was: "\(forgetBias)", expected: "nil: \(reason)")
   }
 
   package func fill<Scalar>(_ parameters: inout Parameters<Scalar>) {
@@ -46,7 +53,7 @@ public struct Initialization: Sendable {
             }
           }
         }
-        if let forgetBias, shape.cell.hasCellState, shape.hasBias {
+        if let forgetBias {
           for unit in units..<2 * units {
             values[places.biasIH.lowerBound + unit] = Scalar(forgetBias)
             values[places.biasHH.lowerBound + unit] = 0
@@ -61,8 +68,10 @@ public struct Initialization: Sendable {
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
+  /// Equal seeds give equal numbers.
   public init(seed: UInt64) { state = seed }
 
+  /// Any 64 bits, each as likely as any other.
   public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var value = state

@@ -7,27 +7,24 @@
 /// Parameters hold the gates in the order i f g o.
 public struct LSTM<Scalar: RecurrentScalar>: RecurrentLayer {
   /// How h follows from c.
-  public enum CellOutput: Sendable {
-    /// h = o∘tanh(c)
-    case tanh
-    /// h = o∘c, a published variant.
-    case linear
-  }
+  public typealias CellOutput = Cell.CellOutput
 
-  public var layer: Layer<Scalar>
+  /// The layer without its cell's name. Only the parameters can change, so that the cell stays what the type says.
+  public private(set) var layer: Layer<Scalar>
 
   /// - Parameters:
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
   ///   - layerCount: L, at least 1: levels, each the input of the next.
   ///   - direction: in which direction each level runs.
-  ///   - dropout: between levels, while a call records with a seed: 0 ... 1.
+  ///   - dropout: the probability with which `record` zeroes what one level hands to the next, 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - cellOutput: how h follows from c.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; PyTorch's way by default.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
+  /// - Throws: `RecurrentError` where a size is not positive, another number is out of its range or the processor lacks
+  ///   the instruction set.
   public init(
     inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
     bias: Bool = true, cellOutput: CellOutput = .tanh,
@@ -35,8 +32,15 @@ public struct LSTM<Scalar: RecurrentScalar>: RecurrentLayer {
     instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     layer = try Layer(
-      .lstm(linearOutput: cellOutput == .linear), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
+      .lstm(cellOutput: cellOutput), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
       direction: direction, dropout: dropout, bias: bias, flushesDenormals: flushesDenormals,
       initialization: initialization, instructionSet: instructionSet)
+  }
+
+  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
+  public mutating func updateEachParameter(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
+  ) rethrows {
+    try layer.updateEachParameter(body)
   }
 }

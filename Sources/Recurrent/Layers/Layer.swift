@@ -46,12 +46,13 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - hiddenSize: H, at least 1.
   ///   - layerCount: L, at least 1: levels, each the input of the next.
   ///   - direction: in which direction each level runs.
-  ///   - dropout: between levels, while a call records with a seed: 0 ... 1.
+  ///   - dropout: the probability with which `record` zeroes what one level hands to the next, 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
+  /// - Throws: `RecurrentError` where a size is not positive, another number is out of its range or the processor lacks
+  ///   the instruction set.
   public init(
     _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
     dropout: Float = 0, bias: Bool = true, flushesDenormals: Bool = false,
@@ -60,7 +61,10 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     shape = try LayerShape(
       cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
       hasBias: bias)
-    guard dropout >= 0, dropout <= 1 else { throw .mismatch("dropout is \(dropout), expected 0 ... 1") }
+    guard dropout >= 0, dropout <= 1 else {
+      throw .value(name: "dropout", was: "\(dropout)", expected: "0 ... 1")
+    }
+    try initialization.check(for: shape)
     self.dropout = dropout
     self.flushesDenormals = flushesDenormals
     if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
@@ -74,22 +78,11 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     content.adopt()
   }
 
-  public var layer: Layer<Scalar> {
-    get { self }
-    _modify { yield &self }
-  }
+  /// The layer itself.
+  public var layer: Layer<Scalar> { self }
 
+  /// The parameters, by PyTorch's names; changed through `setParameters` or `updateEachParameter`.
   public var parameters: Parameters<Scalar> { content.parameters }
-
-  /// Replaces the parameters and packs them.
-  ///
-  /// - Throws: `RecurrentError.mismatch` where they are of another shape; the layer is then as it was before.
-  public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
-    try new.check(against: shape, "these parameters")
-    makeSoleOwner()
-    content.parameters = new
-    content.adopt()
-  }
 
   /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
   public mutating func updateEachParameter(
@@ -98,6 +91,11 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     makeSoleOwner()
     defer { content.adopt() }
     try content.parameters.updateEach(body)
+  }
+
+  /// The seed that `record` drops with, nil where nothing is dropped.
+  func dropoutSeed(_ choice: RecordDropout) -> DropoutSeed? {
+    dropout > 0 && shape.layerCount > 1 ? choice.seed : nil
   }
 
   private mutating func makeSoleOwner() {

@@ -1,5 +1,6 @@
 /// In which direction a layer runs over its sequences.
 public enum Direction: Sendable, Equatable, CaseIterable {
+  /// From the first step to the last.
   case forward
   /// From the last step, of each sequence its own, to the first.
   case reverse
@@ -75,6 +76,25 @@ package struct LayerShape: Sendable, Equatable {
   }
   package var parameterCount: Int { parameters(ofPart: parts - 1).biasHH.upperBound }
 }
+
+extension LayerShape: CustomStringConvertible {
+  /// The cell, its sizes, and what is not as it is by default.
+  package var description: String {
+    var parts = ["\(cell)", counted(inputSize, "input"), counted(hiddenSize, "unit")]
+    if layerCount > 1 { parts.append(counted(layerCount, "level")) }
+    switch direction {
+    case .forward: break
+    case .reverse: parts.append("reverse")
+    case .bidirectional: parts.append("bidirectional")
+    case .bidirectionalSum: parts.append("bidirectional, summed")
+    }
+    if !hasBias { parts.append("no biases") }
+    return parts.joined(separator: ", ")
+  }
+}
+
+/// "1 input", "8 inputs"
+package func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
 
 /// The places of a part's parameters.
 package struct PartParameters {

@@ -84,17 +84,13 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     throw .name(name, kind: "parameter", known: names)
   }
 
-  /// - Throws: `RecurrentError` where the parameters are of another shape.
+  /// - Throws: `RecurrentError.shape` where the parameters are of another shape.
   package func check(against other: LayerShape, _ name: String) throws(RecurrentError) {
-    guard shape == other else {
-      throw .mismatch("\(name) are of \(shape), expected \(other)")
-    }
+    guard shape == other else { throw .shape(name: name, was: "\(shape)", expected: "\(other)") }
   }
 }
 
-extension LayerShape: CustomStringConvertible {
-  package var description: String {
-    "\(cell), input size \(inputSize), hidden size \(hiddenSize), \(layerCount) \(layerCount == 1 ? "layer" : "layers"), "
-      + "\(direction), \(hasBias ? "with" : "without") biases"
-  }
+extension Parameters: CustomStringConvertible {
+  /// The layer that they are of, and their count.
+  public var description: String { "Parameters of \(shape): \(counted(values.count, "value"))" }
 }

@@ -3,11 +3,11 @@ public struct InputGradients<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// [T,N,C]
   public var dx: Sequences<Scalar>
   /// Gradients of the initial h and c, [L·D,N,H].
-  public var initial: State<Scalar>
+  public var dInitial: StateGradient<Scalar>
 
-  package init(dx: Sequences<Scalar>, initial: State<Scalar>) {
+  package init(dx: Sequences<Scalar>, dInitial: StateGradient<Scalar>) {
     self.dx = dx
-    self.initial = initial
+    self.dInitial = dInitial
   }
 }
 
@@ -18,16 +18,16 @@ extension RecurrentLayer {
   ///   - record: of `record`, with the parameters that the layer has now; consumed.
   ///   - x: [T,N,C], as `record` had it.
   ///   - dy: [T,N,outputSize], the gradient of y; zero where it is nil.
-  ///   - final: the gradient of the final state; zero where it is nil.
+  ///   - dFinal: the gradient of the final state, [L·D,N,H]; zero where it is nil.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: the gradients of x and of the initial state.
   /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed.
   public func backward(
-    consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?, final: State<Scalar>? = nil,
-    into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
+    consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?,
+    dFinal: StateGradient<Scalar>? = nil, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> InputGradients<Scalar> {
-    try checkInput(x, record.options)
+    try checkInput(x, nil, record.options)
     try checkShape("x", x, of: record)
     if let dy {
       try checkShape("dy", dy, of: record)
@@ -35,19 +35,22 @@ extension RecurrentLayer {
         throw .size(name: "dy.size", was: dy.size, expected: "\(outputSize), the output size")
       }
     }
-    var state = if let final { final } else { try zeroState(batchSize: x.batchSize) }
+    if let dFinal {
+      try layer.checkState("dFinal.dh", dFinal.dh.count, "dFinal.dc", dFinal.dc.count, batchSize: x.batchSize)
+    }
+    var dState = if let dFinal { dFinal } else { try zeroStateGradient(batchSize: x.batchSize) }
     var dx = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: inputSize)
     let dyValues = dy?.values ?? []
     try x.values.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dyValues.withUnsafeBufferPointer { dyValues throws(RecurrentError) in
         try dx.withMutableValues { dx throws(RecurrentError) in
           try backward(
-            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &state, dx: dx, into: &gradients,
+            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &dState, dx: dx, into: &gradients,
             scratch: scratch)
         }
       }
     }
-    return InputGradients(dx: dx, initial: state)
+    return InputGradients(dx: dx, dInitial: dState)
   }
 
   /// Backward through time, on the caller's buffers. Lengths, resets, layouts and dropout are those of the record.
@@ -64,7 +67,7 @@ extension RecurrentLayer {
   ///   been written then.
   @inlinable
   public func backward(
-    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout State<Scalar>,
+    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout StateGradient<Scalar>,
     dx: inout MutableSpan<Scalar>, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
@@ -80,7 +83,7 @@ extension RecurrentLayer {
   /// The same where nobody wants the gradient of x.
   @inlinable
   public func backward(
-    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout State<Scalar>,
+    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout StateGradient<Scalar>,
     into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
@@ -95,8 +98,8 @@ extension RecurrentLayer {
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
-    dState: inout State<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?, into gradients: inout Parameters<Scalar>,
-    scratch: Scratch<Scalar>
+    dState: inout StateGradient<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?,
+    into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
     try layer.runBackward(record, x, dy, &dState, dx, &gradients, scratch)
   }
@@ -124,17 +127,17 @@ extension Layer {
   @usableFromInline
   func runBackward(
     _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
-    _ state: inout State<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
-    _ scratch: Scratch<Scalar>
+    _ dState: inout StateGradient<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?,
+    _ gradients: inout Parameters<Scalar>, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
-    try withPlace(&state) { state throws(RecurrentError) in
-      try runBackward(record, x, dy, state, dx, &gradients, scratch) { () throws(RecurrentError) in
+    try withPlace(&dState) { dState throws(RecurrentError) in
+      try runBackward(record, x, dy, dState, dx, &gradients, scratch) { () throws(RecurrentError) in
         // x and dy may be the same array: both are only read.
         let regions: [5 of Region] = [
           Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
           Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
-          Region("dState.h", written: UnsafeRawBufferPointer(state.h)),
-          Region("dState.c", written: UnsafeRawBufferPointer(state.c)),
+          Region("dState.dh", written: UnsafeRawBufferPointer(dState.h)),
+          Region("dState.dc", written: UnsafeRawBufferPointer(dState.c)),
         ]
         try checkApart(regions.span)
       }
@@ -145,22 +148,19 @@ extension Layer {
   @specialized(where Scalar == Float)
   package func runBackward(
     _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
-    _ state: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
+    _ dState: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
     _ scratch: Scratch<Scalar>, apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
-    guard record.isFilled else { throw .mismatch("the record is empty or was consumed: call record before backward") }
+    guard record.isFilled else { throw .record(.empty) }
     guard record.fits(self) else {
-      throw .mismatch(
-        "the record was filled by \(record.origin), this layer is \(shape) on \(instructionSet.rawValue)")
+      throw .record(.otherLayer(was: record.origin, expected: "\(shape) on \(instructionSet.rawValue)"))
     }
-    guard record.version == content.version else {
-      throw .mismatch("the record was filled with other parameters than the layer has now: call record again")
-    }
+    guard record.version == content.version else { throw .record(.otherParameters) }
     let steps = record.steps, batchSize = record.batchSize, options = record.options
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     if let dy { _ = try checkY("dy", dy.count, options.yLayout, steps: steps, batchSize: batchSize) }
-    try checkState("dState", h: state.h.count, c: state.c.count, batchSize: batchSize)
+    try checkState("dState.dh", dState.h.count, "dState.dc", dState.c.count, batchSize: batchSize)
     if let dx { _ = try checkX("dx", dx.count, options.xLayout, steps: steps, batchSize: batchSize) }
     try apart()
     try gradients.check(against: shape, "gradients")
@@ -170,7 +170,7 @@ extension Layer {
         content.engine.backward(
           BackwardCall(
             record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
-            dh: state.h.baseAddress!, dc: state.cStart, dx: dx?.baseAddress,
+            dh: dState.h.baseAddress!, dc: dState.cStart, dx: dx?.baseAddress,
             parameters: parameters.baseAddress!, gradients: gradients.baseAddress!, scratch: scratch))
       }
     }

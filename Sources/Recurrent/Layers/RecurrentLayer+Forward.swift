@@ -25,9 +25,9 @@ extension RecurrentLayer {
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, options: CallOptions = CallOptions(),
     scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> Output<Scalar> {
+    try checkInput(x, initial, options)
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
     var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: outputSize)
-    try checkInput(x, options)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try y.withMutableValues { y0 throws(RecurrentError) in
         try forward(
@@ -77,14 +77,14 @@ extension RecurrentLayer {
   ///   - options: lengths, resets, dropout; layouts stay time-major.
   ///   - record: a record to use again; a new one by default.
   ///   - scratch: to be used again, or with threads; a new one by default.
-  /// - Returns: the record, and the outputs as `forward` gives them, bit for bit.
+  /// - Returns: the record, and the outputs: without dropout as `forward` gives them, bit for bit.
   /// - Throws: `RecurrentError` where a shape does not fit the layer.
   public func record(
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
     options: CallOptions = CallOptions(), scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> (record: Record<Scalar>, output: Output<Scalar>) {
+    try checkInput(x, initial, options)
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
-    try checkInput(x, options)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try layer.runRecord(x0, x.steps, x.batchSize, &state, record, options, scratch)
     }
@@ -122,13 +122,16 @@ extension RecurrentLayer {
     try layer.runRecord(x, steps, batchSize, &state, record, options, scratch)
   }
 
-  package func checkInput(_ x: Sequences<Scalar>, _ options: CallOptions) throws(RecurrentError) {
+  package func checkInput(
+    _ x: Sequences<Scalar>, _ initial: State<Scalar>?, _ options: CallOptions
+  ) throws(RecurrentError) {
     guard x.size == inputSize else {
       throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
     }
-    guard options.xLayout == .timeMajor, options.yLayout == .timeMajor else {
-      throw .mismatch("the layouts are \(options.xLayout) and \(options.yLayout), expected timeMajor for Sequences")
+    for (name, layout) in [("xLayout", options.xLayout), ("yLayout", options.yLayout)] where layout != .timeMajor {
+      throw .value(name: "options.\(name)", was: "\(layout)", expected: "timeMajor for Sequences")
     }
+    if let initial { try layer.checkState("initial", initial, batchSize: x.batchSize) }
   }
 }
 
@@ -174,7 +177,7 @@ extension Layer {
     try checkSizes(steps: steps, batchSize: batchSize, options, records: false)
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     let yDistances = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize)
-    try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
+    try checkState("state.h", state.h.count, "state.c", state.c.count, batchSize: batchSize)
     try apart()
     content.engine.forward(
       ForwardCall(
@@ -211,9 +214,10 @@ extension Layer {
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     // Checked for `backward` too.
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
-    try checkState("state", h: state.h.count, c: state.c.count, batchSize: batchSize)
+    try checkState("state.h", state.h.count, "state.c", state.c.count, batchSize: batchSize)
     if let y { _ = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize) }
     try apart()
+    record.dropoutSeed = dropoutSeed(options.dropout)
     content.engine.prepare(record, steps: steps, batchSize: batchSize, options: options)
     content.engine.forward(
       ForwardCall(
@@ -222,6 +226,15 @@ extension Layer {
         record: record, scratch: scratch))
     record.isFilled = true
     record.version = content.version
+  }
+
+  /// The arrays' memory.
+  func withPlace<Failure: Error>(
+    _ dState: inout StateGradient<Scalar>, _ body: (StatePlace<Scalar>) throws(Failure) -> Void
+  ) throws(Failure) {
+    try dState.dh.withUnsafeMutableBufferPointer { dh throws(Failure) in
+      try dState.dc.withUnsafeMutableBufferPointer { dc throws(Failure) in try body(StatePlace(h: dh, c: dc)) }
+    }
   }
 
   /// The arrays' memory.
@@ -289,25 +302,25 @@ extension Layer {
     let distances = try Distances(name, layout, steps: steps, batchSize: batchSize, size: size)
     if case .strided = layout {
       if count >= distances.extent { return distances }
-      throw .mismatch(
-        "\(name) has \(count) values, expected at least \(steps - 1)·\(distances.step) + "
-          + "\(batchSize - 1)·\(distances.sequence) + \(size) = \(distances.extent), as its layout says")
+      throw .extent(
+        name: name, was: count, expected: distances.extent,
+        shape: "\(steps - 1)·\(distances.step) + \(batchSize - 1)·\(distances.sequence) + \(size)")
     }
     try checkCount(name, count, is: distances.extent, "\(steps)·\(batchSize)·\(size)")
     return distances
   }
 
-  func checkState(_ name: String, h: Int, c: Int, batchSize: Int) throws(RecurrentError) {
+  func checkState(_ name: String, _ state: State<Scalar>, batchSize: Int) throws(RecurrentError) {
+    try checkState("\(name).h", state.h.count, "\(name).c", state.c.count, batchSize: batchSize)
+  }
+
+  func checkState(_ hName: String, _ h: Int, _ cName: String, _ c: Int, batchSize: Int) throws(RecurrentError) {
     let count = shape.parts * batchSize * hiddenSize
     func expected() -> String {
       shape.parts == 1 ? "\(batchSize)·\(hiddenSize)" : "\(shape.parts)·\(batchSize)·\(hiddenSize)"
     }
-    if h != count { throw .count(name: "\(name).h", was: h, expected: count, shape: expected()) }
-    guard cell.hasCellState || c == 0 else {
-      throw .mismatch("\(name).c has \(c) values, expected none: this cell has no c")
-    }
-    if cell.hasCellState, c != count {
-      throw .count(name: "\(name).c", was: c, expected: count, shape: expected())
-    }
+    if h != count { throw .count(name: hName, was: h, expected: count, shape: expected()) }
+    guard cell.hasCellState || c == 0 else { throw .unexpectedState(name: cName, was: c) }
+    if cell.hasCellState, c != count { throw .count(name: cName, was: c, expected: count, shape: expected()) }
   }
 }

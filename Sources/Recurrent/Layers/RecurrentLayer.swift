@@ -3,10 +3,15 @@
 ///
 /// Each call comes in two forms: one on `Sequences`, which allocates its results, and one on the caller's buffers, which
 /// allocates nothing once its scratch and record have grown.
-public protocol RecurrentLayer: Sendable {
+public protocol RecurrentLayer: Sendable, CustomStringConvertible {
+  /// The numbers that the layer computes with.
   associatedtype Scalar: RecurrentScalar
   /// The layer without its cell's name.
-  var layer: Layer<Scalar> { get set }
+  var layer: Layer<Scalar> { get }
+  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
+  mutating func updateEachParameter(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
+  ) rethrows
 }
 
 extension RecurrentLayer {
@@ -35,16 +40,14 @@ extension RecurrentLayer {
 
   /// Replaces the parameters and packs them.
   ///
-  /// - Throws: `RecurrentError.mismatch` where they are of another shape; the layer is then as it was before.
+  /// - Throws: `RecurrentError.shape` where they are of another shape; the layer is then as it was before.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
-    try layer.setParameters(new)
-  }
-
-  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
-  public mutating func updateEachParameter(
-    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
-  ) rethrows {
-    try layer.updateEachParameter(body)
+    try new.check(against: layer.shape, "these parameters")
+    var start = 0
+    updateEachParameter { _, values in
+      _ = values.update(fromContentsOf: new.values[start..<start + values.count])
+      start += values.count
+    }
   }
 
   /// Gradients to add to: zeros in the parameters' shapes.
@@ -60,5 +63,20 @@ extension RecurrentLayer {
     let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
     return State(
       h: Array(repeating: 0, count: count), c: cell.hasCellState ? Array(repeating: 0, count: count) : [])
+  }
+
+  /// The gradient of a final state that nothing reads.
+  ///
+  /// - Parameter batchSize: N, at least 1.
+  /// - Throws: `RecurrentError.size` where it is not.
+  public func zeroStateGradient(batchSize: Int) throws(RecurrentError) -> StateGradient<Scalar> {
+    let zero = try zeroState(batchSize: batchSize)
+    return StateGradient(dh: zero.h, dc: zero.c)
+  }
+
+  /// The cell, its sizes, and what is not as it is by default.
+  public var description: String {
+    "\(layer.shape)" + (dropout > 0 ? ", dropout \(dropout)" : "")
+      + (flushesDenormals ? ", flushing denormal numbers" : "")
   }
 }

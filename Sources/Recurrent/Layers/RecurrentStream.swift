@@ -109,7 +109,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   }
 
   private func checkPlace(_ place: StatePlace<Scalar>) throws(RecurrentError) {
-    try layer.checkState("state", h: place.h.count, c: place.c.count, batchSize: batchSize)
+    try layer.checkState("state.h", place.h.count, "state.c", place.c.count, batchSize: batchSize)
     let regions: [2 of Region] = [
       Region("state.h", written: UnsafeRawBufferPointer(place.h)),
       Region("state.c", written: UnsafeRawBufferPointer(place.c)),
@@ -154,15 +154,18 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   }
 }
 
+extension RecurrentStream: CustomStringConvertible {
+  /// The layer and the batch size.
+  public var description: String { "Stream of \(counted(batchSize, "sequence")) through \(layer)" }
+}
+
 extension RecurrentLayer {
   /// A stream through this layer, all slots taken by sequences that start from zero.
   ///
   /// - Parameter batchSize: N, at least 1.
   /// - Throws: `RecurrentError` where the batch size is not positive, or the layer runs in reverse.
   public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
-    guard direction == .forward else {
-      throw .mismatch("the layer's direction is \(direction), expected forward: a stream does not know its end")
-    }
+    guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))
     _ = try checkedCount(("batchSize", max(batchSize, 240)), ("floatsOfASequence", layer.shape.streamFloats))
     return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))

@@ -13,6 +13,8 @@ public final class Record<Scalar: RecurrentScalar> {
   public var outputSize: Int { shape?.outputSize ?? 0 }
   /// Whether there is something for `backward` to consume.
   public package(set) var isFilled = false
+  /// What the last call dropped with, nil where it dropped nothing. With it another `record` drops the same.
+  public package(set) var dropoutSeed: DropoutSeed?
 
   /// Of the parameters that filled the record.
   package var version: UInt64 = 0
@@ -27,6 +29,7 @@ public final class Record<Scalar: RecurrentScalar> {
   private var output: AlignedBuffer?
   private var usesOutput = false
 
+  /// A record without memory yet.
   public init() {}
 
   /// y of the last call, [T,N,outputSize], time-major.
@@ -42,7 +45,10 @@ public final class Record<Scalar: RecurrentScalar> {
   }
 
   /// Who filled the record, for messages.
-  package var origin: String { shape.map { "\($0)" } ?? "nobody" }
+  package var origin: String {
+    let set = InstructionSet.allCases.first { $0.kernelSet == instructionSet } ?? .portable
+    return shape.map { "\($0) on \(set.rawValue)" } ?? "nobody"
+  }
 
   /// Makes room for a call; what stood in the record is lost.
   package func prepare(
@@ -71,6 +77,15 @@ public final class Record<Scalar: RecurrentScalar> {
     let y = RowPlace(
       output.start, Distances(step: batchSize * outputSize, sequence: outputSize, extent: output.count))
     writeOutput(shape, level.y, plan, to: y)
+  }
+}
+
+extension Record: CustomStringConvertible {
+  /// The layer and the sizes of the last call.
+  public var description: String {
+    guard let shape else { return "Record, empty" }
+    return "Record of \(shape), \(counted(steps, "step")), \(counted(batchSize, "sequence"))"
+      + (isFilled ? "" : ", consumed")
   }
 }
 

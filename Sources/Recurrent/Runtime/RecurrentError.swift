@@ -18,9 +18,46 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   case instructionSet(requested: String, available: [InstructionSet])
   /// A name that is not one of those that exist.
   case name(String, kind: String, known: [String])
-  /// A value that makes no sense together with another.
-  case mismatch(String)
+  /// A number or a choice that is out of its range, or that makes no sense for this cell.
+  case value(name: String, was: String, expected: String)
+  /// Parameters or gradients of another layer's shape.
+  case shape(name: String, was: String, expected: String)
+  /// Distances that make no layout.
+  case layout(name: String, step: Int, sequence: Int, problem: LayoutProblem)
+  /// A buffer that is shorter than its layout.
+  case extent(name: String, was: Int, expected: Int, shape: String)
+  /// A buffer to write to that shares memory with another one.
+  case overlap(name: String, other: String)
+  /// A c, or its gradient, for a cell that has none.
+  case unexpectedState(name: String, was: Int)
+  /// A record that `backward` cannot use.
+  case record(RecordProblem)
+  /// A layer of a direction in which no stream can run.
+  case direction(Direction)
+  /// The system does not give as many threads.
+  case threads(count: Int)
 
+  /// Why distances make no layout.
+  public enum LayoutProblem: Equatable, Sendable {
+    /// A distance is not positive.
+    case notPositive
+    /// No memory is as large.
+    case tooLarge
+    /// Rows of so many scalars share memory.
+    case overlappingRows(of: Int)
+  }
+
+  /// Why `backward` cannot use a record.
+  public enum RecordProblem: Equatable, Sendable {
+    /// Nothing was recorded, or `backward` consumed it.
+    case empty
+    /// Another layer filled it; both are described.
+    case otherLayer(was: String, expected: String)
+    /// The layer's parameters have changed since.
+    case otherParameters
+  }
+
+  /// What was wrong, what it was and what was expected.
   public var description: String {
     switch self {
     case .size(let name, let was, let expected): "\(name) is \(was), expected \(expected)"
@@ -33,7 +70,25 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
       "instruction set '\(requested)' is not one of this processor's: \(available.map(\.rawValue).joined(separator: ", "))"
     case .name(let name, let kind, let known):
       "\(kind) '\(name)' does not exist, there are: \(known.joined(separator: ", "))"
-    case .mismatch(let text): text
+    case .value(let name, let was, let expected): "\(name) is \(was), expected \(expected)"
+    case .shape(let name, let was, let expected): "\(name) are of \(was), expected \(expected)"
+    case .layout(let name, let step, let sequence, .notPositive):
+      "\(name)'s layout has the distances \(step) and \(sequence), expected at least 1"
+    case .layout(let name, let step, let sequence, .tooLarge):
+      "\(name)'s layout has the distances \(step) and \(sequence), which reach beyond any memory"
+    case .layout(let name, let step, let sequence, .overlappingRows(let size)):
+      "\(name)'s layout has the distances \(step) a step and \(sequence) a sequence: rows of \(size) overlap"
+    case .extent(let name, let was, let expected, let shape):
+      "\(name) has \(was) values, expected at least \(shape) = \(expected), as its layout says"
+    case .overlap(let name, let other): "\(name) overlaps \(other) in memory, expected buffers of their own"
+    case .unexpectedState(let name, let was): "\(name) has \(was) values, expected none: this cell has no c"
+    case .record(.empty): "the record is empty or was consumed: call record before backward"
+    case .record(.otherLayer(let was, let expected)): "the record was filled by \(was), this layer is \(expected)"
+    case .record(.otherParameters):
+      "the record was filled with other parameters than the layer has now: call record again"
+    case .direction(let direction):
+      "the layer's direction is \(direction), expected forward: a stream cannot start at the last step"
+    case .threads(let count): "the system does not give \(count) threads"
     }
   }
 }
@@ -55,7 +110,7 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
 }
 
 /// As many floats as this machine's memory holds. What is larger could only abort the process when it is allocated.
-private let largestCount: Int = {
+package let largestCount: Int = {
   let pages = sysconf(Int32(_SC_PHYS_PAGES)), page = sysconf(Int32(_SC_PAGESIZE))
   return pages > 0 && page > 0 ? pages * page / 4 : 1 << 40
 }()

@@ -33,8 +33,7 @@ package func checkApart(_ regions: Span<Region>, readsToo: Bool = false) throws(
   for later in 1..<max(regions.count, 1) {
     for earlier in 0..<later where regions[later].overlaps(regions[earlier]) {
       guard readsToo || regions[later].isWritten || regions[earlier].isWritten else { continue }
-      throw .mismatch(
-        "\(regions[later].name) overlaps \(regions[earlier].name) in memory, expected buffers of their own")
+      throw .overlap(name: "\(regions[later].name)", other: "\(regions[earlier].name)")
     }
   }
 }

@@ -17,7 +17,7 @@ public final class Threads: @unchecked Sendable {
     guard (1...1024).contains(count) else { throw .size(name: "count", was: count, expected: "1 to 1024 threads") }
     self.count = count
     pool = count == 1 ? nil : thread_pool_create(count)
-    if count > 1, pool == nil { throw .mismatch("the system does not give \(count) threads") }
+    if count > 1, pool == nil { throw .threads(count: count) }
   }
 
   deinit { if let pool { thread_pool_destroy(pool) } }

@@ -6,11 +6,11 @@ public struct BorrowedOptions: BitwiseCopyable {
   package var resets: UnsafeBufferPointer<UInt8>?
   package var xLayout: Layout
   package var yLayout: Layout
-  package var dropout: DropoutSeed?
+  package var dropout: RecordDropout
 
   package init(
     lengths: UnsafeBufferPointer<Int>?, resets: UnsafeBufferPointer<UInt8>?, xLayout: Layout, yLayout: Layout,
-    dropout: DropoutSeed?
+    dropout: RecordDropout
   ) {
     self.lengths = lengths
     self.resets = resets

@@ -8,7 +8,7 @@ public enum Layout: Sendable, Equatable, BitwiseCopyable {
   case strided(step: Int, sequence: Int)
 }
 
-/// What names the masks of dropout between layers: the same numbers give the same masks, however a batch is split.
+/// What names the masks of dropout between levels: the same numbers give the same masks, however a batch is split.
 public struct DropoutSeed: Sendable, Equatable, BitwiseCopyable {
   /// Other seeds give other masks.
   public var seed: UInt64
@@ -28,6 +28,28 @@ public struct DropoutSeed: Sendable, Equatable, BitwiseCopyable {
   }
 }
 
+/// Whether `record` drops between levels; only layers with a rate of dropout and several levels do.
+public enum RecordDropout: Sendable, Equatable, BitwiseCopyable {
+  /// With a seed that the call draws; the record's `dropoutSeed` shows it. Drawing makes a system call.
+  case drawn
+  /// With the caller's seed.
+  case seeded(DropoutSeed)
+  /// Not at all: the outputs are those of `forward`, bit for bit.
+  case off
+
+  /// With the caller's seed, for a batch of the data's first sequences and steps.
+  public static func seed(_ seed: UInt64) -> RecordDropout { .seeded(DropoutSeed(seed)) }
+
+  /// The seed to drop with.
+  package var seed: DropoutSeed? {
+    switch self {
+    case .drawn: DropoutSeed(UInt64.random(in: 0 ... .max))
+    case .seeded(let seed): seed
+    case .off: nil
+    }
+  }
+}
+
 /// What a call can be told about its sequences beyond T and N.
 public struct CallOptions: Sendable {
   /// [N], each 0 ... T; T by default. Past its length a sequence's state stands still, its y is 0, what x and dy hold
@@ -40,13 +62,13 @@ public struct CallOptions: Sendable {
   public var xLayout: Layout
   /// Of y and dy.
   public var yLayout: Layout
-  /// Turns dropout between layers on, in `record`; `backward` takes it from the record.
-  public var dropout: DropoutSeed?
+  /// Dropout between levels, in `record`; `backward` takes it from the record, and `forward` never drops.
+  public var dropout: RecordDropout
 
-  /// Full sequences, time-major, without dropout, but for what is said here; each is explained at its property.
+  /// Full sequences, time-major, but for what is said here; each is explained at its property.
   public init(
     lengths: [Int]? = nil, resets: [Bool]? = nil, xLayout: Layout = .timeMajor, yLayout: Layout = .timeMajor,
-    dropout: DropoutSeed? = nil
+    dropout: RecordDropout = .drawn
   ) {
     self.lengths = lengths
     self.resets = resets
@@ -84,21 +106,20 @@ package struct Distances: Sendable {
       extent = steps * batchSize * size
     case .strided(let step, let sequence):
       guard step >= 1, sequence >= 1 else {
-        throw .mismatch("\(name)'s layout has the distances \(step) and \(sequence), expected at least 1")
+        throw .layout(name: name, step: step, sequence: sequence, problem: .notPositive)
       }
       let (inSteps, overflow) = (steps - 1).multipliedReportingOverflow(by: step)
       let (inBatch, overflow2) = (batchSize - 1).multipliedReportingOverflow(by: sequence)
       let (both, overflow3) = inSteps.addingReportingOverflow(inBatch)
       let (extent, overflow4) = both.addingReportingOverflow(size)
       guard !overflow, !overflow2, !overflow3, !overflow4 else {
-        throw .mismatch("\(name)'s layout has the distances \(step) and \(sequence), which reach beyond any memory")
+        throw .layout(name: name, step: step, sequence: sequence, problem: .tooLarge)
       }
       // Either all sequences of a step lie between two steps, or all steps of a sequence between two sequences.
       let stepsApart = (steps == 1 || step >= inBatch + size) && (batchSize == 1 || sequence >= size)
       let sequencesApart = (batchSize == 1 || sequence >= inSteps + size) && (steps == 1 || step >= size)
       guard stepsApart || sequencesApart else {
-        throw .mismatch(
-          "\(name)'s layout has the distances \(step) a step and \(sequence) a sequence: rows of \(size) overlap")
+        throw .layout(name: name, step: step, sequence: sequence, problem: .overlappingRows(of: size))
       }
       self.step = step
       self.sequence = sequence

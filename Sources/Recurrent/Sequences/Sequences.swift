@@ -43,7 +43,12 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   }
 }
 
-/// The state of a layer between two steps, or its gradient.
+extension Sequences: CustomStringConvertible {
+  /// The shape [T,N,size].
+  public var description: String { "Sequences [\(steps), \(batchSize), \(size)]" }
+}
+
+/// The state of a layer between two steps.
 public struct State<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// [L·D,N,H], level by level, forward before reverse
   public var h: [Scalar]
@@ -56,5 +61,33 @@ public struct State<Scalar: RecurrentScalar>: Sendable, Equatable {
   public init(h: [Scalar], c: [Scalar] = []) {
     self.h = h
     self.c = c
+  }
+}
+
+extension State: CustomStringConvertible {
+  /// How many values h and c have.
+  public var description: String { "State, h of \(counted(h.count, "value"))" + (c.isEmpty ? "" : ", c of \(c.count)") }
+}
+
+/// The gradient of a state. Another type than the state, so that no state passes for its gradient.
+public struct StateGradient<Scalar: RecurrentScalar>: Sendable, Equatable {
+  /// The gradient of h, [L·D,N,H], level by level, forward before reverse.
+  public var dh: [Scalar]
+  /// The gradient of c, [L·D,N,H] of an LSTM, empty for other cells.
+  public var dc: [Scalar]
+
+  /// - Parameters:
+  ///   - dh: [L·D,N,H]
+  ///   - dc: [L·D,N,H] of an LSTM, empty for other cells.
+  public init(dh: [Scalar], dc: [Scalar] = []) {
+    self.dh = dh
+    self.dc = dc
+  }
+}
+
+extension StateGradient: CustomStringConvertible {
+  /// How many values dh and dc have.
+  public var description: String {
+    "StateGradient, dh of \(counted(dh.count, "value"))" + (dc.isEmpty ? "" : ", dc of \(dc.count)")
   }
 }

@@ -10,10 +10,12 @@ long allocations_of_this_thread(void);
 
 // Allocations of all threads so far.
 long allocations_of_this_process(void);
+enum { FAILED_CHILD = 256 };
 
 // Runs `body` in a forked child under seccomp's strict mode, where any system call but read, write and exit kills it.
-// Returns 0 where the body came back, the signal that killed the child otherwise, -1 where there is no such mode here.
-int run_without_system_calls(void (*body)(void *context), void *context);
+// Returns 0 if the body returned 0, FAILED_CHILD plus what it returned if that was 1 to 76, the signal if one killed the
+// child, and -1 if there is no such mode here.
+int run_without_system_calls(int (*body)(void *context), void *context);
 
 // Runs `body` in a forked child that is ended after ten seconds. Returns what it returned, 0 to 127, or -1 where it did
 // not come back.
