@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The path of a file as the bytes that the operating system gets: nothing of it is read as `~`, `..` or UTF-8.
 ///
 /// A string literal is a path, and so is any `String`. A path that came as bytes, from a command line or from C, goes
@@ -28,9 +36,13 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible, Expressible
   /// For messages: what is not UTF-8 is replaced.
   public var description: String { String(decoding: bytes, as: UTF8.self) }
 
-  /// The path as C takes it.
+  /// The path as C takes it. `errno` is that of `body`.
   package func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-    (bytes + [0]).withUnsafeBytes { body($0.assumingMemoryBound(to: CChar.self).baseAddress!) }
+    let (result, code) = (bytes + [0]).withUnsafeBytes {
+      (body($0.assumingMemoryBound(to: CChar.self).baseAddress!), errno)
+    }
+    errno = code  // freeing the bytes may have changed it
+    return result
   }
 
   /// - Throws: `FileError` where no file can have this path: the system would take another path, or a folder's.

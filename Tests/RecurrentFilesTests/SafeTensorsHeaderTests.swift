@@ -122,9 +122,16 @@ import Testing
 
   @Test func aPipeIsRead() throws {
     let folder = try TemporaryFolder(), path = folder["pipe"]
-    #expect(mkfifo(path, 0o600) == 0)
     func read(_ data: Data) throws -> SafeTensors {
-      Thread.detachNewThread { try? writeFile(data, to: FilePath(path)) }
+      // Each time a new pipe: the last one's writer may not have closed it yet.
+      unlink(path)
+      try #require(mkfifo(path, 0o600) == 0)
+      let written = DispatchSemaphore(value: 0)
+      Thread.detachNewThread {
+        try? writeFile(data, to: FilePath(path))
+        written.signal()
+      }
+      defer { written.wait() }
       return try SafeTensors(contentsOf: path)
     }
     let good = #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
