@@ -76,6 +76,55 @@ static void calls_allocate_nothing(void) {
   }
 }
 
+// The same with lengths and resets, in a layer that is large enough for two threads to divide it.
+static void large_calls_allocate_nothing(size_t threads, recurrent_cell cell, int has_lengths) {
+  enum { inputs = 40, units = 160, batch = 24, steps = 6, states = batch * units };
+  enum { xs = steps * batch * inputs, ys = steps * batch * units };
+  static float x[xs], dx[xs], y[ys], h[states], c[states];
+  float *own_c = cell == RECURRENT_LSTM ? c : NULL;
+  recurrent_layer_options options = lstm_options();
+  options.cell = cell;
+  options.input_size = inputs;
+  options.hidden_size = units;
+  recurrent_layer *layer = make_layer(options);
+  recurrent_scratch *scratch;
+  recurrent_record *record;
+  recurrent_gradients *gradients;
+  EXPECT_OK(recurrent_scratch_create(threads, &scratch));
+  EXPECT_OK(recurrent_record_create(&record));
+  EXPECT_OK(recurrent_gradients_create(layer, &gradients));
+  int64_t lengths[batch];
+  uint8_t resets[steps * batch];
+  for (size_t n = 0; n < batch; n++) lengths[n] = (int64_t)(n * 5 % (steps + 1));
+  for (size_t row = 0; row < steps * batch; row++) resets[row] = row % 11 == 0;
+  recurrent_call call = {.size = sizeof call, .steps = steps, .batch_size = batch};
+  if (has_lengths) {
+    call.lengths = lengths;
+    call.lengths_count = batch;
+    call.resets = resets;
+    call.resets_count = steps * batch;
+  }
+  fill(x, xs);
+  size_t before = 0;
+  for (int round = 0; round < 4; round++) {
+    memset(h, 0, sizeof h);
+    memset(c, 0, sizeof c);
+    EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, own_c), y, ys, scratch));
+    EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, own_c), y, ys, record, scratch));
+    EXPECT_OK(recurrent_backward(layer, record, x, xs, y, ys, STATE(h, own_c), dx, xs, gradients, scratch));
+    if (round > 0 && allocations != before) {
+      failures++;
+      printf("cell %d, %zu threads, lengths %d: calls allocated %zu times\n", (int)cell, threads, has_lengths,
+             allocations - before);
+    }
+    before = allocations;
+  }
+  EXPECT_OK(recurrent_gradients_destroy(gradients));
+  EXPECT_OK(recurrent_record_destroy(record));
+  EXPECT_OK(recurrent_scratch_destroy(scratch));
+  EXPECT_OK(recurrent_layer_destroy(layer));
+}
+
 // MARK: - Options
 
 static void options_are_checked(void) {
@@ -793,6 +842,10 @@ int main(int count, char **arguments) {
   EXPECT(strcmp(recurrent_version(), RECURRENT_VERSION) == 0);
   EXPECT(strlen(recurrent_processor_description()) > 20);
   calls_allocate_nothing();
+  for (int cell = 0; cell < 3; cell++)
+    for (size_t threads = 1; threads <= 2; threads++)
+      for (int has_lengths = 0; has_lengths < 2; has_lengths++)
+        large_calls_allocate_nothing(threads, (recurrent_cell)cell, has_lengths);
   options_are_checked();
   forms_differ();
   parameters_have_pytorchs_names();
