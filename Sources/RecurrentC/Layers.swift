@@ -187,7 +187,7 @@ public func recurrent_layer_load(
 ) -> recurrent_status {
   status {
     try layerObject(layer).layer.load(
-      safetensors: try text(path, "path"), prefix: prefix.map { String(cString: $0) } ?? "")
+      safetensors: FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
   }
 }
 
@@ -196,8 +196,8 @@ public func recurrent_layer_save(
   _ layer: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ prefix: UnsafePointer<CChar>?
 ) -> recurrent_status {
   status {
-    let tensors = try layerObject(layer).layer.tensors(prefix: prefix.map { String(cString: $0) } ?? "")
-    try SafeTensors(tensors: tensors).write(to: try text(path, "path"))
+    try layerObject(layer).layer.save(
+      safetensors: FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
   }
 }
 

@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define RECURRENT_VERSION "0.3.0"
+#define RECURRENT_VERSION "0.4.0"
 
 // MARK: - What every call tells
 
