@@ -72,10 +72,16 @@ private func replace(_ path: FilePath, _ old: stat?, with data: Data) throws(Sys
     if let old {
       // The owner is first, since a change of owner may change the mode. Not everyone may change it, and not every file
       // system has modes.
-      if fchown(file, old.st_uid, old.st_gid) != 0 { _ = fchown(file, uid_t.max, old.st_gid) }
-      _ = fchmod(file, old.st_mode & 0o777)
+      var mode = old.st_mode & 0o777
+      if fchown(file, old.st_uid, old.st_gid) != 0, fchown(file, uid_t.max, old.st_gid) != 0 {
+        mode &= 0o707  // another group gets nothing that was for the old one
+      }
+      _ = fchmod(file, mode)
     }
     try call { fsync(file) }
+    guard isNamed(temporary, in: folder, file) else {
+      throw SystemError(code: EBUSY, detail: "another save took the place of its temporary file: ")
+    }
     let new = FilePath(bytes: name)
     try call { temporary.withCString { from in new.withCString { to in renameat(folder, from, folder, to) } } }
   } catch {
@@ -122,6 +128,11 @@ private func createTemporary(_ name: FilePath, in folder: Int32, mode: mode_t) t
 private func lock(_ file: Int32, _ name: FilePath, _ folder: Int32) -> Bool {
   // Where the file system has no locks, the file is taken to be nobody's: a save must be possible there too.
   _ = try? call { flock(file, LOCK_EX) }
+  return isNamed(name, in: folder, file)
+}
+
+/// Whether the open file is the one of that name.
+private func isNamed(_ name: FilePath, in folder: Int32, _ file: Int32) -> Bool {
   var here = stat(), there = stat()
   guard fstat(file, &here) == 0, name.withCString({ fstatat(folder, $0, &there, AT_SYMLINK_NOFOLLOW) }) == 0 else {
     return false

@@ -58,11 +58,14 @@ struct JSONReader {
 
   /// An object; `member` reads the value of each key.
   mutating func object(_ member: (inout JSONReader, String) throws -> Void) throws {
-    var keys: Set<String> = []
+    // By their characters: a Swift string would equal one of other, equivalent characters.
+    var keys: Set<[Unicode.Scalar]> = []
     try list("{", "}", "an object") { reader in
       reader.skipSpace()
       let start = reader.place, key = try reader.string()
-      guard keys.insert(key).inserted else { throw Failure(problem: "has the key '\(key)' twice", place: start) }
+      guard keys.insert(Array(key.unicodeScalars)).inserted else {
+        throw Failure(problem: "has the key '\(key)' twice", place: start)
+      }
       guard reader.take(":") else { throw reader.expected("':'") }
       do { try member(&reader, key) } catch let error as Failure { throw error.inside(key) }
     }

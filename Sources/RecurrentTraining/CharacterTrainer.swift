@@ -178,7 +178,7 @@ public final class CharacterTrainer {
   /// - Throws: `RecurrentError` where the model's parts do not fit together, or where the norm of the gradients is
   ///   infinite or no number; model, optimizer and progress are then as they were before.
   public func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    let places = shards.map(\.place)
+    let places = shards.map(\.place), rate = optimizer.learningRate
     do throws(RecurrentError) {
       let result = try runUpdate()
       if shards[0].isAtEnd {
@@ -188,6 +188,7 @@ public final class CharacterTrainer {
       return result
     } catch {
       for (shard, place) in zip(shards, places) { shard.place = place }
+      optimizer.learningRate = rate
       throw error
     }
   }

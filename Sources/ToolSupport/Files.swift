@@ -22,8 +22,8 @@ extension Options {
     let kind = status.st_mode & S_IFMT
     guard kind != S_IFDIR, !target.name.isEmpty else { throw refuse("is a folder or empty, expected a file's path") }
     if kind == S_IFREG {
-      // A file is written beside the old one first.
-      guard target.folder.withCString({ access($0, W_OK | X_OK) }) == 0 else {
+      // A file is written beside the old one first, and its folder is opened to be synced.
+      guard target.folder.withCString({ access($0, R_OK | W_OK | X_OK) }) == 0 else {
         throw refuse(
           "is in the folder '\(target.folder)', which does not exist or cannot be written to: \(systemMessage(errno))")
       }

@@ -5,6 +5,8 @@ import Foundation
 public struct ProgressBar {
   private let label: String
   private var lastDrawn: ContinuousClock.Instant?
+  /// Whether the terminal's cursor is behind a bar.
+  private var isOnLine = false
 
   /// - Parameter label: stands before the bar.
   public init(_ label: String) { self.label = label }
@@ -20,6 +22,7 @@ public struct ProgressBar {
     if let lastDrawn, fraction < 1, now - lastDrawn < pause { return }
     lastDrawn = now
     if columns > 0 {
+      isOnLine = true
       // The last column stays empty: some terminals start a new line when it is written.
       write("\r\u{1b}[K" + line(fraction, notes(), columns: columns - 1))
     } else {
@@ -28,8 +31,9 @@ public struct ProgressBar {
   }
 
   /// Ends the bar's line.
-  public func finish() {
-    if lastDrawn != nil, terminal_columns(2) > 0 { write("\n") }
+  public mutating func finish() {
+    if isOnLine { write("\n") }
+    isOnLine = false
   }
 
   /// The line without the bar.

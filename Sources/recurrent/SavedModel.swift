@@ -37,9 +37,6 @@ struct SavedModel {
       Cell.lstm(), .gru(), .rnn(),
     ].map { ($0.name, $0) })
 
-  /// An untrained model.
-  init(model: CharacterModel) { self.model = model }
-
   /// The present of a training.
   init(_ trainer: CharacterTrainer, heldOut: Double, heldOutText: TextFingerprint) {
     model = trainer.model

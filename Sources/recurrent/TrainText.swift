@@ -118,7 +118,11 @@ enum TrainText: Command {
     }
     stop_noting_interrupts()
     let signal = noted_interrupt()
-    guard signal != 0 else { return }
+    guard signal != 0 else {
+      // What had nothing left to train is saved all the same.
+      if let save, characters == 0 { try write(save) }
+      return
+    }
     bar.finish()
     let place = "after update \(trainer.updates) of \(trainer.totalUpdates)"
     if let save { try write(save) }

@@ -76,8 +76,8 @@ int run_in_child(int (*body)(void *context), void *context) {
     _exit(body(context));
   }
   int status;
-  if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
-  return WEXITSTATUS(status);
+  if (waitpid(child, &status, 0) != child) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 #if defined(__linux__) && !defined(HAS_SANITIZER)
@@ -108,3 +108,9 @@ int run_without_system_calls(int (*body)(void *context), void *context) {
 int run_without_system_calls(int (*body)(void *context), void *context) { return -1; }
 
 #endif
+
+void signal_overflows(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() & ~0x400u);
+#endif
+}

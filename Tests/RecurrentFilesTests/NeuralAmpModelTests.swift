@@ -186,7 +186,7 @@ import Testing
   }
 
   /// The time is linear in the levels: it was that of a search for each level's parameters among those of all.
-  @Test func manyLevelsAreRead() throws {
+  @Test(.timeLimit(.minutes(1))) func manyLevelsAreRead() throws {
     let levels = 8000, weights = weights(hidden: 1, layers: levels)
     let model = try NeuralAmpModel(json(hidden: "1", layers: "\(levels)", weights: weights))
     let last = Array(weights.suffix(14 + 2))  // 4 rows of W and U, 4 biases, h and c; then the head

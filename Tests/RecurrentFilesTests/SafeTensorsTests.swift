@@ -75,7 +75,8 @@ import Testing
   }
 
   /// The time is linear in the levels: a search for each name among all of them would take minutes here.
-  @Test func manyLevelsAreSavedAndLoaded() throws {
+  /// In linear time: a quadratic reader takes longer than any machine should need.
+  @Test(.timeLimit(.minutes(1))) func manyLevelsAreSavedAndLoaded() throws {
     let folder = try TemporaryFolder(), path = folder["deep"]
     let saved = try RNN<Float>(inputSize: 1, hiddenSize: 1, layerCount: 10_000)
     try saved.save(safetensors: path)

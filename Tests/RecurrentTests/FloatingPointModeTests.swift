@@ -1,4 +1,5 @@
 import CRecurrentKernels
+import CTestSupport
 import Foundation
 import Recurrent
 import Testing
@@ -49,5 +50,27 @@ import Testing
       #expect(try mode.run { try results(threads) } == expected, "\(cell), \(mode), \(count) threads")
       #expect(try results(threads) == usual, "\(cell) after \(mode), \(count) threads")
     }
+  }
+
+  /// What the caller wants to be a signal is none on the threads of a pool, whose signal nobody expects.
+  @Test func exceptionsStayMasked() {
+    let result = run_in_child(
+      { _ in
+        guard let threads = try? Threads(count: 2) else { return 1 }
+        var numbers: [Float] = [.greatestFiniteMagnitude, .greatestFiniteMagnitude]
+        return numbers.withUnsafeMutableBufferPointer { numbers in
+          signal_overflows()
+          threads.run(Overflow(numbers: numbers))
+          return numbers[1] == .infinity ? 0 : 2
+        }
+      }, nil)
+    #expect(result == 0)
+  }
+
+  /// On the second thread only.
+  private struct Overflow: SharedWork {
+    let numbers: UnsafeMutableBufferPointer<Float>
+
+    func run(_ share: Share) { if share.index == 1 { numbers[1] *= 2 } }
   }
 }

@@ -31,9 +31,10 @@ extension CallOptions {
       try (resets ?? []).withUnsafeBufferPointer { resets throws(RecurrentError) in
         if self.lengths != nil { options.lengths = lengths }
         // A Bool's memory is one byte, 0 or 1.
-        let bytes = UnsafeRawPointer(resets.baseAddress)?.assumingMemoryBound(to: UInt8.self)
-        if self.resets != nil { options.resets = UnsafeBufferPointer(start: bytes, count: resets.count) }
-        return try body(options)
+        return try resets.withMemoryRebound(to: UInt8.self) { resets throws(RecurrentError) in
+          if self.resets != nil { options.resets = resets }
+          return try body(options)
+        }
       }
     }
   }

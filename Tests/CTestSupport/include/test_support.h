@@ -17,9 +17,12 @@ enum { FAILED_CHILD = 256 };
 // child, and -1 if there is no such mode here.
 int run_without_system_calls(int (*body)(void *context), void *context);
 
-// Runs `body` in a forked child that is ended after ten seconds. Returns what it returned, 0 to 127, or -1 where it did
-// not come back.
+// Runs `body` in a forked child that is ended after ten seconds. Returns what it returned, 0 to 127, or,
+// if a signal ended it, minus the signal's number.
 int run_in_child(int (*body)(void *context), void *context);
+
+// From here on, a floating-point overflow on the calling thread is a signal, SIGFPE, where the processor has such.
+void signal_overflows(void);
 
 // Sets what the calling thread does at the start of each fsync, or nothing with NULL: crash, or note what is synced.
 void set_on_sync(void (*body)(void *context, bool is_folder), void *context);
