@@ -10,7 +10,7 @@
 #error "BLIS is missing: install it with 'apt-get install libblis-dev libblis-serial-dev'"
 #endif
 
-// This macro belongs to the look-ups of BLIS 0.9; later versions renamed both, and our own kernels serve instead.
+// BLIS 0.9 has this macro and the look-up functions below; later versions renamed them, and our own kernels run instead.
 #if defined(BLIS_NUM_LEVEL3_UKRS)
 
 typedef struct {

@@ -17,7 +17,7 @@ func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
   return value
 }
 
-/// - Throws: `CallError` where the memory does not start at a multiple of its type's alignment.
+/// - Throws: `CallError` if the memory does not start at a multiple of its type's alignment.
 func checkAlignment<Element>(of pointer: UnsafePointer<Element>, _ name: @autoclosure () -> String) throws {
   let alignment = MemoryLayout<Element>.alignment
   guard UInt(bitPattern: pointer) % UInt(alignment) == 0 else {

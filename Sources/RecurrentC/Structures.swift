@@ -84,7 +84,7 @@ struct Call {
     self.options = options
   }
 
-  /// - Throws: `RecurrentError` where two buffers of the call share memory.
+  /// - Throws: `RecurrentError` if two buffers of the call share memory.
   func checkApart(
     _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>?, _ state: StatePlace<Float>
   ) throws(RecurrentError) {

@@ -52,7 +52,7 @@ package struct SystemError: Error {
 
 /// Calls the operating system again for as long as a signal interrupts it.
 ///
-/// - Throws: `SystemError` where it returns -1.
+/// - Throws: `SystemError` if it returns -1.
 @discardableResult
 func call<Result: SignedInteger>(_ body: () -> Result) throws(SystemError) -> Result {
   while true {

@@ -45,7 +45,7 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible, Expressible
     return result
   }
 
-  /// - Throws: `FileError` where no file can have this path: the system would take another path, or a folder's.
+  /// - Throws: `FileError` if no file can have this path: the system would take another path, or a folder's.
   func check(_ action: String) throws(FileError) {
     guard !bytes.isEmpty else { throw FileError(self, "\(action): the path is empty", .path) }
     if let index = bytes.firstIndex(of: 0) {

@@ -40,7 +40,7 @@ struct JSONReader {
     while byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 { place += 1 }
   }
 
-  /// Steps over a character where it is next.
+  /// Skips a character if it is next.
   private mutating func take(_ character: Unicode.Scalar) -> Bool {
     skipSpace()
     guard byte == UInt8(ascii: character) else { return false }
@@ -89,7 +89,7 @@ struct JSONReader {
     /// Where the object ends.
     fileprivate let place: Int
 
-    /// A value; nil where it is `null` or not there.
+    /// A value; nil if it is `null` or not there.
     func optional<Value>(
       _ key: String, _ read: (inout JSONReader) throws -> Value
     ) throws -> Value? {
@@ -245,7 +245,7 @@ struct JSONReader {
     while (0x30...0x39).contains(byte) { place += 1 }
   }
 
-  /// Steps over `null`, `true` or `false` where it is next.
+  /// Skips `null`, `true` or `false` if it is next.
   mutating func takeWord(_ word: StaticString) -> Bool {
     skipSpace()
     let text = UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)

@@ -26,7 +26,7 @@ public struct NeuralAmpModel: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `FileError` where it cannot be read, is of another architecture, or its weights are not as many as its
+  /// - Throws: `FileError` if it cannot be read, is of another architecture, or its weights are not as many as its
   ///   sizes ask for.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
     let path = path.filePath, data = try readFile(path)

@@ -34,7 +34,7 @@ public struct Adam: Sendable, Equatable {
   ///
   /// A step that fails before its first array is not counted; arrays before a later failure have been updated.
   ///
-  /// - Throws: `RecurrentError` where the learning rate, a beta, epsilon or the count of steps is out of its range, and
+  /// - Throws: `RecurrentError` if the learning rate, a beta, epsilon or the count of steps is out of its range, and
   ///   what `updates` throws.
   public mutating func step(
     _ updates: (inout Step) throws(RecurrentError) -> Void
@@ -54,7 +54,7 @@ public struct Adam: Sendable, Equatable {
     }
   }
 
-  /// - Throws: `RecurrentError.count` where an array's moments belong to an array of another count.
+  /// - Throws: `RecurrentError.count` if an array's moments belong to an array of another count.
   func checkMoments(_ name: String, count: Int) throws(RecurrentError) {
     guard first[name] != nil || second[name] != nil else { return }
     try checkCount("first moment of \(name)", first[name]?.count ?? 0, is: count, "the values' count")
@@ -78,7 +78,7 @@ public struct Adam: Sendable, Equatable {
     ///   - name: the array's own, by which its moments are found in the next step.
     ///   - values: as many in every step.
     ///   - gradient: as many as values.
-    /// - Throws: `RecurrentError` where gradient and values differ in count, where the values had another count in an
+    /// - Throws: `RecurrentError` if gradient and values differ in count, where the values had another count in an
     ///   earlier step, or where the name was used in this step already; the array is then as it was before.
     public mutating func update(
       _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1

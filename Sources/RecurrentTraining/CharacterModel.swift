@@ -19,7 +19,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   ///   - embeddingSize: D, of a character's vector.
   ///   - hiddenSize: H
   ///   - seed: equal seeds give equal models.
-  /// - Throws: `RecurrentError` where a size is not positive.
+  /// - Throws: `RecurrentError` if a size is not positive.
   public init(
     _ cell: Cell, vocabulary: Vocabulary, embeddingSize: Int, hiddenSize: Int, seed: UInt64
   ) throws(RecurrentError) {
@@ -42,7 +42,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   ///   - count: how many characters follow.
   ///   - temperature: below 1 bolder, above 1 wilder.
   ///   - seed: equal seeds give equal texts.
-  /// - Throws: `RecurrentError` where a number is not positive.
+  /// - Throws: `RecurrentError` if a number is not positive.
   public func sample(
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64
   ) throws(RecurrentError) -> String {
@@ -56,7 +56,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// - Parameters:
   ///   - start, count, temperature, seed: as of the other form.
   ///   - receive: is called with each character that follows.
-  /// - Throws: `RecurrentError` where a number is not positive.
+  /// - Throws: `RecurrentError` if a number is not positive.
   public func sample(
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64,
     _ receive: (Unicode.Scalar) -> Void
@@ -97,7 +97,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// - Parameters:
   ///   - numbers: the text, at least two characters.
   ///   - streams: parts that are read side by side, each from a zero state.
-  /// - Throws: `RecurrentError` where the text is too short.
+  /// - Throws: `RecurrentError` if the text is too short.
   public func loss(of numbers: [Int], streams: Int = 4) throws(RecurrentError) -> Double {
     let steps = 100
     var batches = try TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)

@@ -84,7 +84,7 @@ public final class CharacterTrainer {
   ///   - optimizer: a new one by default.
   ///   - numbers: the text by the model's vocabulary.
   ///   - settings: how to train.
-  /// - Throws: `RecurrentError` where a setting is out of its range or the text is too short.
+  /// - Throws: `RecurrentError` if a setting is out of its range or the text is too short.
   public init(
     _ model: CharacterModel, optimizer: Adam = Adam(), numbers: [Int], settings: Settings
   ) throws(RecurrentError) {
@@ -119,7 +119,7 @@ public final class CharacterTrainer {
   ///   - numbers: the text that the training began with.
   ///   - progress: where it stopped. Other settings in it than those of the beginning are a change of the training.
   ///   - allowingOtherText: goes on with another text all the same, from its beginning, and counts the epochs so far.
-  /// - Throws: `RecurrentError` where the other form throws, where the text is another one, or where the progress is
+  /// - Throws: `RecurrentError` if the other form throws, where the text is another one, or where the progress is
   ///   none of such a training.
   public convenience init(
     _ model: CharacterModel, optimizer: Adam, numbers: [Int], resuming progress: Progress,
@@ -175,7 +175,7 @@ public final class CharacterTrainer {
   /// One piece of every stream: forward, backward, one update.
   ///
   /// - Returns: the loss in nats a character before the update, and how many characters it was of.
-  /// - Throws: `RecurrentError` where the model's parts do not fit together, or where the norm of the gradients is
+  /// - Throws: `RecurrentError` if the model's parts do not fit together, or where the norm of the gradients is
   ///   infinite or no number; model, optimizer and progress are then as they were before.
   public func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
     let places = shards.map(\.place)

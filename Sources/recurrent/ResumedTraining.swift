@@ -10,7 +10,7 @@ struct ResumedTraining {
   /// Those of the file, with the epochs that the options ask for.
   let settings: TrainingSettings
 
-  /// - Throws: `ToolError` where the file is none of a training, or where an option contradicts it.
+  /// - Throws: `ToolError` if the file is none of a training, or where an option contradicts it.
   init(_ path: FilePath, _ options: Options) throws {
     let saved = try SavedModel(contentsOf: path)
     guard let training = saved.training else {
@@ -40,7 +40,7 @@ struct ResumedTraining {
     self.settings = settings
   }
 
-  /// - Throws: `ToolError` where the text is another one than before and `--other-text` was not given.
+  /// - Throws: `ToolError` if the text is another one than before and `--other-text` was not given.
   func trainer(
     _ trained: [Unicode.Scalar], _ heldOut: [Unicode.Scalar], _ options: Options
   ) throws -> CharacterTrainer {

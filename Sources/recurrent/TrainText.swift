@@ -80,7 +80,7 @@ enum TrainText: Command {
 
   // MARK: - Training
 
-  /// - Throws: `EarlyEnd` where a signal asks for it.
+  /// - Throws: `EarlyEnd` if a signal asks for it.
   private static func train(
     _ trainer: CharacterTrainer, heldOut: [Unicode.Scalar], fraction: Double, save: FilePath?
   ) throws {

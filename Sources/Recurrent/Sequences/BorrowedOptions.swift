@@ -2,7 +2,7 @@
 public struct BorrowedOptions: BitwiseCopyable {
   /// [N]
   package var lengths: UnsafeBufferPointer<Int>?
-  /// [T,N]: not 0 where the state before that step is zero.
+  /// [T,N]: not 0 if the state before that step is zero.
   package var resets: UnsafeBufferPointer<UInt8>?
   package var xLayout: Layout
   package var yLayout: Layout

@@ -91,7 +91,7 @@ package struct Distances: Sendable {
     self.extent = extent
   }
 
-  /// - Throws: `RecurrentError` where rows would overlap or the distances cannot be counted with.
+  /// - Throws: `RecurrentError` if rows would overlap or the distances cannot be counted with.
   package init(
     _ name: String, _ layout: Layout, steps: Int, batchSize: Int, size: Int
   ) throws(RecurrentError) {

@@ -14,7 +14,7 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
   ///   - size: features of one step of one sequence, at least 1.
-  /// - Throws: `RecurrentError` where a size is not positive or `values` has another count.
+  /// - Throws: `RecurrentError` if a size is not positive or `values` has another count.
   public init(_ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int) throws(RecurrentError) {
     let count = try checkedCount(("steps", steps), ("batchSize", batchSize), ("size", size))
     self.steps = steps
