@@ -1,7 +1,8 @@
 import CRecurrent
 import Recurrent
 
-// What C may hand over wrongly: null, a size beyond Int, an enumeration's number. A name is only made for an error.
+// Checks of what a C caller may get wrong: null, a size beyond Int, an enumeration's number. A name is only built for
+// an error.
 
 func notNull<Pointer>(_ pointer: Pointer?, _ name: @autoclosure () -> String) throws -> Pointer {
   guard let pointer else { throw CallError.argument("\(name()) is null") }

@@ -3,8 +3,8 @@ import Recurrent
 
 // Structures that start with their own size, so that a program and the library may be of different versions.
 
-/// A copy of a program's structure: what an older, smaller one lacks is zero, and what a newer, larger one has behind
-/// the end of this version's must be zero, so that no wish is ignored.
+/// A copy of a program's structure. Fields that an older, smaller structure lacks are zero. Bytes of a newer, larger
+/// structure that this version does not know must be zero, so that nothing that is asked for is ignored.
 ///
 /// - Parameter zero: a structure of zeros.
 func structure<Structure: BitwiseCopyable>(

@@ -18,7 +18,7 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     case content
   }
 
-  /// The file's path; of bytes that came from no file, what they should have been.
+  /// The file's path; if the bytes did not come from a file, the name of the format.
   public let path: FilePath
   /// What was wrong, what it was and what was expected.
   public let problem: String
@@ -46,7 +46,7 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
 package struct SystemError: Error {
   /// Its `errno`.
   package let code: Int32
-  /// What stands before the system's own words.
+  /// The text before the system's own message.
   var detail = ""
 }
 

@@ -48,7 +48,7 @@ struct JSONReader {
     return true
   }
 
-  /// Everything has been read.
+  /// Checks that everything has been read.
   ///
   /// - Parameter padding: which characters may follow.
   mutating func end(padding: Set<Unicode.Scalar> = [" ", "\n", "\r", "\t"]) throws {
@@ -153,7 +153,7 @@ struct JSONReader {
     return string
   }
 
-  /// The UTF-8 of what stands behind a backslash.
+  /// The UTF-8 of the escape sequence after a backslash.
   private mutating func escape() throws -> [UInt8] {
     let start = place - 1
     let plain: UInt8? =

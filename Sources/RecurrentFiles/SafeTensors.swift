@@ -17,7 +17,7 @@ public struct SafeTensors: Sendable, Equatable {
     self.metadata = metadata
   }
 
-  /// Reads a file, or a pipe. The content is read after the header was found to be right.
+  /// Reads a file, or a pipe. The content is read only after the header has been checked.
   ///
   /// - Throws: `FileError` if it cannot be read, is truncated, or its header is not that of a safetensors file:
   ///   strict JSON of at most 100 MB, plain whole numbers, no name twice, no overlaps, no holes.

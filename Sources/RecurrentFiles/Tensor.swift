@@ -4,7 +4,7 @@
   import Foundation
 #endif
 
-/// One tensor of a safetensors file: its bytes as they stand there.
+/// One tensor of a safetensors file: its bytes as they are in the file.
 public struct Tensor: Sendable, Equatable {
   /// F32, F64, F16, BF16, I64 … as safetensors names them.
   public let type: String

@@ -38,7 +38,8 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// Continues a text.
   ///
   /// - Parameters:
-  ///   - start: what is read first. Nothing is read as the vocabulary's first character, in most texts a new line.
+  ///   - start: what the model reads first. If it is empty, the model reads the vocabulary's first character, in most texts a
+  ///     new line.
   ///   - count: how many characters follow.
   ///   - temperature: below 1 bolder, above 1 wilder.
   ///   - seed: equal seeds give equal texts.
@@ -51,7 +52,7 @@ public struct CharacterModel: Sendable, TrainableModel {
     return String(text)
   }
 
-  /// Continues a text, and hands out each character as soon as it is chosen.
+  /// Continues a text, and calls `receive` with each character as soon as it is chosen.
   ///
   /// - Parameters:
   ///   - start, count, temperature, seed: as of the other form.
@@ -132,7 +133,7 @@ struct ModelPass {
     outputDropout = try Dropout(rate: dropout, seed: seed)
   }
 
-  /// The masks go on as those of a training that has made some updates.
+  /// Continues with the masks that follow after some updates.
   mutating func continueDropout(after updates: Int) { outputDropout?.calls = updates }
 
   private mutating func resize(_ model: CharacterModel, rows: Int) {

@@ -60,8 +60,8 @@ public final class ClassifierTrainer {
   ///   - symbols: [T,N], each from 0 to V - 1.
   ///   - labels: [N], 1 for yes and 0 for no.
   /// - Returns: the mean loss in nats before the update.
-  /// - Throws: `RecurrentError` if a symbol, a label, a count or a number of the optimizer is wrong, or where a
-  ///   gradient is infinite or no number; model and optimizer are then as they were before.
+  /// - Throws: `RecurrentError` if a symbol, a label, a count or a number of the optimizer is wrong, or if a
+  ///   gradient is infinite or NaN; model and optimizer are then as they were before.
   public func update(_ symbols: [Int], labels: [Float], steps: Int, batchSize: Int) throws(RecurrentError) -> Double {
     // Gradients that vanish on their way back end as denormal numbers, which are worth nothing and take long.
     let mode = flush_to_zero()

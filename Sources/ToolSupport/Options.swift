@@ -23,7 +23,7 @@ public struct ToolError: Error, CustomStringConvertible {
   public init(_ description: String) { self.description = description }
 }
 
-/// What a name says of numbers: options, or what a file has.
+/// Numbers by name, from options or from a file's metadata.
 public protocol NumberSource {
   /// A number in a range.
   ///

@@ -25,7 +25,7 @@ struct SavedModel {
 
   var model: CharacterModel
   var optimizer = Adam()
-  /// Nil of a file that a version before 0.4 wrote.
+  /// Nil if a version before 0.4 wrote the file.
   var training: Training?
 
   private static let format = "swift-recurrent character model 2"
@@ -40,7 +40,7 @@ struct SavedModel {
   /// An untrained model.
   init(model: CharacterModel) { self.model = model }
 
-  /// The present of a training.
+  /// A training as it is now.
   init(_ trainer: CharacterTrainer, heldOut: Double, heldOutText: TextFingerprint) {
     model = trainer.model
     optimizer = trainer.optimizer

@@ -46,7 +46,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - hiddenSize: H, at least 1.
   ///   - layerCount: L, at least 1: levels, each the input of the next.
   ///   - direction: in which direction each level runs.
-  ///   - dropout: the probability with which `record` zeroes what one level hands to the next, 0 ... 1.
+  ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.

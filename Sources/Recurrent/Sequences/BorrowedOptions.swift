@@ -1,4 +1,4 @@
-/// `CallOptions` whose lengths and resets are the caller's memory, for the duration of a call: C's need no copy.
+/// `CallOptions` whose lengths and resets are in the caller's memory during a call, so that C's need not be copied.
 public struct BorrowedOptions: BitwiseCopyable {
   /// [N]
   package var lengths: UnsafeBufferPointer<Int>?
