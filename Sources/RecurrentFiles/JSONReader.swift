@@ -1,5 +1,5 @@
-/// Reads JSON (RFC 8259) from its bytes, value by value and once, so that the time is linear. It is strict: UTF-8 without
-/// a byte order mark, no trailing comma, no key twice in an object.
+/// Reads JSON (RFC 8259) from its bytes, each value once, so that the time is linear. It is strict: UTF-8 without a
+/// byte order mark, no trailing comma, no key twice in an object.
 struct JSONReader {
   /// What is wrong, and where.
   struct Failure: Error, CustomStringConvertible {

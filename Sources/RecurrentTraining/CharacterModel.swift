@@ -38,8 +38,8 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// Continues a text.
   ///
   /// - Parameters:
-  ///   - start: what the model reads first. If it is empty, the model reads the vocabulary's first character, in most texts a
-  ///     new line.
+  ///   - start: what the model reads first. If it is empty, the model reads the vocabulary's first character, in most
+  ///     texts a new line.
   ///   - count: how many characters follow.
   ///   - temperature: below 1 bolder, above 1 wilder.
   ///   - seed: equal seeds give equal texts.

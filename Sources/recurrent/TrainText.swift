@@ -28,7 +28,7 @@ enum TrainText: Command {
     Option("seed", "S", "equal seeds give equal models, 1 by default"),
     Option("save", "FILE", "write the model and the training as safetensors after every epoch and when interrupted"),
     Option("resume", "FILE", "continue a training that --save wrote, with its settings; only --epochs may differ"),
-    Option("other-text", nil, "with --resume: allow --data to be another text than before; it is read from its beginning"),
+    Option("other-text", nil, "with --resume: allow --data to be another text, which is read from its beginning"),
   ]
 
   static func run(_ options: Options) throws {

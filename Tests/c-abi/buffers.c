@@ -1,5 +1,5 @@
-// Structures of other versions, buffers with wrong counts, and buffers that overlap: the messages are exact, and nothing
-// is read or written that should not be. Buffers end at a page that cannot be read.
+// Structures of other versions, buffers with wrong counts, and buffers that overlap: the messages are exact, and
+// nothing is read or written that should not be. Buffers end at a page that cannot be read.
 #define _GNU_SOURCE
 #include <stddef.h>
 #include <sys/mman.h>

@@ -1,16 +1,16 @@
 // recurrent.h: RNN, LSTM and GRU on the CPU, forward and backward through time.
 //
 // Letters: T time steps, N sequences in a batch, C inputs per step, H hidden units, L layers on top of each other,
-// D directions (1 or 2), O outputs per step (H, or 2·H if both directions are next to each other), G gates (RNN 1, GRU 3,
-// LSTM 4). Every buffer's comment starts with its shape, whose rightmost dimension is contiguous, and says whether the
-// buffer is read, overwritten or added to. Every buffer is passed with its count, in elements, which must match its
-// shape.
+// D directions (1 or 2), O outputs per step (H, or 2·H if both directions are next to each other), G gates (RNN 1,
+// GRU 3, LSTM 4). Every buffer's comment starts with its shape, whose rightmost dimension is contiguous, and
+// says whether the buffer is read, overwritten or added to. Every buffer is passed with its count, in elements, which
+// must match its shape.
 //
 // Calls never print. Every call returns a status, except the few that return a text. After a call has failed,
 // recurrent_last_message says which argument was wrong, what it was and what was expected, and the call has changed
 // nothing, unless its comment says otherwise. Pointers may not be null unless a comment allows it. No two buffers of a
-// call may overlap, not even two that are only read. Sizes that this machine's memory cannot hold are refused; if memory
-// runs out nevertheless, the process ends.
+// call may overlap, not even two that are only read. Sizes that this machine's memory cannot hold are refused; if
+// memory runs out nevertheless, the process ends.
 //
 // Passing a handle of another type is an error. Passing a destroyed handle is an error only until its memory is reused,
 // which may happen at once: from then on the behavior is undefined, as after free.
@@ -312,8 +312,8 @@ recurrent_status recurrent_backward(const recurrent_layer *layer, recurrent_reco
 // stream keeps the parameters that the layer had when it was made.
 typedef struct recurrent_stream recurrent_stream;
 
-// batch_size: N, at least 1: the number of slots; each starts with a sequence whose state is zero. The layer's direction
-// must be forward.
+// batch_size: N, at least 1: the number of slots; each starts with a sequence whose state is zero. The layer's
+// direction must be forward.
 recurrent_status recurrent_stream_create(const recurrent_layer *layer, size_t batch_size, recurrent_stream **stream);
 
 // Makes another stream that continues from the state of this one.
