@@ -9,8 +9,8 @@ let fastInDebug: [SwiftSetting] = [
 ]
 
 // The C library carries the Swift runtime and exports the functions of recurrent.h alone. It stays in memory after
-// dlclose: a thread that ends later still runs the runtime's destructors of thread-locals, and a pool's threads run its
-// code. The number in its soname is that of the ABI, and its build id names its debug file. The settings reach every
+// dlclose: a thread that ends later still runs the runtime's thread-local destructors, and a pool's threads still run
+// its code. The number in its soname is the ABI's, and its build id names its debug file. The settings reach every
 // target that depends on its target, and break a test's link: none does, it is tested from C, C++ and Python.
 let standingAlone: [LinkerSetting] = [
   .unsafeFlags(
@@ -42,8 +42,8 @@ let package = Package(
         .unsafeFlags(["-O3"], .when(configuration: .debug)),
       ],
       linkerSettings: [
-        // The serial build, before any other: the OpenMP build needs libgomp, whose constructor pins a process to one
-        // CPU when OMP_PROC_BIND or GOMP_CPU_AFFINITY is set.
+        // The linker must find the serial build before any other: the OpenMP build needs libgomp, whose constructor
+        // pins the process to one CPU when OMP_PROC_BIND or GOMP_CPU_AFFINITY is set.
         .unsafeFlags(
           ["-L/usr/lib/x86_64-linux-gnu/blis-serial", "-L/usr/lib/aarch64-linux-gnu/blis-serial"],
           .when(platforms: [.linux])),

@@ -10,7 +10,7 @@
 #error "BLIS is missing: install it with 'apt-get install libblis-dev libblis-serial-dev'"
 #endif
 
-// This macro belongs to the look-ups of BLIS 0.9; later versions renamed both, and our own kernels serve instead.
+// BLIS 0.9 has this macro and the look-up functions below. Later versions renamed them: then our own kernels run.
 #if defined(BLIS_NUM_LEVEL3_UKRS)
 
 typedef struct {

@@ -7,7 +7,7 @@
 
 typedef struct thread_pool thread_pool;
 
-// A pool of `count` threads, 1 to 1024: the caller of each call and count - 1 that wait for one. Null where the system
+// A pool of `count` threads, 1 to 1024: the caller of each call and count - 1 that wait for one. Null if the system
 // gives no more threads or memory.
 thread_pool *_Nullable thread_pool_create(ptrdiff_t count);
 
@@ -17,9 +17,10 @@ bool thread_pool_is_alive(const thread_pool *pool);
 // Ends the threads; no call may be running.
 void thread_pool_destroy(thread_pool *pool);
 
-// body(context, index) on every thread, index 0 on the caller's, and returns when all have. Calls from several threads
-// take turns; a call from inside a body would wait for itself. The other threads compute in the caller's floating-point
-// mode: its rounding, and whether denormal numbers are read and written as zero. Their exceptions stay masked.
+// Calls body(context, index) on every thread, with index 0 on the caller's, and returns when all of them have returned.
+// Calls from several threads take turns; a call from inside a body would wait for itself. The other threads use the
+// caller's floating-point mode: its rounding, and whether denormal numbers are read and written as zero. Floating-point
+// exceptions stay masked on them.
 void thread_pool_run(thread_pool *pool, void (*body)(void *context, ptrdiff_t index), void *context);
 
 // Every thread of a running call waits here until all have come. Waiting spins for some microseconds and then sleeps.

@@ -15,7 +15,7 @@ static atomic_long forks;
 static void count_fork(void) { atomic_fetch_add(&forks, 1); }
 static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
 
-// A thread's rounding and treatment of denormal numbers. Exceptions are no part of it.
+// A thread's rounding and treatment of denormal numbers, without its exception masks and flags.
 #if defined(__x86_64__)
 typedef unsigned floating_point_mode;
 enum { rounding_and_denormals = 0xe040, masked_exceptions = 0x1f80 };  // of MXCSR
@@ -43,7 +43,7 @@ struct thread_pool {
   pthread_mutex_t calls;
   void (*body)(void *context, ptrdiff_t index);
   void *context;
-  floating_point_mode mode;  // the caller's
+  floating_point_mode mode;  // of the current call's caller
   bool ends;
 
   // The barrier: the last of `count` to arrive opens the next phase.

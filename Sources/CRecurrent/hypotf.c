@@ -1,5 +1,5 @@
-// Swift's Glibc module calls hypotf, whose glibc 2.35 version would be the newest that the C library needs: a library
-// that brings its own runs on glibc 2.34. It is visible within the library only.
+// Swift's Glibc module calls hypotf, which has a new symbol version in glibc 2.35. No other function that the C library
+// calls needs a glibc newer than 2.34, so with a hypotf of its own the library runs on 2.34. Only the library sees it.
 #include <math.h>
 
 __attribute__((visibility("hidden"))) float hypotf(float x, float y) {

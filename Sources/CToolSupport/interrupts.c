@@ -8,7 +8,7 @@ static volatile sig_atomic_t noted;
 
 static void note(int number) {
   if (noted) {
-    // It is blocked until this returns, and ends the process then.
+    // The signal is blocked until this handler returns; then it ends the process.
     signal(number, SIG_DFL);
     raise(number);
   } else {

@@ -1,7 +1,8 @@
 import CRecurrent
 import Recurrent
 
-// What C may hand over wrongly: null, a size beyond Int, an enumeration's number. A name is only made for an error.
+// Checks of what a C caller may get wrong: null, a size beyond Int, an enumeration's number. A name is only built for
+// an error.
 
 func notNull<Pointer>(_ pointer: Pointer?, _ name: @autoclosure () -> String) throws -> Pointer {
   guard let pointer else { throw CallError.argument("\(name()) is null") }
@@ -17,7 +18,7 @@ func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
   return value
 }
 
-/// - Throws: `CallError` where the memory does not start at a multiple of its type's alignment.
+/// - Throws: `CallError` if the memory does not start at a multiple of its type's alignment.
 func checkAlignment<Element>(of pointer: UnsafePointer<Element>, _ name: @autoclosure () -> String) throws {
   let alignment = MemoryLayout<Element>.alignment
   guard UInt(bitPattern: pointer) % UInt(alignment) == 0 else {

@@ -3,8 +3,8 @@ import Recurrent
 
 // Structures that start with their own size, so that a program and the library may be of different versions.
 
-/// A copy of a program's structure: what an older, smaller one lacks is zero, and what a newer, larger one has behind
-/// the end of this version's must be zero, so that no wish is ignored.
+/// A copy of a program's structure. Fields that an older, smaller structure lacks are zero. Bytes of a newer, larger
+/// structure that this version does not know must be zero, so that nothing that is asked for is ignored.
 ///
 /// - Parameter zero: a structure of zeros.
 func structure<Structure: BitwiseCopyable>(
@@ -84,7 +84,7 @@ struct Call {
     self.options = options
   }
 
-  /// - Throws: `RecurrentError` where two buffers of the call share memory.
+  /// - Throws: `RecurrentError` if two buffers of the call share memory.
   func checkApart(
     _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>?, _ state: StatePlace<Float>
   ) throws(RecurrentError) {

@@ -18,7 +18,7 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     case content
   }
 
-  /// The file's path; of bytes that came from no file, what they should have been.
+  /// The file's path; if the bytes did not come from a file, the name of the format.
   public let path: FilePath
   /// What was wrong, what it was and what was expected.
   public let problem: String
@@ -46,13 +46,13 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
 package struct SystemError: Error {
   /// Its `errno`.
   package let code: Int32
-  /// What stands before the system's own words.
+  /// The text before the system's own message.
   var detail = ""
 }
 
 /// Calls the operating system again for as long as a signal interrupts it.
 ///
-/// - Throws: `SystemError` where it returns -1.
+/// - Throws: `SystemError` if it returns -1.
 @discardableResult
 func call<Result: SignedInteger>(_ body: () -> Result) throws(SystemError) -> Result {
   while true {

@@ -6,7 +6,7 @@
   import Darwin
 #endif
 
-/// The path of a file as the bytes that the operating system gets: nothing of it is read as `~`, `..` or UTF-8.
+/// The path of a file, as the bytes that the operating system gets: `~`, `..` and UTF-8 are not interpreted.
 ///
 /// A string literal is a path, and so is any `String`. A path that came as bytes, from a command line or from C, goes
 /// through `FilePath(cString:)` and may have any bytes but zero.
@@ -45,7 +45,7 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible, Expressible
     return result
   }
 
-  /// - Throws: `FileError` where no file can have this path: the system would take another path, or a folder's.
+  /// - Throws: `FileError` if no file can have this path: the system would take another path, or a folder's.
   func check(_ action: String) throws(FileError) {
     guard !bytes.isEmpty else { throw FileError(self, "\(action): the path is empty", .path) }
     if let index = bytes.firstIndex(of: 0) {

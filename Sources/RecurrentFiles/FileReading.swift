@@ -13,7 +13,7 @@
 
 /// A file's bytes; of a pipe, all until its end.
 ///
-/// - Throws: `FileError` with the operating system's words.
+/// - Throws: `FileError` with the operating system's message.
 package func readFile(_ path: FilePath) throws(FileError) -> Data { try InputFile(path).next(.max) }
 
 /// A file, or a pipe, that is read piece by piece. It is read and not mapped: a mapped file that another process cuts
@@ -21,7 +21,7 @@ package func readFile(_ path: FilePath) throws(FileError) -> Data { try InputFil
 final class InputFile {
   private let path: FilePath
   private let descriptor: Int32
-  /// The bytes of a regular file; nil of a pipe, which has as many as come.
+  /// The count of bytes of a regular file; nil for a pipe, whose count is not known in advance.
   let count: Int?
 
   private static let action = "cannot be read"

@@ -11,11 +11,11 @@
   import Darwin
 #endif
 
-/// Writes a file. What stands at the path keeps its kind: a symbolic link stays and its target is replaced; a regular
-/// file is replaced at once or, after a failure, not at all, and keeps its mode and, where that is permitted, its owner;
-/// a pipe or a device is written to.
+/// Writes a file. Whatever is at the path keeps its kind: a symbolic link stays, and its target is replaced; a regular
+/// file is replaced atomically, or stays as it was after a failure, and keeps its mode and, if that is permitted, its
+/// owner; a pipe or a device is written to.
 ///
-/// - Throws: `FileError` with the operating system's words.
+/// - Throws: `FileError` with the operating system's message.
 package func writeFile(_ data: Data, to path: FilePath) throws(FileError) {
   let action = "cannot be written"
   try path.check(action)
@@ -50,10 +50,10 @@ extension FilePath {
     throw SystemError(code: ELOOP)
   }
 
-  /// What follows the last slash.
+  /// The bytes after the last slash.
   package var name: [UInt8] { Array(bytes[nameStart...]) }
 
-  /// The path up to and with the last slash; `.` where there is none.
+  /// The path up to and including the last slash; `.` if there is none.
   package var folder: FilePath { nameStart == 0 ? "." : FilePath(bytes: Array(bytes[..<nameStart])) }
 
   private var nameStart: Int { bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0 }
@@ -99,8 +99,8 @@ private func temporaryName(of name: [UInt8]) -> FilePath {
   return FilePath(".recurrent-\(String(hash, radix: 16)).tmp")
 }
 
-/// Makes a temporary file and locks it. The system drops a lock when its process ends: a file whose lock is free is left
-/// from a crash, and is removed. Where the lock is taken, another save of the same file is under way and is waited for.
+/// Makes a temporary file and locks it. The system drops a lock when its process ends: if the lock of an existing file
+/// is free, a crash has left that file, and it is removed. If the lock is taken, this waits for the other save.
 private func createTemporary(_ name: FilePath, in folder: Int32, mode: mode_t) throws(SystemError) -> Int32 {
   func open(_ flags: Int32) throws(SystemError) -> Int32 {
     try call { name.withCString { openat(folder, $0, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, mode) } }
@@ -124,7 +124,7 @@ private func createTemporary(_ name: FilePath, in folder: Int32, mode: mode_t) t
   }
 }
 
-/// Waits for the lock of a file. Returns whether the file is still the one of that name then.
+/// Waits for the lock of a file. Returns whether the name still refers to that file then.
 private func lock(_ file: Int32, _ name: FilePath, _ folder: Int32) -> Bool {
   // Where the file system has no locks, the file is taken to be nobody's: a save must be possible there too.
   _ = try? call { flock(file, LOCK_EX) }
@@ -146,8 +146,8 @@ private func unlock(_ file: Int32) {
   close(file)
 }
 
-/// Writes all bytes. A closed pipe and a limit on the sizes of files are errors here: their signals, which end a process
-/// that does not expect them, are blocked meanwhile and taken back.
+/// Writes all bytes. A closed pipe and an exceeded limit on file sizes are errors here: their signals, which would end
+/// the process, are blocked meanwhile and then consumed.
 private func write(_ data: Data, to file: Int32) throws(SystemError) {
   let signals = [SIGPIPE, SIGXFSZ]
   let earlier = pending()

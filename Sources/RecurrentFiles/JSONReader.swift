@@ -1,5 +1,5 @@
-/// Reads JSON (RFC 8259) from its bytes, value by value and once, so that the time is linear. It is strict: UTF-8 without
-/// a byte order mark, no trailing comma, no key twice in an object.
+/// Reads JSON (RFC 8259) from its bytes, each value once, so that the time is linear. It is strict: UTF-8 without a
+/// byte order mark, no trailing comma, no key twice in an object.
 struct JSONReader {
   /// What is wrong, and where.
   struct Failure: Error, CustomStringConvertible {
@@ -40,7 +40,7 @@ struct JSONReader {
     while byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09 { place += 1 }
   }
 
-  /// Steps over a character where it is next.
+  /// Skips a character if it is next.
   private mutating func take(_ character: Unicode.Scalar) -> Bool {
     skipSpace()
     guard byte == UInt8(ascii: character) else { return false }
@@ -48,7 +48,7 @@ struct JSONReader {
     return true
   }
 
-  /// Everything has been read.
+  /// Checks that everything has been read.
   ///
   /// - Parameter padding: which characters may follow.
   mutating func end(padding: Set<Unicode.Scalar> = [" ", "\n", "\r", "\t"]) throws {
@@ -92,7 +92,7 @@ struct JSONReader {
     /// Where the object ends.
     fileprivate let place: Int
 
-    /// A value; nil where it is `null` or not there.
+    /// A value; nil if it is `null` or not there.
     func optional<Value>(
       _ key: String, _ read: (inout JSONReader) throws -> Value
     ) throws -> Value? {
@@ -156,7 +156,7 @@ struct JSONReader {
     return string
   }
 
-  /// The UTF-8 of what stands behind a backslash.
+  /// The UTF-8 of the escape sequence after a backslash.
   private mutating func escape() throws -> [UInt8] {
     let start = place - 1
     let plain: UInt8? =
@@ -248,7 +248,7 @@ struct JSONReader {
     while (0x30...0x39).contains(byte) { place += 1 }
   }
 
-  /// Steps over `null`, `true` or `false` where it is next.
+  /// Skips `null`, `true` or `false` if it is next.
   mutating func takeWord(_ word: StaticString) -> Bool {
     skipSpace()
     let text = UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)

@@ -29,14 +29,14 @@ extension RecurrentLayer where Scalar == Float {
 
   /// Takes the parameters from a safetensors file.
   ///
-  /// - Throws: `FileError` where the file or a tensor in it is not what the layer needs.
+  /// - Throws: `FileError` if the file or a tensor in it is not what the layer needs.
   public mutating func load(safetensors path: some FilePathConvertible, prefix: String = "") throws(FileError) {
     try load(try SafeTensors(contentsOf: path), prefix: prefix, path: path)
   }
 
   /// Writes the parameters to a safetensors file, by PyTorch's names behind a prefix.
   ///
-  /// - Throws: `FileError` where it cannot be written; an old file is then as it was before.
+  /// - Throws: `FileError` if it cannot be written; an old file is then as it was before.
   public func save(safetensors path: some FilePathConvertible, prefix: String = "") throws(FileError) {
     try SafeTensors(tensors: tensors(prefix: prefix)).write(to: path)
   }
@@ -59,7 +59,7 @@ extension RecurrentLayer where Scalar == Float {
 extension SafeTensors {
   /// The floats of a tensor of a given shape.
   ///
-  /// - Throws: `FileError` where it is missing, of another shape or not of floats.
+  /// - Throws: `FileError` if it is missing, of another shape or not of floats.
   public func floats(
     _ name: String, shape: [Int], path: some FilePathConvertible = "safetensors"
   ) throws(FileError) -> [Float] {

@@ -17,7 +17,7 @@ public struct NeuralAmpModel: Sendable {
   public let sampleRate: Int
   /// One input, H hidden units, any number of levels.
   public let lstm: LSTM<Float>
-  /// What the training ran into on silence.
+  /// The state that the trained model settles into on silence.
   public let initialState: State<Float>
   /// [H]: what the output takes of each hidden unit of the last level.
   public let headWeight: [Float]
@@ -26,7 +26,7 @@ public struct NeuralAmpModel: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `FileError` where it cannot be read, is of another architecture, or its weights are not as many as its
+  /// - Throws: `FileError` if it cannot be read, is of another architecture, or its weights are not as many as its
   ///   sizes ask for.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
     let path = path.filePath, data = try readFile(path)
@@ -42,7 +42,7 @@ public struct NeuralAmpModel: Sendable {
     } catch { throw FileError("NAM model", "is not the JSON of a NAM model: \(error)") }
   }
 
-  /// - Throws: `FileError`, or `JSONReader.Failure` where it is no JSON, or of other types.
+  /// - Throws: `FileError`, or `JSONReader.Failure` if it is not JSON or a value has the wrong type.
   private init(json: UnsafeRawBufferPointer) throws {
     func bad(_ problem: String) -> FileError { FileError("NAM model", problem) }
     var reader = JSONReader(json)

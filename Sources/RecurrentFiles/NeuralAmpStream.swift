@@ -32,7 +32,7 @@ public final class NeuralAmpStream {
   /// - Parameters:
   ///   - x: [T], read.
   ///   - y: [T], overwritten.
-  /// - Throws: `RecurrentError.count` where they are not of one count; nothing has changed then.
+  /// - Throws: `RecurrentError.count` if they are not of one count; nothing has changed then.
   public func process(_ x: Span<Float>, into y: inout MutableSpan<Float>) throws(RecurrentError) {
     try x.withUnsafeBufferPointer { x throws(RecurrentError) in
       try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in try process(x, into: y) }

@@ -17,9 +17,9 @@ public struct SafeTensors: Sendable, Equatable {
     self.metadata = metadata
   }
 
-  /// Reads a file, or a pipe. The content is read after the header was found to be right.
+  /// Reads a file, or a pipe. The content is read only after the header has been checked.
   ///
-  /// - Throws: `FileError` where it cannot be read, is truncated, or its header is not that of a safetensors file:
+  /// - Throws: `FileError` if it cannot be read, is truncated, or its header is not that of a safetensors file:
   ///   strict JSON of at most 100 MB, plain whole numbers, no name twice, no overlaps, no holes.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
     let path = path.filePath, file = try InputFile(path)
@@ -124,7 +124,7 @@ public struct SafeTensors: Sendable, Equatable {
   /// Writes a file: beside the old one first, then renamed, so that an interruption leaves the old one. The target of a
   /// symbolic link is replaced, not the link; what is no regular file is written to.
   ///
-  /// - Throws: `FileError` where it cannot be written, or a tensor has the name `__metadata__`.
+  /// - Throws: `FileError` if it cannot be written, or a tensor has the name `__metadata__`.
   public func write(to path: some FilePathConvertible) throws(FileError) {
     let path = path.filePath, data: Data
     do { data = try encoded() } catch { throw error.at(path) }
@@ -177,7 +177,7 @@ public struct SafeTensors: Sendable, Equatable {
       self.offsets = offsets
     }
 
-    /// - Throws: `JSONReader.Failure` where a field is missing or is of another type; other fields are not looked at.
+    /// - Throws: `JSONReader.Failure` if a field is missing or is of another type; other fields are not looked at.
     init(_ reader: inout JSONReader) throws {
       func counts(_ reader: inout JSONReader) throws -> [Int] {
         var counts: [Int] = []

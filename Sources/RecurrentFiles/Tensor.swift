@@ -4,7 +4,7 @@
   import Foundation
 #endif
 
-/// One tensor of a safetensors file: its bytes as they stand there.
+/// One tensor of a safetensors file: its bytes as they are in the file.
 public struct Tensor: Sendable, Equatable {
   /// F32, F64, F16, BF16, I64 … as safetensors names them.
   public let type: String
@@ -15,7 +15,7 @@ public struct Tensor: Sendable, Equatable {
 
   /// 32-bit floats.
   ///
-  /// - Throws: `FileError` where the shape asks for another count.
+  /// - Throws: `FileError` if the shape asks for another count.
   public init(_ values: [Float], shape: [Int]) throws(FileError) {
     guard let count = Tensor.count(shape) else { throw FileError("tensor", "has the impossible shape \(shape)") }
     guard count == values.count else {
@@ -35,7 +35,7 @@ public struct Tensor: Sendable, Equatable {
     self.bytes = bytes
   }
 
-  /// The values as 32-bit floats; nil where the type is none of F32, F64, F16 and BF16.
+  /// The values as 32-bit floats; nil if the type is none of F32, F64, F16 and BF16.
   public var floats: [Float]? {
     switch type {
     case "F32": numbers(UInt32.self).map { Float(bitPattern: $0) }
@@ -46,7 +46,7 @@ public struct Tensor: Sendable, Equatable {
     }
   }
 
-  /// The product of the extents and a factor; nil where an extent is negative or the product cannot be counted.
+  /// The product of the extents and a factor; nil if an extent is negative or the product cannot be counted.
   static func count(_ shape: [Int], times factor: Int = 1) -> Int? {
     var count = factor
     for extent in shape {

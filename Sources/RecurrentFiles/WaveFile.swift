@@ -33,7 +33,7 @@ public struct WaveFile: Sendable, Equatable {
 
   /// Sound from its samples.
   ///
-  /// - Throws: `FileError` where there are not one or two channels of one count, or the sample rate cannot be written.
+  /// - Throws: `FileError` if there are not one or two channels of one count, or the sample rate cannot be written.
   public init(sampleRate: Int, channels: [[Float]]) throws(FileError) {
     func bad(_ problem: String) -> FileError { FileError("WAV", problem) }
     guard (1...2).contains(channels.count) else { throw bad("has \(channels.count) channels, expected 1 or 2") }
@@ -54,7 +54,7 @@ public struct WaveFile: Sendable, Equatable {
 
   /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order.
   ///
-  /// - Throws: `FileError` where it cannot be read, is truncated, or is not what this type holds.
+  /// - Throws: `FileError` if it cannot be read, is truncated, or is not what this type holds.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
     let path = path.filePath, data = try readFile(path)
     do { self = try WaveFile(data) } catch { throw error.at(path) }
@@ -154,7 +154,7 @@ public struct WaveFile: Sendable, Equatable {
   /// symbolic link is replaced, not the link; what is no regular file is written to.
   ///
   /// - Parameter format: integers are rounded, and clipped at full scale.
-  /// - Throws: `FileError` where it cannot be written.
+  /// - Throws: `FileError` if it cannot be written.
   public func write(to path: some FilePathConvertible, as format: SampleFormat = .float32) throws(FileError) {
     let path = path.filePath, data: Data
     do { data = try encoded(as: format) } catch { throw error.at(path) }

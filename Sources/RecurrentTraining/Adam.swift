@@ -30,11 +30,11 @@ public struct Adam: Sendable, Equatable {
     second = [:]
   }
 
-  /// One update of some arrays: `updates` calls `update` of what it is given once for each of them.
+  /// One update of some arrays: `updates` gets a `Step` and calls its `update` once for each array.
   ///
-  /// A step that fails before its first array is not counted; arrays before a later failure have been updated.
+  /// A step that fails before its first array is not counted. If it fails later, the arrays before that stay updated.
   ///
-  /// - Throws: `RecurrentError` where the learning rate, a beta, epsilon or the count of steps is out of its range, and
+  /// - Throws: `RecurrentError` if the learning rate, a beta, epsilon or the count of steps is out of its range, and
   ///   what `updates` throws.
   public mutating func step(
     _ updates: (inout Step) throws(RecurrentError) -> Void
@@ -45,7 +45,7 @@ public struct Adam: Sendable, Equatable {
     try checkNumber("epsilon", epsilon, epsilon > 0 && epsilon.isFinite, "more than 0")
     guard steps >= 0, steps < Int.max else { throw .size(name: "steps", was: steps, expected: "0 or more") }
     var step = Step(self)
-    // The step alone holds the moments, so that they change in place.
+    // Only the step holds the moments, so that they change in place and are not copied.
     (first, second) = ([:], [:])
     defer { self = step.adam }
     do throws(RecurrentError) { try updates(&step) } catch {
@@ -54,7 +54,7 @@ public struct Adam: Sendable, Equatable {
     }
   }
 
-  /// - Throws: `RecurrentError.count` where an array's moments belong to an array of another count.
+  /// - Throws: `RecurrentError.count` if an array's moments belong to an array of another count.
   func checkMoments(_ name: String, count: Int) throws(RecurrentError) {
     guard first[name] != nil || second[name] != nil else { return }
     try checkCount("first moment of \(name)", first[name]?.count ?? 0, is: count, "the values' count")
@@ -75,11 +75,11 @@ public struct Adam: Sendable, Equatable {
     /// m = β1·m + (1 - β1)·g, v = β2·v + (1 - β2)·g², values -= rate·m̂ / (√v̂ + ε), with g = scale·gradient
     ///
     /// - Parameters:
-    ///   - name: the array's own, by which its moments are found in the next step.
-    ///   - values: as many in every step.
+    ///   - name: unique to the array; the next step finds the array's moments by it.
+    ///   - values: the same count in every step.
     ///   - gradient: as many as values.
-    /// - Throws: `RecurrentError` where gradient and values differ in count, where the values had another count in an
-    ///   earlier step, or where the name was used in this step already; the array is then as it was before.
+    /// - Throws: `RecurrentError` if gradient and values differ in count, if the values had another count in an
+    ///   earlier step, or if the name was already used in this step; the array is then as it was before.
     public mutating func update(
       _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1
     ) throws(RecurrentError) {

@@ -19,7 +19,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   ///   - embeddingSize: D, of a character's vector.
   ///   - hiddenSize: H
   ///   - seed: equal seeds give equal models.
-  /// - Throws: `RecurrentError` where a size is not positive.
+  /// - Throws: `RecurrentError` if a size is not positive.
   public init(
     _ cell: Cell, vocabulary: Vocabulary, embeddingSize: Int, hiddenSize: Int, seed: UInt64
   ) throws(RecurrentError) {
@@ -38,11 +38,12 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// Continues a text.
   ///
   /// - Parameters:
-  ///   - start: what is read first. Nothing is read as the vocabulary's first character, in most texts a new line.
+  ///   - start: what the model reads first. If it is empty, the model reads the vocabulary's first character, in most
+  ///     texts a new line.
   ///   - count: how many characters follow.
   ///   - temperature: below 1 bolder, above 1 wilder.
   ///   - seed: equal seeds give equal texts.
-  /// - Throws: `RecurrentError` where a number is not positive.
+  /// - Throws: `RecurrentError` if a number is not positive.
   public func sample(
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64
   ) throws(RecurrentError) -> String {
@@ -51,12 +52,12 @@ public struct CharacterModel: Sendable, TrainableModel {
     return String(text)
   }
 
-  /// Continues a text, and hands out each character as soon as it is chosen.
+  /// Continues a text, and calls `receive` with each character as soon as it is chosen.
   ///
   /// - Parameters:
   ///   - start, count, temperature, seed: as of the other form.
   ///   - receive: is called with each character that follows.
-  /// - Throws: `RecurrentError` where a number is not positive.
+  /// - Throws: `RecurrentError` if a number is not positive.
   public func sample(
     after start: [Unicode.Scalar], count: Int, temperature: Float = 0.8, seed: UInt64,
     _ receive: (Unicode.Scalar) -> Void
@@ -97,7 +98,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// - Parameters:
   ///   - numbers: the text, at least two characters.
   ///   - streams: parts that are read side by side, each from a zero state.
-  /// - Throws: `RecurrentError` where the text is too short.
+  /// - Throws: `RecurrentError` if the text is too short.
   public func loss(of numbers: [Int], streams: Int = 4) throws(RecurrentError) -> Double {
     let steps = 100
     var batches = try TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)
@@ -132,7 +133,7 @@ struct ModelPass {
     outputDropout = try Dropout(rate: dropout, seed: seed)
   }
 
-  /// The masks go on as those of a training that has made some updates.
+  /// Continues with the masks that follow after some updates.
   mutating func continueDropout(after updates: Int) { outputDropout?.calls = updates }
 
   private mutating func resize(_ model: CharacterModel, rows: Int) {

@@ -7,7 +7,7 @@ import Recurrent
 public final class CharacterTrainer {
   /// How a model is trained. Equal settings, texts and models give equal bits.
   public struct Settings: Sendable, Equatable {
-    /// N, pieces of the text that are read side by side. A short text has fewer, so that each is some pieces long.
+    /// N, parts of the text that are read side by side. A short text has fewer, so that each part has several pieces.
     public var streams = 24
     /// T, how far gradients go back.
     public var steps = 64
@@ -21,7 +21,7 @@ public final class CharacterTrainer {
     public var seed: UInt64 = 1
     /// The gradients' norm is brought down to this, which is more than 0.
     public var clippingNorm = 1.0
-    /// Equal numbers give equal models. More than two of them want more streams.
+    /// Equal numbers of threads give equal models. With more than two, use more streams.
     public var threads = min(2, ProcessInfo.processInfo.activeProcessorCount)
 
     /// The settings of a text of about a million characters.
@@ -38,7 +38,8 @@ public final class CharacterTrainer {
     }
   }
 
-  /// Where a training is: with the model and the optimizer, all that it takes to go on to the same bits.
+  /// How far a training has come. With the model and the optimizer, this is all that is needed to resume it and get the
+  /// same bits.
   public struct Progress: Sendable, Equatable {
     /// How the model is trained.
     public var settings: Settings
@@ -84,7 +85,7 @@ public final class CharacterTrainer {
   ///   - optimizer: a new one by default.
   ///   - numbers: the text by the model's vocabulary.
   ///   - settings: how to train.
-  /// - Throws: `RecurrentError` where a setting is out of its range or the text is too short.
+  /// - Throws: `RecurrentError` if a setting is out of its range or the text is too short.
   public init(
     _ model: CharacterModel, optimizer: Adam = Adam(), numbers: [Int], settings: Settings
   ) throws(RecurrentError) {
@@ -112,15 +113,15 @@ public final class CharacterTrainer {
     gradients = ModelGradients(model)
   }
 
-  /// A training that goes on to the same bits as if it had not been stopped.
+  /// Resumes a training; it gives the same bits as if it had not been stopped.
   ///
   /// - Parameters:
   ///   - model, optimizer: as they were when the training stopped.
   ///   - numbers: the text that the training began with.
-  ///   - progress: where it stopped. Other settings in it than those of the beginning are a change of the training.
-  ///   - allowingOtherText: goes on with another text all the same, from its beginning, and counts the epochs so far.
-  /// - Throws: `RecurrentError` where the other form throws, where the text is another one, or where the progress is
-  ///   none of such a training.
+  ///   - progress: where it stopped. If its settings are changed, the training is no longer the same.
+  ///   - allowingOtherText: whether another text is accepted. It is read from its beginning; the epochs so far count.
+  /// - Throws: `RecurrentError` if the other form throws, if the text is another one, or if the progress does
+  ///   not fit such a training.
   public convenience init(
     _ model: CharacterModel, optimizer: Adam, numbers: [Int], resuming progress: Progress,
     allowingOtherText: Bool = false
@@ -175,8 +176,8 @@ public final class CharacterTrainer {
   /// One piece of every stream: forward, backward, one update.
   ///
   /// - Returns: the loss in nats a character before the update, and how many characters it was of.
-  /// - Throws: `RecurrentError` where the model's parts do not fit together, or where the norm of the gradients is
-  ///   infinite or no number; model, optimizer and progress are then as they were before.
+  /// - Throws: `RecurrentError` if the model's parts do not fit together, or if the norm of the gradients is
+  ///   infinite or NaN; model, optimizer and progress are then as they were before.
   public func update() throws(RecurrentError) -> (loss: Double, characters: Int) {
     let places = shards.map(\.place), rate = optimizer.learningRate
     do throws(RecurrentError) {

@@ -12,15 +12,15 @@ public func gradientNorm(_ gradients: [[Float]]) -> Double {
 /// - Parameters:
 ///   - norm: of all gradients of an update.
 ///   - limit: more than 0; infinity clips nothing.
-/// - Throws: `RecurrentError` where the norm is no finite number, since no factor makes such gradients fit to apply, or
-///   where the limit is not more than 0.
+/// - Throws: `RecurrentError` if the norm is not finite, since no factor makes such gradients usable, or
+///   if the limit is not more than 0.
 public func clippingFactor(norm: Double, limit: Double) throws(RecurrentError) -> Float {
   try checkNumber("norm of the gradients", norm, norm >= 0 && norm.isFinite, "0 or more, and finite")
   try checkNumber("clipping norm", limit, limit > 0, "more than 0")
   return norm > limit ? Float(limit / norm) : 1
 }
 
-/// - Throws: `RecurrentError` that names the number, where it is not right.
+/// - Throws: `RecurrentError` that names the number, if it is not right.
 func checkNumber(
   _ name: String, _ number: some BinaryFloatingPoint, _ isRight: Bool, _ expected: String
 ) throws(RecurrentError) {

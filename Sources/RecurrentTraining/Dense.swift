@@ -14,7 +14,7 @@ public struct Dense: Sendable {
 
   /// Uniform in ±1/√inputSize, as PyTorch draws it.
   ///
-  /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
+  /// - Throws: `RecurrentError` if a size is not positive or the processor lacks the instruction set.
   public init(
     inputSize: Int, outputSize: Int, seed: UInt64, instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
@@ -37,7 +37,7 @@ public struct Dense: Sendable {
   ///   - x: [rows, inputSize]
   ///   - y: [rows, outputSize], overwritten.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError.count` where a count is wrong.
+  /// - Throws: `RecurrentError.count` if a count is wrong.
   public func forward(_ x: [Float], rows: Int, into y: inout [Float], scratch: Scratch<Float>) throws(RecurrentError) {
     try check(rows, x.count, y.count)
     let some = min(rows, Dense.rowsAtOnce), width = products.width
@@ -75,7 +75,7 @@ public struct Dense: Sendable {
   ///   - dx: [rows, inputSize], overwritten.
   ///   - dWeight, dBias: added to.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError.count` where a count is wrong.
+  /// - Throws: `RecurrentError.count` if a count is wrong.
   public func backward(
     x: [Float], dy: [Float], rows: Int, dx: inout [Float], dWeight: inout [Float], dBias: inout [Float],
     scratch: Scratch<Float>

@@ -13,7 +13,7 @@ public struct Dropout: Sendable {
 
   /// A dropout whose masks follow from the seed and the number of the call.
   ///
-  /// - Throws: `RecurrentError.value` where the rate is not in 0 ..< 1.
+  /// - Throws: `RecurrentError.value` if the rate is not in 0 ..< 1.
   public init(rate: Float, seed: UInt64) throws(RecurrentError) {
     guard rate >= 0, rate < 1 else {
       throw .value(name: "dropout", was: "\(rate)", expected: "0 up to less than 1")
@@ -32,7 +32,7 @@ public struct Dropout: Sendable {
 
   /// The gradient through the last `forward`.
   ///
-  /// - Throws: `RecurrentError.count` where that had another count of values.
+  /// - Throws: `RecurrentError.count` if that had another count of values.
   public func backward(_ gradient: inout [Float]) throws(RecurrentError) {
     guard rate > 0 else { return }
     try checkCount("gradient", gradient.count, is: count, "the values' count")

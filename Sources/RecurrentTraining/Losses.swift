@@ -10,7 +10,7 @@ public enum SoftmaxCrossEntropy {
   ///   - targets: [rows], each from 0 to classes - 1.
   ///   - weight: the gradient's factor, of a batch that is a part of another.
   /// - Returns: the mean loss in nats.
-  /// - Throws: `RecurrentError` where a target or a count is wrong; nothing has been written then.
+  /// - Throws: `RecurrentError` if a target or a count is wrong; nothing has been written then.
   public static func gradient(
     _ logits: inout [Float], targets: [Int], classes: Int, weight: Float = 1
   ) throws(RecurrentError) -> Double {
@@ -60,7 +60,7 @@ public enum BinaryCrossEntropy {
   ///   - logits: [rows]; overwritten by the gradient of the mean loss.
   ///   - labels: [rows], each from 0 to 1.
   /// - Returns: the mean loss in nats.
-  /// - Throws: `RecurrentError` where a label or a count is wrong; nothing has been written then.
+  /// - Throws: `RecurrentError` if a label or a count is wrong; nothing has been written then.
   public static func gradient(_ logits: inout [Float], labels: [Float]) throws(RecurrentError) -> Double {
     _ = try checkedCount(("rows", logits.count))
     try checkCount("labels", labels.count, is: logits.count, "the logits' count")

@@ -14,7 +14,7 @@ public struct SequenceClassifier: Sendable, TrainableModel {
   ///   - symbols: V, how many symbols there are.
   ///   - embeddingSize: D
   ///   - hiddenSize: H
-  /// - Throws: `RecurrentError` where a size is not positive or the processor lacks the instruction set.
+  /// - Throws: `RecurrentError` if a size is not positive or the processor lacks the instruction set.
   public init(
     _ cell: Cell, symbols: Int, embeddingSize: Int, hiddenSize: Int, seed: UInt64 = 1,
     instructionSet: InstructionSet? = nil
@@ -29,7 +29,7 @@ public struct SequenceClassifier: Sendable, TrainableModel {
   /// The logit of each sequence: yes where it is positive.
   ///
   /// - Parameter symbols: [T,N], each from 0 to V - 1.
-  /// - Throws: `RecurrentError` where a symbol or a count is wrong.
+  /// - Throws: `RecurrentError` if a symbol or a count is wrong.
   public func logits(_ symbols: [Int], steps: Int, batchSize: Int) throws(RecurrentError) -> [Float] {
     var pass = ClassifierPass()
     return try pass.forward(self, symbols, steps: steps, batchSize: batchSize, keepsRecord: false)
@@ -60,8 +60,8 @@ public final class ClassifierTrainer {
   ///   - symbols: [T,N], each from 0 to V - 1.
   ///   - labels: [N], 1 for yes and 0 for no.
   /// - Returns: the mean loss in nats before the update.
-  /// - Throws: `RecurrentError` where a symbol, a label, a count or a number of the optimizer is wrong, or where a
-  ///   gradient is infinite or no number; model and optimizer are then as they were before.
+  /// - Throws: `RecurrentError` if a symbol, a label, a count or a number of the optimizer is wrong, or if a
+  ///   gradient is infinite or NaN; model and optimizer are then as they were before.
   public func update(_ symbols: [Int], labels: [Float], steps: Int, batchSize: Int) throws(RecurrentError) -> Double {
     // Gradients that vanish on their way back end as denormal numbers, which are worth nothing and take long.
     let mode = flush_to_zero()

@@ -27,7 +27,7 @@ public struct TextBatches {
   ///   - numbers: the text, which is cut into streams of equal length.
   ///   - streams: N
   ///   - steps: T of a piece.
-  /// - Throws: `RecurrentError.size` where a number is not positive.
+  /// - Throws: `RecurrentError.size` if a number is not positive.
   public init(_ numbers: [Int], streams: Int, steps: Int) throws(RecurrentError) {
     _ = try checkedCount(("streams", streams), ("steps", steps))
     self.numbers = numbers

@@ -22,7 +22,7 @@ public struct TextFingerprint: Sendable, Equatable, LosslessStringConvertible {
     self.hash = hash
   }
 
-  /// Reads what `description` wrote; nil where it is something else.
+  /// Reads what `description` wrote; nil if it is something else.
   public init?(_ description: String) {
     let parts = description.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2, let count = Int(parts[0]), count >= 0, let hash = UInt64(parts[1], radix: 16) else {

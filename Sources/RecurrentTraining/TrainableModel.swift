@@ -17,7 +17,7 @@ extension TrainableModel {
 
   /// One update of every parameter, whose gradients are multiplied by `scale`.
   ///
-  /// - Throws: `RecurrentError` where the optimizer's numbers or moments do not fit; nothing has changed then.
+  /// - Throws: `RecurrentError` if the optimizer's numbers or moments do not fit; nothing has changed then.
   mutating func apply(
     _ gradients: ModelGradients, _ optimizer: inout Adam, scale: Float = 1
   ) throws(RecurrentError) {

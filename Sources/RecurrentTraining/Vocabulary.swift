@@ -6,7 +6,7 @@ public struct Vocabulary: Sendable, Equatable {
   public let characters: [Unicode.Scalar]
   private let numbers: [Unicode.Scalar: Int]
 
-  /// The characters in the order of their numbers; of a character that comes twice the first number counts.
+  /// The characters in the order of their numbers; if a character comes twice, it has the first number.
   public init(_ characters: [Unicode.Scalar]) {
     self.characters = characters
     numbers = Dictionary(zip(characters, 1...), uniquingKeysWith: { first, _ in first })

@@ -6,7 +6,7 @@ import RecurrentFiles
 /// One long option of a tool.
 public struct Option: Sendable {
   public let name: String
-  /// What its value is called in the help; nil where it takes none.
+  /// What its value is called in the help; nil if it takes none.
   public let value: String?
   public let help: String
 
@@ -23,7 +23,7 @@ public struct ToolError: Error, CustomStringConvertible {
   public init(_ description: String) { self.description = description }
 }
 
-/// What a name says of numbers: options, or what a file has.
+/// Numbers by name, from options or from a file's metadata.
 public protocol NumberSource {
   /// A number in a range.
   ///
@@ -120,13 +120,13 @@ public struct Options: NumberSource {
   /// Whether the option was given.
   public func has(_ name: String) -> Bool { values[name] != nil }
 
-  /// The option's value as text; nil where it was not given.
+  /// The option's value as text; nil if it was not given.
   public subscript(_ name: String) -> String? { values[name]?.text }
 
-  /// The option's value as it was given; nil where it was not.
+  /// The option's value as it was given; nil if it was not.
   public func argument(_ name: String) -> Argument? { values[name] }
 
-  /// The option's value as a file's path; nil where it was not given.
+  /// The option's value as a file's path; nil if it was not given.
   public func path(_ name: String) -> FilePath? { values[name].map { FilePath(cString: $0.bytes) } }
 
   public func number<Number: LosslessStringConvertible & Comparable>(

@@ -20,7 +20,7 @@ struct EarlyEnd: Error {
 }
 
 extension Options {
-  /// - Throws: `ToolError` where the option was not given.
+  /// - Throws: `ToolError` if the option was not given.
   func requiredPath(_ name: String) throws -> FilePath {
     guard let path = path(name) else { throw ToolError("--\(name) FILE is missing; see --help") }
     return path

@@ -9,8 +9,8 @@ enum Generate: Command {
   static let usage = "--model FILE [options]"
   static let options = [
     Option("model", "FILE", "what 'recurrent train-text --save' wrote"),
-    Option("prompt", "TEXT", "the text that is continued; none by default, which starts as on a new line"),
-    Option("length", "N", "characters to write behind it, 400 by default"),
+    Option("prompt", "TEXT", "the text to continue; none by default, which starts as on a new line"),
+    Option("length", "N", "characters to write after it, 400 by default"),
     Option("temperature", "X", "bold below 1, wild above; 0.8 by default"),
     Option("seed", "S", "equal seeds give equal texts, 1 by default"),
   ]

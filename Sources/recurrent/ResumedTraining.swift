@@ -7,10 +7,10 @@ struct ResumedTraining {
   let path: FilePath
   let saved: SavedModel
   let training: SavedModel.Training
-  /// Those of the file, with the epochs that the options ask for.
+  /// The file's settings, with the number of epochs from the options if they have one.
   let settings: TrainingSettings
 
-  /// - Throws: `ToolError` where the file is none of a training, or where an option contradicts it.
+  /// - Throws: `ToolError` if the file has no training, or if an option contradicts it.
   init(_ path: FilePath, _ options: Options) throws {
     let saved = try SavedModel(contentsOf: path)
     guard let training = saved.training else {
@@ -40,7 +40,7 @@ struct ResumedTraining {
     self.settings = settings
   }
 
-  /// - Throws: `ToolError` where the text is another one than before and `--other-text` was not given.
+  /// - Throws: `ToolError` if the text is not the same as before and `--other-text` was not given.
   func trainer(
     _ trained: [Unicode.Scalar], _ heldOut: [Unicode.Scalar], _ options: Options
   ) throws -> CharacterTrainer {
@@ -64,7 +64,7 @@ struct ResumedTraining {
 }
 
 extension TextFingerprint {
-  /// Tells also characters apart that the vocabulary lacks.
+  /// Also distinguishes characters that are not in the vocabulary.
   init(_ text: [Unicode.Scalar], vocabulary: Vocabulary) {
     self.init(text.map { Int($0.value) }, vocabulary: vocabulary)
   }

@@ -25,19 +25,16 @@ struct SavedModel {
 
   var model: CharacterModel
   var optimizer = Adam()
-  /// Nil of a file that a version before 0.4 wrote.
+  /// Nil if a version before 0.4 wrote the file.
   var training: Training?
 
   private static let format = "swift-recurrent character model 2"
   private static let oldFormat = "swift-recurrent character model 1"
 
   /// By name; a model is always of a cell without variants.
-  static let cells = Dictionary(
-    uniqueKeysWithValues: [
-      Cell.lstm(), .gru(), .rnn(),
-    ].map { ($0.name, $0) })
+  static let cells = Dictionary(uniqueKeysWithValues: [Cell.lstm(), .gru(), .rnn()].map { ($0.name, $0) })
 
-  /// The present of a training.
+  /// A training as it is now.
   init(_ trainer: CharacterTrainer, heldOut: Double, heldOutText: TextFingerprint) {
     model = trainer.model
     optimizer = trainer.optimizer

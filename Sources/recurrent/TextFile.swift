@@ -8,7 +8,7 @@ func characters(of bytes: some Collection<UInt8>) -> [Unicode.Scalar] {
 
 /// A text to train on.
 ///
-/// - Throws: `ToolError` where it cannot be read or is too short.
+/// - Throws: `ToolError` if it cannot be read or is too short.
 func readText(_ path: FilePath) throws -> [Unicode.Scalar] {
   let text = characters(of: try readFile(path))
   guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }

@@ -26,9 +26,9 @@ enum TrainText: Command {
     Option("temperature", "X", "of that text: bold below 1, wild above; 0.8 by default"),
     Option("threads", "K", "the streams are shared out among them, at most 2 by default"),
     Option("seed", "S", "equal seeds give equal models, 1 by default"),
-    Option("save", "FILE", "write model and training as safetensors, after every epoch and when interrupted"),
-    Option("resume", "FILE", "go on with what --save wrote, as it was trained; only --epochs may be another number"),
-    Option("other-text", nil, "with --resume: go on also if --data is another text than before, from its beginning"),
+    Option("save", "FILE", "write the model and the training as safetensors after every epoch and when interrupted"),
+    Option("resume", "FILE", "continue a training that --save wrote, with its settings; only --epochs may differ"),
+    Option("other-text", nil, "with --resume: allow --data to be another text, which is read from its beginning"),
   ]
 
   static func run(_ options: Options) throws {
@@ -80,7 +80,7 @@ enum TrainText: Command {
 
   // MARK: - Training
 
-  /// - Throws: `EarlyEnd` where a signal asks for it.
+  /// - Throws: `EarlyEnd` if a signal asks for it.
   private static func train(
     _ trainer: CharacterTrainer, heldOut: [Unicode.Scalar], fraction: Double, save: FilePath?
   ) throws {

@@ -11,8 +11,8 @@ struct TrainingSettings: Equatable {
 
   /// - Parameters:
   ///   - source: options, or a file's metadata.
-  ///   - standard: of what the source does not have.
-  /// - Throws: what the source throws for a number that is none or out of its range.
+  ///   - standard: the settings that the source does not have.
+  /// - Throws: what the source throws if a value is not a number or out of its range.
   init(_ source: some NumberSource, default standard: TrainingSettings) throws {
     let settings = standard.trainer
     trainer.epochs = try source.number("epochs", in: 1...1_000_000, default: settings.epochs)

@@ -1,5 +1,5 @@
-// Structures of other versions, and buffers of other counts or in each other's memory: exact messages, and nothing is
-// read or written that should not be. What may not be read lies before a page that cannot be.
+// Structures of other versions, buffers with wrong counts, and buffers that overlap: the messages are exact, and
+// nothing is read or written that should not be. Buffers end at a page that cannot be read.
 #define _GNU_SOURCE
 #include <stddef.h>
 #include <sys/mman.h>
@@ -199,7 +199,7 @@ static void lengths_and_resets_are_counted(recurrent_layer *lstm, recurrent_scra
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
   float x[xs], y[ys], h[states] = {0}, c[states] = {0};
   fill(x, xs);
-  // Read beyond their counts they would end the process.
+  // Reading beyond their counts would end the process.
   const int64_t *lengths = before_the_wall((const int64_t[N]){2, 4}, N * sizeof(int64_t));
   const uint8_t *resets = before_the_wall((const uint8_t[T *N]){0}, T * N);
 #define EXPECT_CALL(text, ...)                                                                \

@@ -1,25 +1,27 @@
 // recurrent.h: RNN, LSTM and GRU on the CPU, forward and backward through time.
 //
-// T time steps, N sequences of a batch, C inputs of a step, H hidden units, L layers on top of each other, D directions
-// (1 or 2), O = H outputs of a step, or 2·H of both directions next to each other, G gates (RNN 1, GRU 3, LSTM 4).
-// Every buffer's comment starts with its shape, of which the rightmost dimension is contiguous, and says whether it is
-// read, overwritten or added to. Every buffer has a count beside it, in elements, which must be that of its shape.
+// Letters: T time steps, N sequences in a batch, C inputs per step, H hidden units, L layers on top of each other,
+// D directions (1 or 2), O outputs per step (H, or 2·H if both directions are next to each other), G gates (RNN 1,
+// GRU 3, LSTM 4). Every buffer's comment starts with its shape, whose rightmost dimension is contiguous, and
+// says whether the buffer is read, overwritten or added to. Every buffer is passed with its count, in elements, which
+// must match its shape.
 //
-// Every call returns a status and never prints. A call that fails says in recurrent_last_message which argument was
-// wrong, what it was and what it should be, and has changed nothing, unless its comment says otherwise. Pointers may
-// not be null unless a comment allows it. No two buffers of a call may overlap, not even two that are only read. Sizes
-// that this machine's memory cannot hold are refused; where memory runs out all the same, the process ends.
+// Calls never print. Every call returns a status, except the few that return a text. After a call has failed,
+// recurrent_last_message says which argument was wrong, what it was and what was expected, and the call has changed
+// nothing, unless its comment says otherwise. Pointers may not be null unless a comment allows it. No two buffers of a
+// call may overlap, not even two that are only read. Sizes that this machine's memory cannot hold are refused; if
+// memory runs out nevertheless, the process ends.
 //
-// A handle of another type is an error. A destroyed handle is an error only until its memory is used again, which may
-// be at once: from then on its use is undefined, as after free.
+// Passing a handle of another type is an error. Passing a destroyed handle is an error only until its memory is reused,
+// which may happen at once: from then on the behavior is undefined, as after free.
 //
-// A structure starts with its size, so that later versions can add fields to its end. The library accepts a smaller
-// size, of a program that was compiled with an older header: what is missing is zero. It accepts a larger one if all
-// that it does not know is zero, and refuses it otherwise. Set a structure to zero before filling it in, as
-// `= {.size = sizeof call}` does. The number in the library's soname changes only if a program must be compiled again.
+// A structure starts with its size, so that later versions can add fields at its end. The library accepts a smaller
+// size, from a program that was compiled with an older header: the missing fields count as zero. It accepts a larger
+// size only if all bytes that it does not know are zero. Set a structure to zero before filling it in, as
+// `= {.size = sizeof call}` does. The number in the library's soname changes only if programs must be compiled again.
 //
-// Any number of threads may use a layer at once while none of them changes it. A scratch, a record, gradients and a
-// stream serve one call at a time. The library stays in memory after dlclose.
+// Any number of threads may use a layer at once as long as none of them changes it. Only one call at a time may use a
+// scratch, a record, gradients or a stream. The library stays in memory after dlclose.
 #ifndef RECURRENT_H
 #define RECURRENT_H
 
@@ -32,7 +34,7 @@ extern "C" {
 
 #define RECURRENT_VERSION "0.4.0"
 
-// MARK: - What every call tells
+// MARK: - Status and messages
 
 typedef enum recurrent_status {
   RECURRENT_OK = 0,
@@ -43,13 +45,14 @@ typedef enum recurrent_status {
   RECURRENT_UNSUPPORTED = 5        // an instruction set that this processor lacks
 } recurrent_status;
 
-// What was wrong with this thread's last call that failed; empty before the first. Valid until the next one fails.
+// What was wrong with the last call that failed on this thread; empty before the first failure. Valid until the next
+// failure on this thread.
 const char *recurrent_last_message(void);
 
 // RECURRENT_VERSION of the library that runs.
 const char *recurrent_version(void);
 
-// One line on the processor, the instruction set, and whose kernels run and why. Valid for ever.
+// One line on the processor, the instruction set, and whose kernels run and why. Valid forever.
 const char *recurrent_processor_description(void);
 
 // MARK: - Layers
@@ -99,7 +102,7 @@ typedef enum recurrent_instruction_set {
   RECURRENT_INSTRUCTION_SET_AVX512 = 3
 } recurrent_instruction_set;
 
-// What a layer is made of. Zero is the default of everything but the sizes. A form that another cell has is ignored.
+// What a layer is made of. Zero is the default of everything but the sizes. Options of other cells are ignored.
 typedef struct recurrent_layer_options {
   size_t size;         // sizeof(recurrent_layer_options)
   size_t input_size;   // C, at least 1
@@ -115,10 +118,10 @@ typedef struct recurrent_layer_options {
   float dropout;        // between levels, in recurrent_record_forward: 0 to 1
   int no_bias;          // not 0: there are no biases
   int flush_denormals;  // not 0: every call reads and writes denormal numbers as zero
-  uint64_t seed;        // equal ones draw equal parameters, uniform in ±1/√H; 0 draws others each time
+  uint64_t seed;        // equal seeds give equal parameters, uniform in ±1/√H; 0 gives new ones each time
 } recurrent_layer_options;
 
-// Makes a layer and stores it in *layer, to be destroyed by recurrent_layer_destroy; null where it fails. So do all the
+// Makes a layer and stores it in *layer, to be destroyed by recurrent_layer_destroy; null if it fails. So do all the
 // other calls that end in create.
 recurrent_status recurrent_layer_create(const recurrent_layer_options *options, recurrent_layer **layer);
 
@@ -164,29 +167,29 @@ recurrent_status recurrent_layer_get_values(const recurrent_layer *layer, float 
 // values: [count], all parameters one after the other in the order of their indices; read.
 recurrent_status recurrent_layer_set_values(recurrent_layer *layer, const float *values, size_t count);
 
-// Takes the parameters from a safetensors file (github.com/huggingface/safetensors), of F32, F64, F16 or BF16, by their
-// names behind a prefix, such as "encoder."; null is none.
+// Reads the parameters from a safetensors file (github.com/huggingface/safetensors) of type F32, F64, F16 or BF16. Each
+// tensor's name is the prefix, such as "encoder.", followed by the parameter's name; a null prefix means none.
 recurrent_status recurrent_layer_load(recurrent_layer *layer, const char *path, const char *prefix);
 
-// Writes the parameters to a safetensors file, beside it first, then renamed.
+// Writes the parameters to a safetensors file: to a temporary file beside it first, which is then renamed.
 recurrent_status recurrent_layer_save(const recurrent_layer *layer, const char *path, const char *prefix);
 
 // MARK: - Scratch
 
-// What a call needs for itself: memory, and threads. It grows at its first use for a size; after that, calls allocate
-// nothing, on any number of threads. On one thread they take no lock and make no system call. On several, a call that
-// divides its work may wait for the other threads, and wake them, with the system call futex.
+// The working memory and the threads of a call. It grows when it is first used for a size; after that, calls allocate
+// nothing, on any number of threads. On one thread, they take no lock and make no system call. On several threads, a
+// call that divides its work may wait for the other threads, and wake them, with the system call futex.
 typedef struct recurrent_scratch recurrent_scratch;
 
-// thread_count: 1 to 1024, the caller's among them. A call divides a layer's units among them where a step's work is
-// large enough to pay for it; the results are the same bits on any number. In a child of fork, where the threads are
-// not, calls run on the caller's alone.
+// thread_count: 1 to 1024, including the caller's. A call divides a layer's units among them if a step has enough work
+// to pay for it; the results are the same bits on any number of threads. In a child of fork, which has only the calling
+// thread, calls run on that thread.
 recurrent_status recurrent_scratch_create(size_t thread_count, recurrent_scratch **scratch);
 
 // Destroys a scratch; null is ignored.
 recurrent_status recurrent_scratch_destroy(recurrent_scratch *scratch);
 
-// The bytes that a scratch holds now: after a call, what that call and those before it needed.
+// The bytes that a scratch holds now: what the calls so far needed.
 recurrent_status recurrent_scratch_byte_count(const recurrent_scratch *scratch, size_t *byte_count);
 
 // The threads that a scratch was made with.
@@ -197,7 +200,7 @@ recurrent_status recurrent_scratch_thread_count(const recurrent_scratch *scratch
 typedef enum recurrent_layout {
   RECURRENT_TIME_MAJOR = 0,   // [T,N,features], PyTorch's default
   RECURRENT_BATCH_MAJOR = 1,  // [N,T,features], PyTorch's batch_first
-  RECURRENT_STRIDED = 2       // the distances beside it; the buffer may go on behind its last row
+  RECURRENT_STRIDED = 2       // the strides of the call; the buffer may be longer than needed
 } recurrent_layout;
 
 // Whether recurrent_record_forward drops between the levels of a layer that has dropout. No other call drops.
@@ -211,41 +214,41 @@ typedef struct recurrent_call {
   size_t size;        // sizeof(recurrent_call)
   size_t steps;       // T, at least 1
   size_t batch_size;  // N, at least 1
-  // [N], each 0 to T, read; null for T. Past its length a sequence's state stands still, its y is 0, what x and dy hold
-  // there does not matter, and no gradient flows there.
+  // [N], each 0 to T, read; null if all are T. Past its length, a sequence's state does not change, its y is 0, the
+  // values of x and dy are ignored, and no gradient flows.
   const int64_t *lengths;
-  size_t lengths_count;  // N, or 0 beside null
-  // [T,N], time-major in every layout, read; null for none. Where it is not 0, the state before that step is zero, as
-  // if a new sequence began there; nothing flows across, in either direction.
+  size_t lengths_count;  // N, or 0 if lengths is null
+  // [T,N], time-major in every layout, read; null for none. If a value is not 0, the state before that step is zero, as
+  // if a new sequence began there; nothing crosses that boundary, forward or backward.
   const uint8_t *resets;
-  size_t resets_count;        // T·N, or 0 beside null
+  size_t resets_count;        // T·N, or 0 if resets is null
   recurrent_layout x_layout;  // of x and dx
   recurrent_layout y_layout;  // of y and dy
-  size_t x_step;              // strided: from one step of a sequence to its next, and
-  size_t x_sequence;          // from one sequence to the next
+  size_t x_step;              // if strided: floats from one step of a sequence to its next step, and
+  size_t x_sequence;          // floats from one sequence to the next
   size_t y_step;
   size_t y_sequence;
   recurrent_dropout_mode dropout_mode;
-  // The same numbers give the same masks, however a batch is split.
-  uint64_t dropout_seed;    // another for each update, so that the masks are others too
+  // Equal values of these three give equal masks, however the data is split into batches.
+  uint64_t dropout_seed;    // a new one for each update gives new masks
   uint64_t first_sequence;  // the number of the batch's first sequence in the data
-  uint64_t first_step;      // the number of the first step, if sequences are cut in pieces
+  uint64_t first_step;      // the number of the first step, if sequences are cut into pieces
 } recurrent_call;
 
-// The state of a layer, or the gradient of a state. The structure itself is only read. States that other cells need,
-// and states in double precision, will be further pairs of pointer and count at its end.
+// The state of a layer, or the gradient of a state. Calls only read the structure itself. Later versions will add
+// pointers and counts at its end for the states of other cells and for states in double precision.
 typedef struct recurrent_state {
   size_t size;  // sizeof(recurrent_state)
   float *h;     // [L·D,N,H]
   size_t h_count;
-  float *c;        // [L·D,N,H] of an LSTM, null of other cells
-  size_t c_count;  // 0 beside null
+  float *c;        // [L·D,N,H] for an LSTM, null for other cells
+  size_t c_count;  // 0 if c is null
 } recurrent_state;
 
 // Runs sequences through a layer.
 //
 // x: [T,N,C] or as the call says; read.
-// state: before the first step, read, and after the last, overwritten.
+// state: the state before the first step is read, and overwritten with the state after the last step.
 // y: [T,N,O] or as the call says; overwritten.
 recurrent_status recurrent_forward(const recurrent_layer *layer, const recurrent_call *call, const float *x,
                                    size_t x_count, const recurrent_state *state, float *y, size_t y_count,
@@ -253,7 +256,7 @@ recurrent_status recurrent_forward(const recurrent_layer *layer, const recurrent
 
 // MARK: - Training
 
-// What forward keeps for backward. It is used again by passing it again, and grows where a call needs more.
+// What forward keeps for backward. A record can be passed to any number of calls; it grows if a call needs more memory.
 typedef struct recurrent_record recurrent_record;
 
 recurrent_status recurrent_record_create(recurrent_record **record);
@@ -261,10 +264,10 @@ recurrent_status recurrent_record_create(recurrent_record **record);
 // Destroys a record; null is ignored.
 recurrent_status recurrent_record_destroy(recurrent_record *record);
 
-// recurrent_forward, with the same bits where nothing is dropped, that keeps what backward needs. It drops between
-// levels as the layer's dropout and the call's dropout_mode say.
+// Does what recurrent_forward does, and keeps what backward needs. It drops between levels as the layer's dropout and
+// the call's dropout_mode say; if nothing is dropped, its results are the same bits as those of recurrent_forward.
 //
-// y: may be null with y_count 0 where nobody wants it.
+// y: as in recurrent_forward, or null with y_count 0 if it is not needed.
 // record: overwritten.
 recurrent_status recurrent_record_forward(const recurrent_layer *layer, const recurrent_call *call, const float *x,
                                           size_t x_count, const recurrent_state *state, float *y, size_t y_count,
@@ -289,14 +292,14 @@ recurrent_status recurrent_gradients_get(const recurrent_gradients *gradients, c
 // values: [count], of all parameters in the order of recurrent_layer_get_values; overwritten.
 recurrent_status recurrent_gradients_get_values(const recurrent_gradients *gradients, float *values, size_t count);
 
-// Backward through time. Lengths, resets, layouts and dropout are those of the call that filled the record, and the
-// layer must have the same parameters still.
+// Backpropagation through time. Lengths, resets, layouts and dropout are those of the call that filled the record, and
+// the layer's parameters must not have changed since then.
 //
 // record: consumed.
-// x: [T,N,C], as recurrent_record_forward had it; read.
-// dy: [T,N,O] in y's layout, the gradient of y; read. Null with dy_count 0 is zero.
-// d_state: the gradient of the final state, read, and of the initial state, overwritten.
-// dx: [T,N,C] in x's layout; overwritten. Null with dx_count 0 where nobody wants it.
+// x: [T,N,C], the same values and layout as in recurrent_record_forward; read.
+// dy: [T,N,O] in y's layout, the gradient of y; read. Null with dy_count 0 means zero.
+// d_state: the gradient of the final state is read, and overwritten with the gradient of the initial state.
+// dx: [T,N,C] in x's layout; overwritten. Null with dx_count 0 if it is not needed.
 // gradients: added to.
 recurrent_status recurrent_backward(const recurrent_layer *layer, recurrent_record *record, const float *x,
                                     size_t x_count, const float *dy, size_t dy_count, const recurrent_state *d_state,
@@ -309,10 +312,11 @@ recurrent_status recurrent_backward(const recurrent_layer *layer, recurrent_reco
 // stream keeps the parameters that the layer had when it was made.
 typedef struct recurrent_stream recurrent_stream;
 
-// batch_size: N, at least 1: slots, all of them taken by sequences that start from zero. The layer runs forward.
+// batch_size: N, at least 1: the number of slots; each starts with a sequence whose state is zero. The layer's
+// direction must be forward.
 recurrent_status recurrent_stream_create(const recurrent_layer *layer, size_t batch_size, recurrent_stream **stream);
 
-// Another stream that goes on from the state of this one.
+// Makes another stream that continues from the state of this one.
 recurrent_status recurrent_stream_fork(const recurrent_stream *stream, recurrent_stream **fork);
 
 // Destroys a stream; null is ignored.
@@ -321,21 +325,26 @@ recurrent_status recurrent_stream_destroy(recurrent_stream *stream);
 // One step of every sequence.
 //
 // x: [N,C], read.
-// y: [N,H], overwritten; 0 of empty slots.
+// y: [N,H], overwritten; 0 for empty slots.
 recurrent_status recurrent_stream_step(recurrent_stream *stream, const float *x, size_t x_count, float *y,
                                        size_t y_count);
 
-// Some steps of every sequence, 0 or more: the same bits as step by step, in less time.
+// Runs `steps` steps, 0 or more, of every sequence: the same bits as that many calls of recurrent_stream_step, in less
+// time.
 //
 // x: [T,N,C], read.
-// y: [T,N,H], overwritten; 0 of empty slots.
+// y: [T,N,H], overwritten; 0 for empty slots.
 recurrent_status recurrent_stream_process(recurrent_stream *stream, size_t steps, const float *x, size_t x_count,
                                           float *y, size_t y_count);
 
-// state: what its pointers point to is overwritten; 0 of empty slots.
+// Copies the state of all sequences out.
+//
+// state: h and c are overwritten; 0 for empty slots.
 recurrent_status recurrent_stream_get_state(const recurrent_stream *stream, const recurrent_state *state);
 
-// state: what its pointers point to is read; empty slots stay empty.
+// Sets the state of all sequences.
+//
+// state: h and c are read; empty slots stay empty.
 recurrent_status recurrent_stream_set_state(recurrent_stream *stream, const recurrent_state *state);
 
 // Every sequence starts again from zero.
@@ -344,10 +353,10 @@ recurrent_status recurrent_stream_reset(recurrent_stream *stream);
 // One sequence starts again from zero.
 recurrent_status recurrent_stream_reset_slot(recurrent_stream *stream, size_t slot);
 
-// A new sequence takes a slot, from zero.
+// A new sequence, whose state is zero, takes a slot.
 recurrent_status recurrent_stream_join(recurrent_stream *stream, size_t slot);
 
-// A sequence gives up its slot, which costs no work from then on.
+// A sequence leaves its slot; an empty slot costs no work.
 recurrent_status recurrent_stream_leave(recurrent_stream *stream, size_t slot);
 
 // Whether a slot has a sequence: 1 or 0.

@@ -7,8 +7,8 @@
 enum { options_end = -1, options_unknown = -2, options_value_missing = -3, options_help = -4, options_most = 64 };
 
 // Reads the next option of argv. Returns its index in `names` (at most options_most) and its value, or one of the codes
-// above, of which options_help is for -h. `position` is the next argument's index; 0 starts anew. For one thread at a
-// time.
+// above; options_help means -h. `position` is the next argument's index; set it to 0 to start again. Only one thread
+// may call this at a time.
 int next_option(int count, char *_Nullable *_Nonnull arguments, const char *_Nonnull const *_Nonnull names,
                 const bool *takes_value, int name_count, const char *_Nullable *_Nonnull value, int *position);
 

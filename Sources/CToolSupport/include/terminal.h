@@ -1,5 +1,5 @@
 // ioctl for Swift, which cannot call a function with a variable number of arguments.
 #pragma once
 
-// Columns of the terminal behind a descriptor, 80 where it does not know them; 0 where there is no terminal.
+// The columns of the terminal that a descriptor refers to, 80 if it does not know them; 0 if it is not a terminal.
 int terminal_columns(int descriptor);

@@ -195,7 +195,7 @@ public final class FloatStack: LayerEngine, @unchecked Sendable {
     }
   }
 
-  /// Nil where the call drops nothing.
+  /// Nil if the call drops nothing.
   private func mask(_ seed: DropoutSeed?) -> DropoutMask? {
     seed.map { DropoutMask(rate: dropout, seed: $0, set: parts[0].products.set) }
   }

@@ -39,9 +39,9 @@ public protocol StreamEngine: AnyObject {
   init(like other: Self)
   /// Runs `steps` steps from x [T,N,C] to y [T,N,H].
   func process(_ x: UnsafePointer<Scalar>, steps: Int, into y: UnsafeMutablePointer<Scalar>)
-  /// Copies h and c to [L,N,H]; `c` is nil where the cell has none.
+  /// Copies h and c to [L,N,H]; `c` is nil if the cell has none.
   func readState(h: UnsafeMutablePointer<Scalar>, c: UnsafeMutablePointer<Scalar>?)
-  /// Takes h and c from [L,N,H]; `c` is nil where the cell has none.
+  /// Takes h and c from [L,N,H]; `c` is nil if the cell has none.
   func writeState(h: UnsafePointer<Scalar>, c: UnsafePointer<Scalar>?)
   /// Every sequence starts again from zero.
   func reset()
@@ -83,7 +83,7 @@ public struct ForwardCall<Scalar: RecurrentScalar> {
   package let scratch: Scratch<Scalar>
 }
 
-/// The buffers of one backward call; every pointer has been checked. A null gradient means zero where it is read and
+/// The buffers of one backward call; every pointer has been checked. A null gradient means zero if it is read and
 /// not wanted where it is written.
 public struct BackwardCall<Scalar: RecurrentScalar> {
   package let record: Record<Scalar>

@@ -96,7 +96,7 @@ public enum Activation: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - values: any count, overwritten.
   ///   - instructionSet: whose code runs; the processor's best by default.
-  /// - Throws: `RecurrentError.instructionSet` where the processor lacks it.
+  /// - Throws: `RecurrentError.instructionSet` if the processor lacks it.
   public func apply(
     to values: UnsafeMutableBufferPointer<Float>, instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {

@@ -30,7 +30,7 @@ public struct Initialization: Sendable {
     self.seed = seed
   }
 
-  /// - Throws: `RecurrentError.value` where the layer has no forget gate or no biases, but `forgetBias` is not nil.
+  /// - Throws: `RecurrentError.value` if the layer has no forget gate or no biases, but `forgetBias` is not nil.
   func check(for shape: LayerShape) throws(RecurrentError) {
     guard let forgetBias, !shape.cell.hasCellState || !shape.hasBias else { return }
     let reason = shape.cell.hasCellState ? "this layer has no biases" : "only an LSTM has a forget gate"

@@ -46,12 +46,12 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - hiddenSize: H, at least 1.
   ///   - layerCount: L, at least 1: levels, each the input of the next.
   ///   - direction: in which direction each level runs.
-  ///   - dropout: the probability with which `record` zeroes what one level hands to the next, 0 ... 1.
+  ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` where a size is not positive, another number is out of its range or the processor lacks
+  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
   ///   the instruction set.
   public init(
     _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
@@ -93,7 +93,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     try content.parameters.updateEach(body)
   }
 
-  /// The seed that `record` drops with, nil where nothing is dropped.
+  /// The seed that `record` drops with, nil if nothing is dropped.
   func dropoutSeed(_ choice: RecordDropout) -> DropoutSeed? {
     dropout > 0 && shape.layerCount > 1 ? choice.seed : nil
   }

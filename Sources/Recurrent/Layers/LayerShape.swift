@@ -19,7 +19,7 @@ package struct LayerShape: Sendable, Equatable {
   package let direction: Direction
   package let hasBias: Bool
 
-  /// - Throws: `RecurrentError.size` where a size is not positive or all of them are too large.
+  /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
   package init(
     cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool
   ) throws(RecurrentError) {

@@ -21,7 +21,7 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
 
   private var kinds: [String] { ["weight_ih", "weight_hh"] + (hasBias ? ["bias_ih", "bias_hh"] : []) }
 
-  /// The shape of a parameter by PyTorch's name, nil where there is none.
+  /// The shape of a parameter by PyTorch's name, nil if there is none.
   public func shape(_ name: String) -> [Int]? {
     guard let (part, kind) = try? place(name) else { return nil }
     let units = shape.cell.gates * shape.hiddenSize
@@ -84,7 +84,7 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     throw .name(name, kind: "parameter", known: names)
   }
 
-  /// - Throws: `RecurrentError.shape` where the parameters are of another shape.
+  /// - Throws: `RecurrentError.shape` if the parameters are of another shape.
   package func check(against other: LayerShape, _ name: String) throws(RecurrentError) {
     guard shape == other else { throw .shape(name: name, was: "\(shape)", expected: "\(other)") }
   }

@@ -5,7 +5,7 @@ public struct RNN<Scalar: RecurrentScalar>: RecurrentLayer {
   /// What h passes through.
   public typealias Nonlinearity = Cell.Nonlinearity
 
-  /// The layer without its cell's name. Only the parameters can change, so that the cell stays what the type says.
+  /// The same layer as a `Layer`. Only its parameters can change, so its cell is always the one that the type names.
   public private(set) var layer: Layer<Scalar>
 
   /// - Parameters:
@@ -13,13 +13,13 @@ public struct RNN<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - hiddenSize: H, at least 1.
   ///   - layerCount: L, at least 1: levels, each the input of the next.
   ///   - direction: in which direction each level runs.
-  ///   - dropout: the probability with which `record` zeroes what one level hands to the next, 0 ... 1.
+  ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether there are biases.
   ///   - nonlinearity: what h passes through.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; PyTorch's way by default.
   ///   - instructionSet: whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` where a size is not positive, another number is out of its range or the processor lacks
+  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
   ///   the instruction set.
   public init(
     inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,

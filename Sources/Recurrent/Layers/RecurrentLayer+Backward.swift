@@ -17,12 +17,12 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - record: of `record`, with the parameters that the layer has now; consumed.
   ///   - x: [T,N,C], as `record` had it.
-  ///   - dy: [T,N,outputSize], the gradient of y; zero where it is nil.
-  ///   - dFinal: the gradient of the final state, [L·D,N,H]; zero where it is nil.
+  ///   - dy: [T,N,outputSize], the gradient of y; zero if it is nil.
+  ///   - dFinal: the gradient of the final state, [L·D,N,H]; zero if it is nil.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: the gradients of x and of the initial state.
-  /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed.
+  /// - Throws: `RecurrentError` if a shape does not fit or the record is another layer's or consumed.
   public func backward(
     consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?,
     dFinal: StateGradient<Scalar>? = nil, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
@@ -63,7 +63,7 @@ extension RecurrentLayer {
   ///   - dx: [T,N,C], in x's layout; overwritten, must not overlap x or dy.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` where a shape does not fit or the record is another layer's or consumed; nothing has
+  /// - Throws: `RecurrentError` if a shape does not fit or the record is another layer's or consumed; nothing has
   ///   been written then.
   @inlinable
   public func backward(

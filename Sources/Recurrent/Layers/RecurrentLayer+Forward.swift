@@ -20,7 +20,7 @@ extension RecurrentLayer {
   ///   - options: lengths, resets; layouts stay time-major.
   ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: y [T,N,outputSize] and the state after the last step.
-  /// - Throws: `RecurrentError` where a shape does not fit the layer.
+  /// - Throws: `RecurrentError` if a shape does not fit the layer.
   public func forward(
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, options: CallOptions = CallOptions(),
     scratch: Scratch<Scalar> = Scratch()
@@ -47,7 +47,7 @@ extension RecurrentLayer {
   ///   - y: [T,N,outputSize], or as the options say; overwritten, must not overlap x.
   ///   - options: lengths, resets, layouts.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
+  /// - Throws: `RecurrentError` if a shape does not fit; nothing has been written then.
   @inlinable
   public func forward(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into y: inout MutableSpan<Scalar>,
@@ -78,7 +78,7 @@ extension RecurrentLayer {
   ///   - record: a record to use again; a new one by default.
   ///   - scratch: to be used again, or with threads; a new one by default.
   /// - Returns: the record, and the outputs: without dropout as `forward` gives them, bit for bit.
-  /// - Throws: `RecurrentError` where a shape does not fit the layer.
+  /// - Throws: `RecurrentError` if a shape does not fit the layer.
   public func record(
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
     options: CallOptions = CallOptions(), scratch: Scratch<Scalar> = Scratch()
@@ -102,7 +102,7 @@ extension RecurrentLayer {
   ///   - record: overwritten; its `withY` gives y.
   ///   - options: lengths, resets, layouts, dropout.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` where a shape does not fit; nothing has been written then.
+  /// - Throws: `RecurrentError` if a shape does not fit; nothing has been written then.
   @inlinable
   public func record(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into record: Record<Scalar>,
@@ -137,12 +137,12 @@ extension RecurrentLayer {
 
 // MARK: - Binding buffers
 
-/// h and c [L·D,N,H], or their gradients, in memory of the caller's; c is empty where the layer has none.
+/// h and c [L·D,N,H], or their gradients, in memory of the caller's; c is empty if the layer has none.
 package struct StatePlace<Scalar: RecurrentScalar> {
   package let h: UnsafeMutableBufferPointer<Scalar>
   package let c: UnsafeMutableBufferPointer<Scalar>
 
-  /// Null where the layer has no c.
+  /// Null if the layer has no c.
   var cStart: UnsafeMutablePointer<Scalar>? { c.isEmpty ? nil : c.baseAddress }
 
   package init(h: UnsafeMutableBufferPointer<Scalar>, c: UnsafeMutableBufferPointer<Scalar>) {

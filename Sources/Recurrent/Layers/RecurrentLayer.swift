@@ -40,7 +40,7 @@ extension RecurrentLayer {
 
   /// Replaces the parameters and packs them.
   ///
-  /// - Throws: `RecurrentError.shape` where they are of another shape; the layer is then as it was before.
+  /// - Throws: `RecurrentError.shape` if they are of another shape; the layer is then as it was before.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
     try new.check(against: layer.shape, "these parameters")
     var start = 0
@@ -58,7 +58,7 @@ extension RecurrentLayer {
   /// The state that sequences start from.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError.size` where it is not.
+  /// - Throws: `RecurrentError.size` if it is not.
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
     let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
     return State(
@@ -68,7 +68,7 @@ extension RecurrentLayer {
   /// The gradient of a final state that nothing reads.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError.size` where it is not.
+  /// - Throws: `RecurrentError.size` if it is not.
   public func zeroStateGradient(batchSize: Int) throws(RecurrentError) -> StateGradient<Scalar> {
     let zero = try zeroState(batchSize: batchSize)
     return StateGradient(dh: zero.h, dc: zero.c)

@@ -35,7 +35,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// - Parameters:
   ///   - x: [N,C], read.
   ///   - y: [N,H], h of the last level, overwritten; 0 of empty slots. Must not overlap x.
-  /// - Throws: `RecurrentError` where a shape does not fit; nothing has changed then.
+  /// - Throws: `RecurrentError` if a shape does not fit; nothing has changed then.
   @inlinable
   public func step(_ x: Span<Scalar>, into y: inout MutableSpan<Scalar>) throws(RecurrentError) {
     try process(x, steps: 1, into: &y)
@@ -47,7 +47,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   ///   - x: [T,N,C], read.
   ///   - steps: T, at least 0.
   ///   - y: [T,N,H], h of the last level, overwritten; 0 of empty slots. Must not overlap x.
-  /// - Throws: `RecurrentError` where a shape does not fit; nothing has changed then.
+  /// - Throws: `RecurrentError` if a shape does not fit; nothing has changed then.
   @inlinable
   public func process(
     _ x: Span<Scalar>, steps: Int, into y: inout MutableSpan<Scalar>
@@ -90,7 +90,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// Sets h and c [L,N,H]; empty slots stay empty.
   ///
-  /// - Throws: `RecurrentError` where the shape does not fit; nothing has changed then.
+  /// - Throws: `RecurrentError` if the shape does not fit; nothing has changed then.
   public func setState(_ new: State<Scalar>) throws(RecurrentError) {
     var new = new
     try layer.withPlace(&new) { place throws(RecurrentError) in try writeState(from: place) }
@@ -122,7 +122,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// One sequence starts again from zero.
   ///
-  /// - Throws: `RecurrentError.size` where there is no such slot.
+  /// - Throws: `RecurrentError.size` if there is no such slot.
   public func reset(_ slot: Int) throws(RecurrentError) {
     try check(slot)
     engine.reset(slot: slot)
@@ -130,7 +130,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// A new sequence takes a slot, from zero. All slots are taken at first.
   ///
-  /// - Throws: `RecurrentError.size` where there is no such slot.
+  /// - Throws: `RecurrentError.size` if there is no such slot.
   public func join(_ slot: Int) throws(RecurrentError) {
     try check(slot)
     engine.join(slot: slot)
@@ -138,7 +138,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// A sequence gives up its slot, which costs no work from then on.
   ///
-  /// - Throws: `RecurrentError.size` where there is no such slot.
+  /// - Throws: `RecurrentError.size` if there is no such slot.
   public func leave(_ slot: Int) throws(RecurrentError) {
     try check(slot)
     engine.leave(slot: slot)
@@ -163,7 +163,7 @@ extension RecurrentLayer {
   /// A stream through this layer, all slots taken by sequences that start from zero.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError` where the batch size is not positive, or the layer runs in reverse.
+  /// - Throws: `RecurrentError` if the batch size is not positive, or the layer runs in reverse.
   public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))

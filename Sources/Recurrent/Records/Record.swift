@@ -13,7 +13,7 @@ public final class Record<Scalar: RecurrentScalar> {
   public var outputSize: Int { shape?.outputSize ?? 0 }
   /// Whether there is something for `backward` to consume.
   public package(set) var isFilled = false
-  /// What the last call dropped with, nil where it dropped nothing. With it another `record` drops the same.
+  /// The seed of the last call's dropout, nil if it dropped nothing. Another `record` with it drops the same values.
   public package(set) var dropoutSeed: DropoutSeed?
 
   /// Of the parameters that filled the record.

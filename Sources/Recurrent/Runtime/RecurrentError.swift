@@ -34,7 +34,7 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   case record(RecordProblem)
   /// A layer of a direction in which no stream can run.
   case direction(Direction)
-  /// The system does not give as many threads.
+  /// The system does not provide that many threads.
   case threads(count: Int)
 
   /// Why distances make no layout.
@@ -95,7 +95,7 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// The product of some sizes, each at least 1.
 ///
-/// - Throws: `RecurrentError.size` where one is not, or where so many floats are more than the machine's memory.
+/// - Throws: `RecurrentError.size` if one is not, or if so many floats are more than the machine's memory.
 package func checkedCount(_ sizes: (name: String, value: Int)...) throws(RecurrentError) -> Int {
   var count = 1
   for (name, value) in sizes {
@@ -115,7 +115,7 @@ package let largestCount: Int = {
   return pages > 0 && page > 0 ? pages * page / 4 : 1 << 40
 }()
 
-/// - Throws: `RecurrentError.count` where a buffer does not have the count of its shape.
+/// - Throws: `RecurrentError.count` if a buffer does not have the count of its shape.
 package func checkCount(
   _ name: String, _ count: Int, is expected: Int, _ shape: @autoclosure () -> String
 ) throws(RecurrentError) {

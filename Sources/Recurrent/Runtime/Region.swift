@@ -2,7 +2,7 @@
 package struct Region: BitwiseCopyable {
   let name: StaticString
   let start: UInt
-  /// Behind the last byte; `start` of an empty buffer.
+  /// One past the last byte; equal to `start` if the buffer is empty.
   let end: UInt
   let isWritten: Bool
 

@@ -12,7 +12,7 @@ public final class Threads: @unchecked Sendable {
   private let pool: OpaquePointer?
 
   /// - Parameter count: threads, 1 to 1024; more than the processor has cores are slower than as many.
-  /// - Throws: `RecurrentError` where the count is out of range or the system gives no more threads.
+  /// - Throws: `RecurrentError` if the count is out of range or the system gives no more threads.
   public init(count: Int) throws(RecurrentError) {
     guard (1...1024).contains(count) else { throw .size(name: "count", was: count, expected: "1 to 1024 threads") }
     self.count = count

@@ -1,8 +1,8 @@
-/// `CallOptions` whose lengths and resets are the caller's memory, for the duration of a call: C's need no copy.
+/// `CallOptions` whose lengths and resets are in the caller's memory during a call, so that C's need not be copied.
 public struct BorrowedOptions: BitwiseCopyable {
   /// [N]
   package var lengths: UnsafeBufferPointer<Int>?
-  /// [T,N]: not 0 where the state before that step is zero.
+  /// [T,N]: not 0 if the state before that step is zero.
   package var resets: UnsafeBufferPointer<UInt8>?
   package var xLayout: Layout
   package var yLayout: Layout

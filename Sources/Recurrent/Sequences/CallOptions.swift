@@ -8,7 +8,7 @@ public enum Layout: Sendable, Equatable, BitwiseCopyable {
   case strided(step: Int, sequence: Int)
 }
 
-/// What names the masks of dropout between levels: the same numbers give the same masks, however a batch is split.
+/// Identifies the dropout masks between levels: the same numbers give the same masks, however a batch is split.
 public struct DropoutSeed: Sendable, Equatable, BitwiseCopyable {
   /// Other seeds give other masks.
   public var seed: UInt64
@@ -28,9 +28,9 @@ public struct DropoutSeed: Sendable, Equatable, BitwiseCopyable {
   }
 }
 
-/// Whether `record` drops between levels; only layers with a rate of dropout and several levels do.
+/// Whether `record` drops between levels. Only layers with a dropout rate and several levels drop.
 public enum RecordDropout: Sendable, Equatable, BitwiseCopyable {
-  /// With a seed that the call draws; the record's `dropoutSeed` shows it. Drawing makes a system call.
+  /// With a random seed, which the record's `dropoutSeed` returns. Drawing it makes a system call.
   case drawn
   /// With the caller's seed.
   case seeded(DropoutSeed)
@@ -91,7 +91,7 @@ package struct Distances: Sendable {
     self.extent = extent
   }
 
-  /// - Throws: `RecurrentError` where rows would overlap or the distances cannot be counted with.
+  /// - Throws: `RecurrentError` if rows would overlap or the distances cannot be counted with.
   package init(
     _ name: String, _ layout: Layout, steps: Int, batchSize: Int, size: Int
   ) throws(RecurrentError) {

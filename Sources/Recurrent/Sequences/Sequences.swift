@@ -14,7 +14,7 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
   ///   - size: features of one step of one sequence, at least 1.
-  /// - Throws: `RecurrentError` where a size is not positive or `values` has another count.
+  /// - Throws: `RecurrentError` if a size is not positive or `values` has another count.
   public init(_ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int) throws(RecurrentError) {
     let count = try checkedCount(("steps", steps), ("batchSize", batchSize), ("size", size))
     self.steps = steps
@@ -69,7 +69,7 @@ extension State: CustomStringConvertible {
   public var description: String { "State, h of \(counted(h.count, "value"))" + (c.isEmpty ? "" : ", c of \(c.count)") }
 }
 
-/// The gradient of a state. Another type than the state, so that no state passes for its gradient.
+/// The gradient of a state. It is a type of its own, so that a state cannot be passed as a gradient.
 public struct StateGradient<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// The gradient of h, [L·D,N,H], level by level, forward before reverse.
   public var dh: [Scalar]
