@@ -68,10 +68,10 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     try checkCount("x", x.count, is: steps * inputs, "\(steps)·\(batchSize)·\(layer.inputSize)")
     try checkCount("y", y.count, is: steps * outputs, "\(steps)·\(batchSize)·\(layer.hiddenSize)")
     guard steps > 0 else { return }
-    let regions: [2 of Region] = [
-      Region("x", read: UnsafeRawBufferPointer(x)), Region("y", written: UnsafeRawBufferPointer(y)),
-    ]
-    try checkApart(regions.span)
+    // Not `checkApart`, whose loop over a list costs a small step 5 %.
+    guard !Region("y", written: UnsafeRawBufferPointer(y)).overlaps(Region("x", read: UnsafeRawBufferPointer(x))) else {
+      throw .overlap(name: "y", other: "x")
+    }
     engine.process(x.baseAddress!, steps: steps, into: y.baseAddress!)
   }
 
