@@ -47,7 +47,9 @@ private func describe(_ error: any Error) -> (recurrent_status, String) {
   }
 }
 
-/// Swift's name of an argument as C has it: `batchSize` is `batch_size`.
+/// Swift's name of an argument as C has it: `batchSize` is `batch_size`, and the gradient of a state is a state too.
 private func snakeCase(_ name: String) -> String {
-  name.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
+  if name == "dState.dh" { return "d_state.h" }
+  if name == "dState.dc" { return "d_state.c" }
+  return name.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
 }
