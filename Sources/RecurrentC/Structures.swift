@@ -65,11 +65,9 @@ struct Call {
     let resets = try optionalBuffer(call.resets, call.resets_count, "call.resets")
     // Before anything of them is read.
     if lengths != nil || resets != nil {
-      let (count, overflow) = steps.multipliedReportingOverflow(by: batchSize)
-      // Small sizes fit any memory, and checking that would allocate.
-      if overflow || count > 1 << 26 { _ = try checkedCount(("steps", steps), ("batchSize", batchSize)) }
+      if !fitMemory(steps, batchSize) { _ = try checkedCount(("steps", steps), ("batchSize", batchSize)) }
       if let lengths { try checkCount("call.lengths", lengths.count, is: batchSize, "batch_size") }
-      if let resets { try checkCount("call.resets", resets.count, is: count, "\(steps)·\(batchSize)") }
+      if let resets { try checkCount("call.resets", resets.count, is: steps * batchSize, "\(steps)·\(batchSize)") }
     }
     var options = BorrowedOptions(
       lengths: lengths, resets: resets,

@@ -261,14 +261,10 @@ extension Layer {
 
   /// Sizes that are positive and countable; lengths and resets that fit them.
   func checkSizes(steps: Int, batchSize: Int, _ options: BorrowedOptions, records: Bool) throws(RecurrentError) {
-    // Small sizes need no care; a single step should not wait for it.
-    let small = 1 << 12
-    let areSmall =
-      (1...small).contains(steps) && (1...small).contains(batchSize) && steps * batchSize * shape.rowFloats <= 1 << 26
-    if !areSmall {
-      // Without a record a call keeps a chunk, but for what levels hand on.
-      let handsOn = shape.layerCount > 1 || shape.isSummed
-      let features = records ? shape.rowFloats : max(inputSize, (handsOn ? 3 : 1) * shape.width)
+    // Without a record a call keeps a chunk, but for what levels hand on.
+    let handsOn = shape.layerCount > 1 || shape.isSummed
+    let features = records ? shape.rowFloats : max(inputSize, (handsOn ? 3 : 1) * shape.width)
+    if !fitMemory(steps, batchSize, features) {
       _ = try checkedCount(
         ("steps", steps), ("batchSize", batchSize), (records ? "floatsOfARow" : "features", features))
     }

@@ -109,6 +109,13 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
   return count
 }
 
+/// Whether `checkedCount` would accept these sizes. It allocates nothing, so that a call may ask.
+package func fitMemory(_ first: Int, _ second: Int, _ third: Int = 1) -> Bool {
+  let (two, overflow) = first.multipliedReportingOverflow(by: second)
+  let (all, overflow2) = two.multipliedReportingOverflow(by: third)
+  return first >= 1 && second >= 1 && third >= 1 && !overflow && !overflow2 && all <= largestCount
+}
+
 /// As many floats as this machine's memory holds. What is larger could only abort the process when it is allocated.
 package let largestCount: Int = {
   let pages = sysconf(Int32(_SC_PHYS_PAGES)), page = sysconf(Int32(_SC_PAGESIZE))
