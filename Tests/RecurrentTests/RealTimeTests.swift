@@ -74,6 +74,7 @@ extension ProcessMemory {
         try [
           (Direction.forward, 1, CallOptions(), 40, 1, 16, 16),
           (.forward, 2, CallOptions(dropout: .off), 5, 9, 140, 150),
+          (.forward, 1, CallOptions(), 5000, 1, 2, 8),
           (.bidirectional, 2, CallOptions(lengths: [5, 2, 0, 4], dropout: .seed(1)), 5, 4, 7, 33),
           (
             .bidirectionalSum, 3, CallOptions(xLayout: .batchMajor, yLayout: .batchMajor, dropout: .seed(2)), 5, 4, 7,
