@@ -50,8 +50,8 @@ extension ProcessMemory {
 
     @Test(arguments: Cell.all, Processor.available)
     func callsStayInsideTheirBuffers(cell: Cell, set: InstructionSet) throws {
-      AlignedBuffer.guardsPages.store(true, ordering: .relaxed)
-      defer { AlignedBuffer.guardsPages.store(false, ordering: .relaxed) }
+      GuardPages.areOn.store(true, ordering: .relaxed)
+      defer { GuardPages.areOn.store(false, ordering: .relaxed) }
       for shape in MemoryTests.shapes {
         for atStart in [false, true] { try runInsideBuffers(cell, set, shape, atStart: atStart) }
       }

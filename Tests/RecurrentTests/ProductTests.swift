@@ -26,7 +26,7 @@ import Testing
 
   @Test(arguments: kernels)
   func everyKernelAddsInTheSameOrder(set: InstructionSet, units: Int?) throws {
-    let products = try Products(set, units: units)
+    let products = try Products<Float>(set, units: units)
     let width = products.width
     var random = SeededGenerator(seed: 5)
     for depth in [1, 2, 3, 7, 8, 31, 64, 100, 511, 512, 513, 1100] {
@@ -52,7 +52,7 @@ import Testing
                   rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: panels.start,
                   panel_count: panelCount,
                   panel_stride: depth * width, k: depth, c: c.baseAddress!, c_panel_stride: rows * width,
-                  c_row_stride: width, add: add, next: fetched.map { _ in Floats(panels.start) },
+                  c_row_stride: width, add: add, next: fetched.map { _ in UnsafePointer<Float>(panels.start) },
                   next_count: fetched ?? 0)
                 run(products.kernels, &operands)
               }
@@ -78,15 +78,15 @@ import Testing
 
   @Test(arguments: Processor.available)
   func wholeProductsAgreeWithPlainLoopsAndSgemm(set: InstructionSet) throws {
-    let products = try Products(set)
+    let products = try Products<Float>(set)
     var random = SeededGenerator(seed: 6)
     for (rows, units, depth) in [
       (1, 1, 1), (5, 3, 2), (13, 33, 17), (24, 64, 40), (37, 70, 600), (3, 200, 65), (100, 5, 1),
     ] {
       let x = (0..<rows * depth).map { _ in Float.random(in: -1...1, using: &random) }
       let weights = (0..<units * depth).map { _ in Float.random(in: -1...1, using: &random) }
-      let tiles = AlignedBuffer(count: rows * depth), rest = AlignedBuffer(count: rows * products.width)
-      let panels = AlignedBuffer(count: products.panels(units) * products.width * depth)
+      let tiles = AlignedBuffer<Float>(count: rows * depth), rest = AlignedBuffer<Float>(count: rows * products.width)
+      let panels = AlignedBuffer<Float>(count: products.panels(units) * products.width * depth)
       products.packRows(x, products.tiles(rows), stride: depth, depth: depth, into: tiles.start)
       products.packPanels(
         rowsOf: weights, units: units, depth: depth, panelStride: depth * products.width, into: panels.start)
@@ -120,7 +120,7 @@ import Testing
 
   @Test(arguments: Processor.available)
   func packingMovesEveryNumber(set: InstructionSet) throws {
-    let products = try Products(set)
+    let products = try Products<Float>(set)
     for count in [1, 2, 3, 5, 11, 12, 15, 16, 17, 31, 32] {
       for depth in [1, 2, 15, 16, 17, 31, 32, 33, 50] {
         for width in (count <= 12 ? [count] : []) + [count > 16 ? 32 : 16] {
@@ -157,8 +157,8 @@ import Testing
 }
 
 extension Products {
-  fileprivate func panelsFilled(_ count: Int, _ random: inout SeededGenerator) -> AlignedBuffer {
-    let buffer = AlignedBuffer(count: count)
+  fileprivate func panelsFilled(_ count: Int, _ random: inout SeededGenerator) -> AlignedBuffer<Float> {
+    let buffer = AlignedBuffer<Float>(count: count)
     for index in 0..<count { buffer.start[index] = Float.random(in: -1...1, using: &random) }
     return buffer
   }
