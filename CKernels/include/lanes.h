@@ -66,33 +66,24 @@ LANES void lanes_store_part(float *target, const void *a, ptrdiff_t count) {
   for (ptrdiff_t i = 0; i < count; i++) target[i] = ((const float *)a)[i];
 }
 
-// Functions compiled for one instruction set. FOR_AVX512(...) before a definition, and the name that a profile shows.
-#if defined(__x86_64__)
-#define FOR_AVX512 \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,bmi,bmi2"), min_vector_width(512)))
-#define FOR_AVX2 __attribute__((target("avx2,fma,bmi,bmi2")))
-#endif
-
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and
 // `name_for`, which Swift calls: it runs the body compiled for the given instruction set. Each variant inlines the
 // Swift body into a function with that set. All of it is emitted in the Swift file that calls `name_for`, and inlining
 // sees no other file: keep the body and that call in one Swift file.
-#if defined(__x86_64__)
-#define MULTIVERSION(name, parameters, arguments)                                                               \
-  void name parameters;                                                                                         \
-  FOR_AVX512 static inline __attribute__((flatten, noinline)) void name##_avx512 parameters { name arguments; } \
-  FOR_AVX2 static inline __attribute__((flatten, noinline)) void name##_avx2 parameters { name arguments; }     \
-  static inline void(*_Nonnull name##_for(instruction_set set)) parameters {                                    \
-    switch (set) {                                                                                              \
-      case instruction_set_avx512: return name##_avx512;                                                        \
-      case instruction_set_avx2: return name##_avx2;                                                            \
-      case instruction_set_portable: return name;                                                               \
-    }                                                                                                           \
+#define MULTIVERSION_VARIANT(of_set, architecture, attributes, supported, name, parameters, arguments) \
+  architecture(attributes static inline __attribute__((flatten, noinline)) void name##_##of_set parameters { \
+    name arguments;                                                                                          \
+  })
+#define MULTIVERSION_CASE(of_set, architecture, attributes, supported, name) \
+  architecture(case instruction_set_##of_set : return name##_##of_set;)
+#define MULTIVERSION(name, parameters, arguments)                                           \
+  void name parameters;                                                                     \
+  INSTRUCTION_SETS_BEYOND_PORTABLE(MULTIVERSION_VARIANT, name, parameters, arguments)       \
+  static inline void(*_Nonnull name##_for(instruction_set set)) parameters {                \
+    switch (set) {                                                                          \
+      INSTRUCTION_SETS_BEYOND_PORTABLE(MULTIVERSION_CASE, name)                             \
+      default: return name;                                                                 \
+    }                                                                                       \
   }
-#else
-#define MULTIVERSION(name, parameters, arguments) \
-  void name parameters;                           \
-  static inline void(*_Nonnull name##_for(instruction_set set)) parameters { return name; }
-#endif
 
 #pragma clang assume_nonnull end

@@ -106,7 +106,7 @@ final class StepProgram {
   @inline(__always)
   func run(_ x: Floats, into y: MutableFloats) {
     var first = calls.baseAddress! + (isOdd ? calls.count / 2 : 0)
-    for block in 0..<levels[0].calls { first[block].input.rows = x }
+    for block in 0..<levels[0].calls { first[block].input.rows = UnsafeRawPointer(x) }
     for level in levels {
       for index in 0..<level.calls {
         // Weights that were used last are still in the nearest cache that holds a part of them.

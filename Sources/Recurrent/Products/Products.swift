@@ -44,7 +44,7 @@ package struct Products: @unchecked Sendable {
   /// - Parameter units: of the layer, for panels that waste the least; nil for the widest.
   package init(_ instructionSet: InstructionSet?, units: Int? = nil) throws(RecurrentError) {
     let chosen = try Processor.kernels(instructionSet)
-    kernels = if let units { product_kernels_for_units(chosen.pointee.set, units) } else { chosen }
+    kernels = if let units { product_kernels_for_units(chosen.pointee.set, .f32, units) } else { chosen }
     width = kernels.pointee.panel_width
   }
 

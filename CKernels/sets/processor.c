@@ -25,15 +25,14 @@ static unsigned saved_state(void) {
 
 static bool all(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
-bool processor_supports(instruction_set set) {
-  if (set == instruction_set_portable) return true;
-  const unsigned ymm_state = 0x06, zmm_state = 0xe6;
-  const cpuid_answer basic = cpuid(1), extended = cpuid(7);
-  const bool avx2 = all(saved_state(), ymm_state) && all(basic.ecx, bit_AVX | bit_FMA) &&
-                    all(extended.ebx, bit_AVX2 | bit_BMI | bit_BMI2);
-  if (set == instruction_set_avx2) return avx2;
-  return avx2 && all(saved_state(), zmm_state) &&
-         all(extended.ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
+// Whether the operating system saves the registers and the processor has the features (leaf 1, ECX; leaf 7, EBX).
+static bool has(unsigned state, unsigned basic, unsigned extended) {
+  return all(saved_state(), state) && all(cpuid(1).ecx, basic) && all(cpuid(7).ebx, extended);
+}
+static bool has_avx2(void) { return has(0x06, bit_AVX | bit_FMA, bit_AVX2 | bit_BMI | bit_BMI2); }
+static bool has_avx512(void) {
+  return has_avx2() &&
+         has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
 }
 
 void processor_brand(char *name) {
@@ -56,8 +55,31 @@ bool processor_is_amd(void) {
 
 #else
 
-bool processor_supports(instruction_set set) { return set == instruction_set_portable; }
 void processor_brand(char *name) { strcpy(name, "unknown processor"); }
 bool processor_is_amd(void) { return false; }
 
 #endif
+
+bool processor_supports(instruction_set set) {
+#define SUPPORTED(of_set, architecture, attributes, supported, ...) \
+  architecture(case instruction_set_##of_set : return supported;)
+  switch (set) {
+    INSTRUCTION_SETS(SUPPORTED)
+    default: return false;
+  }
+#undef SUPPORTED
+}
+
+#define NAME(set, ...) #set,
+static const char *const names[] = {INSTRUCTION_SETS(NAME)};
+#undef NAME
+
+ptrdiff_t instruction_set_count(void) { return sizeof names / sizeof *names; }
+
+const char *instruction_set_name(instruction_set set) { return names[set]; }
+
+instruction_set instruction_set_named(const char *name) {
+  for (ptrdiff_t set = 0; set < instruction_set_count(); set++)
+    if (!strcmp(names[set], name)) return (instruction_set)set;
+  return instruction_set_portable;
+}
