@@ -8,11 +8,11 @@
 #define ENTRY_CASE(of_set, architecture, attributes, supported, name, arguments) \
   architecture(case instruction_set_##of_set : name##_##of_set arguments; return;)
 
-#define ENTRY(name, set, parameters, arguments)               \
+#define ENTRY(name, set, parameters, arguments)                \
   INSTRUCTION_SETS(ENTRY_VARIANT, name, parameters, arguments) \
-  void name parameters {                                      \
-    switch (set) {                                            \
-      INSTRUCTION_SETS(ENTRY_CASE, name, arguments)           \
-      default: name##_portable arguments;                     \
-    }                                                         \
+  void name parameters {                                       \
+    switch (set) {                                             \
+      INSTRUCTION_SETS(ENTRY_CASE, name, arguments)            \
+      default: name##_portable arguments;                      \
+    }                                                          \
   }

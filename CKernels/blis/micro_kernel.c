@@ -71,14 +71,14 @@ void blis_find_micro_kernel(product_kernels *kernels) {
   kernels->reason = "own kernels: this libblis has no sub-configuration with the tile of the instruction set";
 }
 
-#define RUN(function_type, scalar)                                                                           \
-  do {                                                                                                       \
-    const function_type run = (function_type)kernels->micro_kernel.function;                                 \
-    scalar one = 1, beta = add;                                                                              \
-    if (kernels->micro_kernel.units_on_m)                                                                    \
-      run(panel_width, tile_rows, k, &one, weights, x, &beta, c, 1, c_row_stride, &next, context);           \
-    else                                                                                                     \
-      run(tile_rows, panel_width, k, &one, x, weights, &beta, c, c_row_stride, 1, &next, context);           \
+#define RUN(function_type, scalar)                                                                 \
+  do {                                                                                             \
+    const function_type run = (function_type)kernels->micro_kernel.function;                       \
+    scalar one = 1, beta = add;                                                                    \
+    if (kernels->micro_kernel.units_on_m)                                                          \
+      run(panel_width, tile_rows, k, &one, weights, x, &beta, c, 1, c_row_stride, &next, context); \
+    else                                                                                           \
+      run(tile_rows, panel_width, k, &one, x, weights, &beta, c, c_row_stride, 1, &next, context); \
   } while (0)
 
 void blis_run_micro_kernel(const product_kernels *kernels, ptrdiff_t k, const void *rows, const void *panel, bool add,
@@ -93,6 +93,7 @@ void blis_run_micro_kernel(const product_kernels *kernels, ptrdiff_t k, const vo
     RUN(dgemm_ukr_ft, double);
   else
     RUN(sgemm_ukr_ft, float);
+#undef RUN
 }
 
 bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *p) {
@@ -103,13 +104,14 @@ bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *p)
   void *weights = (void *)p->weights, *x = (void *)p->x;
   cntx_t *context = kernels->micro_kernel.context;
   // Seen by columns, so that c's unit stride lies where a micro-kernel with units on M stores it.
-#define MULTIPLY(function, scalar)                                                                                \
+#define MULTIPLY(function, scalar)                                                                                    \
   function(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, p->units, p->rows, p->k, &(scalar){1}, weights, p->k, 1, x, 1, p->k, \
            &(scalar){0}, p->c, 1, p->units, context, &one_thread)
   if (kernels->scalar == scalar_type_f64)
     MULTIPLY(bli_dgemm_ex, double);
   else
     MULTIPLY(bli_sgemm_ex, float);
+#undef MULTIPLY
   return true;
 }
 

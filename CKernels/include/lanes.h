@@ -87,19 +87,18 @@ LANE_OPERATIONS(f64, double, lanes8d, lanes8i, INT64_MAX, 52)
 // Swift body into a function with that set. All of it is emitted in the Swift file that calls `name_for`, and inlining
 // sees no other file: keep the body and that call in one Swift file.
 #define MULTIVERSION_VARIANT(of_set, architecture, attributes, supported, name, parameters, arguments) \
-  architecture(attributes static inline __attribute__((flatten, noinline)) void name##_##of_set parameters { \
-    name arguments;                                                                                          \
-  })
+  architecture(attributes static inline                                                                \
+               __attribute__((flatten, noinline)) void name##_##of_set parameters { name arguments; })
 #define MULTIVERSION_CASE(of_set, architecture, attributes, supported, name) \
   architecture(case instruction_set_##of_set : return name##_##of_set;)
-#define MULTIVERSION(name, parameters, arguments)                                           \
-  void name parameters;                                                                     \
-  INSTRUCTION_SETS_BEYOND_PORTABLE(MULTIVERSION_VARIANT, name, parameters, arguments)       \
-  static inline void(*_Nonnull name##_for(instruction_set set)) parameters {                \
-    switch (set) {                                                                          \
-      INSTRUCTION_SETS_BEYOND_PORTABLE(MULTIVERSION_CASE, name)                             \
-      default: return name;                                                                 \
-    }                                                                                       \
+#define MULTIVERSION(name, parameters, arguments)                                     \
+  void name parameters;                                                               \
+  INSTRUCTION_SETS_BEYOND_PORTABLE(MULTIVERSION_VARIANT, name, parameters, arguments) \
+  static inline void(*_Nonnull name##_for(instruction_set set)) parameters {          \
+    switch (set) {                                                                    \
+      INSTRUCTION_SETS_BEYOND_PORTABLE(MULTIVERSION_CASE, name)                       \
+      default: return name;                                                           \
+    }                                                                                 \
   }
 
 #pragma clang assume_nonnull end

@@ -17,7 +17,7 @@ typedef struct form {
 // sums[q][r] += rows[k][r] · panels[q][k]. Three plain rows share a pointer: with one for each, pointers would be
 // spilled.
 KERNEL void step_of_k(const form f, const product *p, const SCALAR *row_tile, const SCALAR *const *triples,
-                     const SCALAR *first_panel, ptrdiff_t k, vector *sums) {
+                      const SCALAR *first_panel, ptrdiff_t k, vector *sums) {
   const ptrdiff_t width = LANE_COUNT * f.vectors, stride = p->row_stride;
   vector weights[8];
 #pragma clang loop unroll(full)
@@ -43,7 +43,7 @@ KERNEL void step_of_k(const form f, const product *p, const SCALAR *row_tile, co
 // line every `pace` steps of k (1 or 2, 0 for nothing): weights from the third cache are then there when their first
 // tile runs (LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s; BLIS's kernel has no place for it).
 KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const SCALAR *first_panel, ptrdiff_t k_count,
-                  bool add, SCALAR *c, const int pace, const SCALAR *next) {
+                   bool add, SCALAR *c, const int pace, const SCALAR *next) {
   vector sums[4 * MOST_ROWS] = {0};
   const SCALAR *triples[(MOST_ROWS + 2) / 3];
   if (f.plain)
@@ -66,7 +66,8 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
     if (f.vectors == 2 && f.rows >= 6 && !pace)
 #pragma clang loop unroll(full)
       for (int qv = 0; qv < f.panels * 2; qv++)
-        __builtin_prefetch(first_panel + qv / 2 * p->panel_stride + (k + AHEAD) * (2 * LANE_COUNT) + qv % 2 * LANE_COUNT, 0, 2);
+        __builtin_prefetch(
+            first_panel + qv / 2 * p->panel_stride + (k + AHEAD) * (2 * LANE_COUNT) + qv % 2 * LANE_COUNT, 0, 2);
     step_of_k(f, p, row_tile, triples, first_panel, k, sums);
   }
 #pragma clang loop unroll(full)
@@ -81,11 +82,11 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
       }
 }
 
-// The blocks of k outermost: a tile's block stays in the nearest cache while the panels pass by. Several
-// panels run at once up to `most_sums` sums; beyond it the weights spill (2 rows, 3 panels: 48 instead of
-// 73 GF/s on AVX2; 3 rows, 4 panels: 135 instead of 163 on AVX-512).
+// The blocks of k outermost: a tile's block stays in the nearest cache while the panels pass by. Several panels run at
+// once up to `most_sums` sums; beyond it the weights spill (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2;
+// 3 rows, 4 panels: 135 instead of 163 on AVX-512).
 KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int most_rows, const int most_sums,
-                      const product *p) {
+                       const product *p) {
   const int rows = (int)p->row_count;
   const ptrdiff_t width = LANE_COUNT * vectors;
   for (ptrdiff_t k = 0; k < p->k; k += PRODUCT_K_BLOCK) {
@@ -113,8 +114,7 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
 #define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
       switch (4 * rows + (int)panels - 1) {
         ROWS(1)
-        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-        ROWS(13) ROWS(14)
+        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
       }
 #undef ROWS
 #undef RUN
@@ -123,11 +123,14 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
   }
 }
 
-#define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, f64_rows) \
-  architecture(attributes void NAMED(product, set##width)(const product *p) {                                           \
-    all_panels(fused, false, vectors, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                                     \
-  } attributes void NAMED(product, set##width##_plain)(const product *p) {                                              \
-    all_panels(fused, true, vectors, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                                      \
-  })
+// A function for each form, so that a profile shows it by name.
+#define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, \
+                        f64_rows)                                                                              \
+  architecture(                                                                                                \
+      attributes void NAMED(product, set##width)(const product *p) {                                           \
+        all_panels(fused, false, vectors, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                        \
+      } attributes void NAMED(product, set##width##_plain)(const product *p) {                                 \
+        all_panels(fused, true, vectors, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                         \
+      })
 PRODUCT_FORMS(DEFINE_PRODUCTS)
 #undef DEFINE_PRODUCTS

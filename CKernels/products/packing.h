@@ -25,8 +25,8 @@ typedef SCALAR half __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(size
 KERNEL ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 // A square of `source`, LANE_COUNT rows and columns, rows `stride` apart, of which `items` exist, transposed. Blocks of
-// a quarter by a quarter change places while they are loaded, which takes no shuffle; of the floats' 64 shuffles, 32 are
-// left.
+// a quarter by a quarter change places while they are loaded, which takes no shuffle; of the floats' 64 shuffles, 32
+// are left.
 KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_t stride, ptrdiff_t items) {
 #pragma clang loop unroll(full)
   for (int column = 0; column < LANE_COUNT; column += LANE_COUNT / 4)
@@ -48,8 +48,8 @@ KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_
   EXCHANGE(1)
 }
 
-// The first `rows` of LANE_COUNT vectors, `stored` scalars of each. The counts of whole tiles are constants, so that no call of
-// memcpy is left.
+// The first `rows` of LANE_COUNT vectors, `stored` scalars of each. The counts of whole tiles are constants, so that no
+// call of memcpy is left.
 KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUNT], ptrdiff_t stored, ptrdiff_t rows) {
 #define STORE(N)                                                                                \
   case N:                                                                                       \
@@ -69,9 +69,10 @@ KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUN
 #undef STORE
 }
 
-// Rows of `source`, of which `readable` scalars may be read, become columns of `packed`, a square at a time in registers.
-KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count, ptrdiff_t item_stride,
-                            ptrdiff_t depth, ptrdiff_t readable) {
+// Rows of `source`, of which `readable` scalars may be read, become columns of `packed`, a square at a time in
+// registers.
+KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
+                             ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable) {
   // The last columns first: if they are no whole vector, what their stores write behind them is written again.
   for (ptrdiff_t first = (width - 1) / LANE_COUNT * LANE_COUNT; first >= 0; first -= LANE_COUNT) {
     const ptrdiff_t items = least(count - first, LANE_COUNT), stored = least(width - first, LANE_COUNT);
@@ -100,11 +101,11 @@ KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *sour
 }
 
 KERNEL void pack_copying(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count, ptrdiff_t depth,
-                        ptrdiff_t depth_stride) {
-#define COPY(N)                                                                                                       \
-  if (width == (N) && count == (N)) {                                                                                 \
+                         ptrdiff_t depth_stride) {
+#define COPY(N)                                                                                                      \
+  if (width == (N) && count == (N)) {                                                                                \
     for (ptrdiff_t d = 0; d < depth; d++) memcpy(packed + d * (N), source + d * depth_stride, (N) * sizeof *packed); \
-    return;                                                                                                           \
+    return;                                                                                                          \
   }
   COPY(2 * LANE_COUNT)
   COPY(LANE_COUNT)
@@ -117,15 +118,15 @@ KERNEL void pack_copying(SCALAR *packed, ptrdiff_t width, const SCALAR *source, 
 }
 
 KERNEL void pack_either(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count, ptrdiff_t item_stride,
-                       ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride) {
+                        ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride) {
   if (item_stride == 1)
     pack_copying(packed, width, source, count, depth, depth_stride);
   else
     pack_transposing(packed, width, source, count, item_stride, depth, readable);
 }
 
-KERNEL void unpack_squares(SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed, ptrdiff_t width, ptrdiff_t count,
-                          ptrdiff_t depth) {
+KERNEL void unpack_squares(SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed, ptrdiff_t width,
+                           ptrdiff_t count, ptrdiff_t depth) {
   for (ptrdiff_t first = 0; first < count; first += LANE_COUNT) {
     const ptrdiff_t items = least(count - first, LANE_COUNT);
     ptrdiff_t d = 0;
@@ -150,7 +151,7 @@ KERNEL void add_vectors(const int vectors, SCALAR *sums, const SCALAR *panel, pt
 }
 
 KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, ptrdiff_t count, const SCALAR *values,
-                        ptrdiff_t rows) {
+                         ptrdiff_t rows) {
   for (ptrdiff_t q = 0; q < count; q++)
     for (int v = 0; v < vectors; v++) {
       const vector row = *(const vector *)(values + (q * vectors + v) * LANE_COUNT);
@@ -158,24 +159,26 @@ KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, pt
     }
 }
 
-#define DEFINE_PACKING(set, architecture, attributes, ...)                                                          \
-  architecture(attributes void NAMED(pack, set)(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count, \
-                                                ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable,         \
-                                                ptrdiff_t depth_stride) {                                           \
-    pack_either(packed, width, source, count, item_stride, depth, readable, depth_stride);                          \
-  } attributes void NAMED(unpack_adding, set)(void *target, ptrdiff_t item_stride, const void *packed,              \
-                                              ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {                  \
-    unpack_squares(target, item_stride, packed, width, count, depth);                                               \
-  })
+#define DEFINE_PACKING(set, architecture, attributes, ...)                                                 \
+  architecture(                                                                                            \
+      attributes void NAMED(pack, set)(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count, \
+                                       ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable,         \
+                                       ptrdiff_t depth_stride) {                                           \
+        pack_either(packed, width, source, count, item_stride, depth, readable, depth_stride);             \
+      } attributes void NAMED(unpack_adding, set)(void *target, ptrdiff_t item_stride, const void *packed, \
+                                                  ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {     \
+        unpack_squares(target, item_stride, packed, width, count, depth);                                  \
+      })
 INSTRUCTION_SETS(DEFINE_PACKING)
 #undef DEFINE_PACKING
 
-#define DEFINE_ROWS(set, width, architecture, attributes, fused, vectors, ...)                                         \
-  architecture(attributes void NAMED(add_rows, set##width)(void *sums, const void *panel, ptrdiff_t rows) {            \
-    add_vectors(vectors, sums, panel, rows);                                                                           \
-  } attributes void NAMED(fill_rows, set##width)(void *panels, ptrdiff_t stride, ptrdiff_t count, const void *values, \
-                                                 ptrdiff_t rows) {                                                     \
-    fill_vectors(vectors, panels, stride, count, values, rows);                                                        \
-  })
+#define DEFINE_ROWS(set, width, architecture, attributes, fused, vectors, ...)                        \
+  architecture(                                                                                       \
+      attributes void NAMED(add_rows, set##width)(void *sums, const void *panel, ptrdiff_t rows) {    \
+        add_vectors(vectors, sums, panel, rows);                                                      \
+      } attributes void NAMED(fill_rows, set##width)(void *panels, ptrdiff_t stride, ptrdiff_t count, \
+                                                     const void *values, ptrdiff_t rows) {            \
+        fill_vectors(vectors, panels, stride, count, values, rows);                                   \
+      })
 PRODUCT_FORMS(DEFINE_ROWS)
 #undef DEFINE_ROWS

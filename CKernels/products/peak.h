@@ -22,8 +22,8 @@ KERNEL double burst(const bool fused, const int count, ptrdiff_t repetitions) {
 }
 
 #define DEFINE_BURST(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, ...) \
-  architecture(attributes double NAMED(multiply_add_burst, set##width)(ptrdiff_t repetitions) {         \
-    return burst(fused, burst_sums, repetitions);                                                       \
+  architecture(attributes double NAMED(multiply_add_burst, set##width)(ptrdiff_t repetitions) {        \
+    return burst(fused, burst_sums, repetitions);                                                      \
   })
 PRODUCT_FORMS(DEFINE_BURST)
 #undef DEFINE_BURST

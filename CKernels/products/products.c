@@ -68,9 +68,8 @@ void product_run(const product_kernels *kernels, const product *p) {
     const char *rows = (const char *)p->rows + k * kernels->tile_rows * size;
     for (ptrdiff_t q = 0; q < p->panel_count; q++) {
       const char *panel = (const char *)p->panels + (q * p->panel_stride + k * kernels->panel_width) * size;
-      blis_run_micro_kernel(kernels, k_count, rows, panel, p->add || k > 0,
-                            (char *)p->c + q * p->c_panel_stride * size, p->c_row_stride,
-                            panel + p->panel_stride * size);
+      blis_run_micro_kernel(kernels, k_count, rows, panel, p->add || k > 0, (char *)p->c + q * p->c_panel_stride * size,
+                            p->c_row_stride, panel + p->panel_stride * size);
     }
   }
 }

@@ -31,8 +31,7 @@ static bool has(unsigned state, unsigned basic, unsigned extended) {
 }
 static bool has_avx2(void) { return has(0x06, bit_AVX | bit_FMA, bit_AVX2 | bit_BMI | bit_BMI2); }
 static bool has_avx512(void) {
-  return has_avx2() &&
-         has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
+  return has_avx2() && has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
 }
 
 void processor_brand(char *name) {

@@ -20,7 +20,11 @@ public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
   public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.kernelSet.rawValue < b.kernelSet.rawValue }
 
   /// The kernels' set of the same name.
-  package var kernelSet: instruction_set { instruction_set_named(rawValue) }
+  package var kernelSet: instruction_set { InstructionSet.kernelSets[self]! }
+
+  /// Looked up once: passing a name to C allocates.
+  private static let kernelSets = Dictionary(
+    uniqueKeysWithValues: allCases.map { ($0, instruction_set_named($0.rawValue)) })
 }
 
 /// This processor, and the kernels that were chosen for it.
