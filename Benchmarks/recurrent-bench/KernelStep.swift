@@ -42,16 +42,15 @@ final class KernelStep {
           next_count: 0)
       }
       var tile = gate_tile()
-      tile.slots = slots
+      tile.slots = UnsafeMutableRawPointer(slots)
       tile.slot_stride = slotStride
       tile.rows = 1
       tile.width = width
       tile.units = min(width, hidden - block * width)
-      tile.previous_h = UnsafePointer(h + block * width)
-      tile.h = new + block * width
+      tile.previous_h = UnsafeRawPointer(h + block * width)
+      tile.h = UnsafeMutableRawPointer(new + block * width)
       (tile.previous_stride, tile.h_stride) = (hidden, hidden)
-      tile.c = slots + 4 * slotStride
-      tile.option = cell.option
+      tile.c = UnsafeMutableRawPointer(slots + 4 * slotStride)
       blocks.initializeElement(
         at: index,
         to: Block(
@@ -72,9 +71,9 @@ final class KernelStep {
       product_run_own(products.kernels, &place.pointee.input)
       product_run_own(products.kernels, &place.pointee.hidden)
       switch cell {
-      case .rnn: RNNGates.forward(products.set, &place.pointee.gates)
-      case .lstm: LSTMGates.forward(products.set, &place.pointee.gates)
-      case .gru: GRUGates.forward(products.set, &place.pointee.gates)
+      case .rnn(let activation): RNNGates.pass(activation, .float, products.set).forward(&place.pointee.gates)
+      case .lstm(let output): LSTMGates.pass(output, .float, products.set).forward(&place.pointee.gates)
+      case .gru(_, let update): GRUGates.pass(update: update, .float, products.set).forward(&place.pointee.gates)
       }
     }
   }

@@ -90,14 +90,14 @@ extension FloatEngine {
     if cell.resetsBefore {
       forEachTile(rows.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, rows, block, row, count)
-        GRUGates.updateBackward(products.set, &tile)
+        GRUGates.updatePass(update: cell.update, .float, products.set).backward(&tile)
       }
       packGradients(call, slots: 0..<1, rows, own, into: hTiles)
       share.barrier()
       hiddenGradient(call, hTiles, memory, own, rows, slots: 0..<1, firstGate: 2, to: memory.drh, add: false)
       forEachTile(rows.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, rows, block, row, count)
-        GRUGates.resetBackward(products.set, &tile)
+        GRUGates.resetPass(.float, products.set).backward(&tile)
       }
       packGradients(call, slots: cell.hiddenSlots, rows, own, into: hTiles)
       share.barrier()
@@ -107,9 +107,9 @@ extension FloatEngine {
       forEachTile(rows.tiles, own) { block, row, count in
         var tile = gateTile(call, memory, rows, block, row, count)
         switch cell {
-        case .rnn: RNNGates.backward(products.set, &tile)
-        case .lstm: LSTMGates.backward(products.set, &tile)
-        case .gru: GRUGates.backward(products.set, &tile)
+        case .rnn(let activation): RNNGates.pass(activation, .float, products.set).backward(&tile)
+        case .lstm(let output): LSTMGates.pass(output, .float, products.set).backward(&tile)
+        case .gru(_, let update): GRUGates.pass(update: update, .float, products.set).backward(&tile)
         }
       }
       packGradients(call, slots: 0..<cell.gradientSlots, rows, own, into: hTiles)
@@ -198,22 +198,21 @@ extension FloatEngine {
     let slots = record.slots + (block * layout.blockStride + (rows.first + row) * width)
     let panel = (block * call.plan.batchSize + row) * width
     var tile = gate_tile()
-    tile.slots = slots
+    tile.slots = UnsafeMutableRawPointer(slots)
     tile.slot_stride = layout.slotStride
     tile.rows = count
     tile.width = width
     tile.units = min(width, hiddenSize - block * width)
-    tile.previous_h = rows.previousH + (row * rows.previousStride + block * width)
+    tile.previous_h = UnsafeRawPointer(rows.previousH + (row * rows.previousStride + block * width))
     tile.previous_stride = rows.previousStride
-    tile.dy = rows.dy.map { $0 + (row * rows.dyStride + block * width) }
+    tile.dy = rows.dy.map { UnsafeRawPointer($0 + (row * rows.dyStride + block * width)) }
     tile.dy_stride = rows.dyStride
-    tile.dh = memory.dh + panel
-    tile.option = cell.option
+    tile.dh = UnsafeMutableRawPointer(memory.dh + panel)
     if cell.hasCellState {
-      tile.previous_c = slots + cell.slots * layout.slotStride
-      tile.dc = memory.dc + panel
+      tile.previous_c = UnsafeMutableRawPointer(slots + cell.slots * layout.slotStride)
+      tile.dc = UnsafeMutableRawPointer(memory.dc + panel)
     }
-    if cell.resetsBefore { tile.drh = memory.drh + panel }
+    if cell.resetsBefore { tile.d_operand = UnsafeMutableRawPointer(memory.drh + panel) }
     return tile
   }
 

@@ -224,7 +224,7 @@ extension FloatEngine {
       forEachBlock(own, downwards: downwards) { block, next in
         hiddenProduct(rows, memory, block, next, gates: 0..<2, toSlot: 1) { row, count in
           var tile = gateTile(rows, memory, block, row, count)
-          GRUGates.resetForward(products.set, &tile)
+          GRUGates.resetPass(.float, products.set).forward(&tile)
         }
       }
       let rhTiles = memory.rhTiles!
@@ -235,7 +235,7 @@ extension FloatEngine {
       forEachBlock(own, downwards: downwards) { block, next in
         hiddenProduct(rows, memory, block, next, gates: 2..<3, toSlot: 0, otherTiles: rhTiles) { row, count in
           var tile = gateTile(rows, memory, block, row, count)
-          GRUGates.updateForward(products.set, &tile)
+          GRUGates.updatePass(update: cell.update, .float, products.set).forward(&tile)
         }
       }
     } else {
@@ -243,9 +243,9 @@ extension FloatEngine {
         hiddenProduct(rows, memory, block, next, gates: 0..<cell.gates, toSlot: cell.firstHiddenSlot) { row, count in
           var tile = gateTile(rows, memory, block, row, count)
           switch cell {
-          case .rnn: RNNGates.forward(products.set, &tile)
-          case .lstm: LSTMGates.forward(products.set, &tile)
-          case .gru: GRUGates.forward(products.set, &tile)
+          case .rnn(let activation): RNNGates.pass(activation, .float, products.set).forward(&tile)
+          case .lstm(let output): LSTMGates.pass(output, .float, products.set).forward(&tile)
+          case .gru(_, let update): GRUGates.pass(update: update, .float, products.set).forward(&tile)
           }
         }
       }
@@ -294,19 +294,18 @@ extension FloatEngine {
     let width = products.width
     let slots = memory.slots + (block * memory.layout.blockStride + (rows.firstRow + row) * width)
     var tile = gate_tile()
-    tile.slots = slots
+    tile.slots = UnsafeMutableRawPointer(slots)
     tile.slot_stride = memory.layout.slotStride
     tile.rows = count
     tile.width = width
     tile.units = min(width, hiddenSize - block * width)
-    tile.previous_h = Floats(rows.previous.start + (row * rows.previous.stride + block * width))
+    tile.previous_h = UnsafeRawPointer(rows.previous.start + (row * rows.previous.stride + block * width))
     tile.previous_stride = rows.previous.stride
-    tile.h = rows.h.start + (row * rows.h.stride + block * width)
+    tile.h = UnsafeMutableRawPointer(rows.h.start + (row * rows.h.stride + block * width))
     tile.h_stride = rows.h.stride
-    tile.option = cell.option
     if let c = memory.c {
-      tile.c = c + (block * memory.cRows + row) * width
-      if memory.keepsC { tile.previous_c = slots + cell.slots * memory.layout.slotStride }
+      tile.c = UnsafeMutableRawPointer(c + (block * memory.cRows + row) * width)
+      if memory.keepsC { tile.previous_c = UnsafeMutableRawPointer(slots + cell.slots * memory.layout.slotStride) }
     }
     return tile
   }

@@ -116,9 +116,9 @@ final class StepProgram {
         product_run_own(level.kernels, &call.pointee.input)
         product_run_own(level.kernels, &call.pointee.hidden)
         switch level.cell {
-        case .rnn: RNNGates.forward(level.set, &call.pointee.gates)
-        case .lstm: LSTMGates.forward(level.set, &call.pointee.gates)
-        case .gru: GRUGates.forward(level.set, &call.pointee.gates)
+        case .rnn(let activation): RNNGates.pass(activation, .float, level.set).forward(&call.pointee.gates)
+        case .lstm(let output): LSTMGates.pass(output, .float, level.set).forward(&call.pointee.gates)
+        case .gru(_, let update): GRUGates.pass(update: update, .float, level.set).forward(&call.pointee.gates)
         }
       }
       first += level.calls

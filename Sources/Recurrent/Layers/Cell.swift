@@ -91,14 +91,8 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   /// inside r∘(…) where the reset comes after the product.
   package func apartBiasSlot(ofGate gate: Int) -> Int? { isGRU && !resetsBefore && gate == 2 ? 3 : nil }
 
-  /// The gate passes' option.
-  package var option: Bool {
-    switch self {
-    case .rnn(let nonlinearity): nonlinearity == .relu
-    case .lstm(let cellOutput): cellOutput == .linear
-    case .gru(_, let update): update == .takesNew
-    }
-  }
+  /// A GRU's update.
+  var update: Update { if case .gru(_, let update) = self { update } else { .keepsOld } }
 
   /// Whether the backward pass leaves a direct part of dh', to which the product adds.
   package var carriesDh: Bool { isGRU }
