@@ -1,0 +1,93 @@
+import Foundation
+import Recurrent
+import Testing
+
+/// The bits of every cell on every instruction set, against those in Goldens/bits.txt.
+///
+/// All sets with fused multiply-adds give the same bits; the portable set gives others. `RECURRENT_UPDATE_DIGESTS=1`
+/// writes the file anew instead.
+@Suite struct DigestTests {
+  /// Units of layers whose gradients differ today between AVX2 and AVX-512. The file holds those of AVX-512.
+  // This constant goes when the rule of the gradients' products follows H and not the instruction set.
+  private static let unitsWhoseGradientsDiffer = 17...32
+
+  private static let problems = Problem<Float>.digestProblems
+  private static let pool = Result { try Threads(count: 2) }
+  private static let updates = ProcessInfo.processInfo.environment["RECURRENT_UPDATE_DIGESTS"] == "1"
+  private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .appendingPathComponent("Goldens/bits.txt")
+
+  /// The bits of one problem on a set.
+  private static func digest(_ problem: Problem<Float>, on set: InstructionSet) throws -> ProblemDigest {
+    let scratch = problem.threads == 1 ? Scratch<Float>() : Scratch<Float>(threads: try pool.get())
+    return ProblemDigest(try problem.results(on: set, scratch: scratch))
+  }
+
+  private static func family(_ set: InstructionSet) -> String { set == .portable ? "portable" : "fused" }
+
+  // The portable kernels of other processors may fuse what those of x86-64 do not.
+  #if arch(x86_64)
+    @Test(.enabled(if: !updates), arguments: Processor.available)
+    func bitsAreAsBefore(set: InstructionSet) throws {
+      var expected: [Substring: [Substring]] = [:]
+      for line in try String(contentsOf: DigestTests.file, encoding: .utf8).split(separator: "\n") {
+        let words = line.split(separator: " ", maxSplits: 4)
+        if words.first == DigestTests.family(set)[...], words.count == 5 { expected[words[4]] = Array(words[1...3]) }
+      }
+      var differing: [String] = []
+      for problem in DigestTests.problems {
+        guard let expected = expected.removeValue(forKey: "\(problem)"[...]) else {
+          differing.append("no line of \(problem)")
+          continue
+        }
+        let skips = set == .avx2 && DigestTests.unitsWhoseGradientsDiffer.contains(problem.hidden)
+        let digest = try DigestTests.digest(problem, on: set)
+        for (index, part) in ["forward", "input gradients", "parameter gradients"].enumerated().prefix(skips ? 1 : 3)
+        where digest.words[index] != expected[index] {
+          differing.append("\(part) of \(problem)")
+        }
+      }
+      differing += expected.keys.sorted().map { "no such problem: \($0)" }
+      #expect(
+        differing.isEmpty,
+        "other bits on \(set), \(differing.count) times: \(differing.prefix(100).joined(separator: "; "))")
+    }
+
+    @Test(.enabled(if: updates))
+    func filesAreWritten() throws {
+      try #require(Processor.available.contains(.avx512), "the file holds the bits of AVX-512")
+      var text = """
+        # FNV-1a of the bits of forward, of the gradients of inputs and states, and of the parameters' gradients; written
+        # by DigestTests with RECURRENT_UPDATE_DIGESTS=1.\n
+        """
+      for problem in DigestTests.problems {
+        for set in [InstructionSet.avx512, .portable] {
+          let words = try DigestTests.digest(problem, on: set).words.joined(separator: " ")
+          text += "\(DigestTests.family(set)) \(words) \(problem)\n"
+        }
+      }
+      try text.write(to: DigestTests.file, atomically: true, encoding: .utf8)
+    }
+  #endif
+
+  /// The published hashes of texts, and that one bit of one number changes the hash.
+  @Test func hashesAreFNV1a() {
+    func hash(_ text: String) -> String {
+      var digest = Digest()
+      Array(text.utf8).withUnsafeBytes { digest.add($0) }
+      return "\(digest)"
+    }
+    #expect(hash("") == "cbf29ce484222325" && hash("a") == "af63dc4c8601ec8c" && hash("foobar") == "85944171f73967e8")
+    func hash(_ values: [Float]) -> Digest {
+      var digest = Digest()
+      digest.add(values)
+      return digest
+    }
+    #expect(hash([1, 2, 3]) != hash([1, Float(2).nextUp, 3]) && hash([0]) != hash([-0.0]))
+  }
+
+  /// A problem is found by its description.
+  @Test func problemsHaveNamesOfTheirOwn() {
+    #expect(Set(DigestTests.problems.map(\.description)).count == DigestTests.problems.count)
+  }
+}
