@@ -35,7 +35,8 @@ extension Problem {
     func one<Choice>(of choices: [Choice]) -> Choice { choices[number(below: choices.count)] }
     return (0..<48).map { index in
       var problem = Problem(
-        cell: anyCell, steps: one(of: [1, 2, 3, 5, 8, 13, 40]), batch: one(of: batches), inputs: one(of: inputSizes.dropLast()),
+        cell: anyCell, steps: one(of: [1, 2, 3, 5, 8, 13, 40]), batch: one(of: batches),
+        inputs: one(of: inputSizes.dropLast()),
         hidden: index % 4 == 3 ? one(of: [64, 100, 129]) : 1 + number(below: 40))
       problem.levels = 1 + index % 3
       problem.direction = Direction.allCases[index / 3 % 4]
