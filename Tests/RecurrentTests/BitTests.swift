@@ -6,76 +6,58 @@ import Testing
   @Test(arguments: Cell.all, Processor.available)
   func aSequenceIsTheSameInAnyBatch(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [(5, 13, 3, 17), (3, 30, 40, 33), (2, 7, 600, 5), (2, 4, 3, 520)] {
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      let whole = try fixture.layer.forward(fixture.x, initial: fixture.initial)
+      let problem = Problem<Float>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance()
+      let whole = try instance.layer.forward(instance.x, initial: instance.initial)
       for sequence in [0, 1, batch / 2, batch - 1] {
-        let x = (0..<steps).flatMap { Array(fixture.x[$0, sequence]) }
-        func part(_ values: [Float]) -> [Float] {
-          values.isEmpty ? [] : Array(values[sequence * hidden..<(sequence + 1) * hidden])
-        }
-        let alone = try fixture.layer.forward(
-          try Sequences(x, steps: steps, batchSize: 1, size: inputs),
-          initial: State(h: part(fixture.initial.h), c: part(fixture.initial.c)))
-        let inBatch = (0..<steps).flatMap { Array(whole.y[$0, sequence]) }
-        #expect(
-          bits(alone.y.values) == bits(inBatch), "y of \(cell), sequence \(sequence) of \(batch), H \(hidden), \(set)")
-        #expect(bits(alone.final.c) == bits(part(whole.final.c)), "c of \(cell), \(set)")
+        try expectAlone(instance, sequence, whole)
       }
     }
   }
 
+  /// One sequence as a batch of its own.
+  private func expectAlone(_ instance: Problem<Float>.Instance, _ sequence: Int, _ whole: Output<Float>) throws {
+    let alone = try instance.layer.forward(
+      try instance.x.rows(of: sequence), initial: instance.state(instance.initial, of: sequence))
+    let final = instance.state(whole.final, of: sequence), name = "sequence \(sequence) of \(instance.problem)"
+    expectSameBits(alone.y.values, try whole.y.rows(of: sequence).values, "y of \(name)")
+    expectSameBits(alone.final.h + alone.final.c, final.h + final.c, "the final state of \(name)")
+  }
+
   @Test(arguments: Cell.all, Processor.available)
   func piecesAndRecordsGiveTheSame(cell: Cell, set: InstructionSet) throws {
-    let fixture = try Fixture(cell, steps: 40, batch: 9, inputSize: 6, hiddenSize: 20, set: set)
-    let whole = try fixture.layer.forward(fixture.x, initial: fixture.initial)
-    let recorded = try fixture.layer.record(fixture.x, initial: fixture.initial).output
-    #expect(bits(whole.y.values) == bits(recorded.y.values) && bits(whole.final.c) == bits(recorded.final.c))
-    var state = fixture.initial, y: [Float] = []
+    let problem = Problem<Float>(cell, steps: 40, batch: 9, inputs: 6, hidden: 20, set: set)
+    let instance = try problem.instance()
+    let whole = try instance.layer.forward(instance.x, initial: instance.initial)
+    let recorded = try instance.layer.record(instance.x, initial: instance.initial).output
+    expectSameBits(recorded.y.values, whole.y.values, "recorded y of \(problem)")
+    expectSameBits(recorded.final.c, whole.final.c, "recorded c of \(problem)")
+    var state = instance.initial, y: [Float] = [], done = 0
     for piece in [1, 2, 13, 24] {
-      let first = y.count / (9 * 20) * 9 * 6
-      let x = try Sequences(
-        Array(fixture.x.values[first..<first + piece * 9 * 6]), steps: piece, batchSize: 9, size: 6)
-      let output = try fixture.layer.forward(x, initial: state)
+      let output = try instance.layer.forward(try instance.x.steps(done..<done + piece), initial: state)
       state = output.final
       y += output.y.values
+      done += piece
     }
-    #expect(bits(y) == bits(whole.y.values), "\(cell), \(set)")
-    #expect(bits(state.h) == bits(whole.final.h) && bits(state.c) == bits(whole.final.c), "\(cell), \(set)")
+    expectSameBits(y, whole.y.values, "y in pieces of \(problem)")
+    expectSameBits(state.h + state.c, whole.final.h + whole.final.c, "the state after pieces of \(problem)")
   }
 
   /// Units are divided among the threads; no sum is.
   @Test(arguments: Cell.all, Processor.available)
   func threadsGiveTheSame(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [(3, 40, 70, 200), (9, 1, 5, 760), (20, 29, 150, 144), (2, 300, 9, 100)] {
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      var results: [[UInt32]] = []
+      var problem = Problem<Float>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance(), expected = try instance.results()
       for count in [1, 2, 3, 7] {
-        let scratch = Scratch<Float>(threads: try Threads(count: count)), record = Record<Float>()
+        problem.threads = count
+        let scratch = try problem.scratch(), record = Record<Float>()
         for _ in 0..<2 {
-          var state = fixture.initial, recorded = fixture.initial, dState = fixture.dFinal
-          var y = [Float](repeating: 0, count: fixture.dy.values.count), dx = fixture.x.values
-          var gradients = fixture.layer.zeroGradients()
-          try fixture.x.values.withUnsafeBufferPointer { x in
-            try y.withUnsafeMutableBufferPointer { y in
-              try fixture.layer.forward(x, steps: steps, batchSize: batch, state: &state, into: y, scratch: scratch)
-            }
-            try fixture.layer.record(
-              x, steps: steps, batchSize: batch, state: &recorded, into: record, scratch: scratch)
-            try fixture.dy.values.withUnsafeBufferPointer { dy in
-              try dx.withUnsafeMutableBufferPointer { dx in
-                try fixture.layer.backward(
-                  consuming: record, x: x, dy: dy, dState: &dState, dx: dx, into: &gradients, scratch: scratch)
-              }
-            }
-          }
-          #expect(record.withY { Array($0) } == y)
-          let all =
-            y + state.h + state.c + recorded.h + recorded.c + dx + dState.dh + dState.dc + gradients.weightIH
-            + gradients.weightHH + gradients.biasIH + gradients.biasHH
-          results.append(bits(all))
+          let results = try instance.results(scratch: scratch, record: record)
+          expectSame(results, expected, "\(problem)")
+          expectSameBits(record.withY { Array($0) }, expected.forward[0].values, "the record's y of \(problem)")
         }
       }
-      for result in results { #expect(result == results[0], "\(cell), N \(batch), H \(hidden), \(set)") }
     }
   }
 
@@ -92,51 +74,47 @@ import Testing
     for batch in 1...40 {
       let hidden = sizes[batch % sizes.count], inputs = sizes.randomElement(using: &random)!
       let steps = hidden > 500 ? 2 : 4
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      let layer = fixture.layer, name = "\(cell), N \(batch), C \(inputs), H \(hidden), \(set)"
-      let whole = try layer.forward(fixture.x, initial: fixture.initial)
-      let expected = bits(whole.y.values + whole.final.h + whole.final.c)
+      let problem = Problem<Float>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance(), layer = instance.layer
+      let whole = try layer.forward(instance.x, initial: instance.initial)
       func expect(_ what: String, _ output: Output<Float>) {
-        #expect(bits(output.y.values + output.final.h + output.final.c) == expected, "\(what), \(name)")
+        expectSameBits(output.y.values, whole.y.values, "y with \(what), \(problem)")
+        expectSameBits(
+          output.final.h + output.final.c, whole.final.h + whole.final.c, "the state with \(what), \(problem)")
       }
       for pool in pools {
         expect(
           "\(pool.count) threads",
-          try layer.forward(fixture.x, initial: fixture.initial, scratch: Scratch(threads: pool)))
+          try layer.forward(instance.x, initial: instance.initial, scratch: Scratch(threads: pool)))
       }
-      expect("record", try layer.record(fixture.x, initial: fixture.initial).output)
+      expect("a record", try layer.record(instance.x, initial: instance.initial).output)
 
       let stream = try layer.stream(batchSize: batch)
-      try stream.setState(fixture.initial)
+      try stream.setState(instance.initial)
       var y = [Float](repeating: .nan, count: batch * hidden), all: [Float] = []
       for t in 0..<steps {
-        let row = batch * inputs
+        let frame = try instance.x.steps(t..<t + 1).values
         var span = y.mutableSpan
-        try stream.step(Array(fixture.x.values[t * row..<(t + 1) * row]).span, into: &span)
+        try stream.step(frame.span, into: &span)
         all += y
       }
-      #expect(bits(all + stream.state.h + stream.state.c) == expected, "stream, \(name)")
+      expectSameBits(all, whole.y.values, "y of a stream, \(problem)")
+      expectSameBits(
+        stream.state.h + stream.state.c, whole.final.h + whole.final.c, "the state of a stream, \(problem)")
 
       // One of them alone, and once more at the end of a longer batch whose other sequences end before.
       let sequence = Int.random(in: 0..<batch, using: &random), others = Int.random(in: 1...13, using: &random)
-      func own(_ state: [Float]) -> [Float] {
-        state.isEmpty ? [] : Array(state[sequence * hidden..<(sequence + 1) * hidden])
-      }
-      let x = (0..<steps).flatMap { Array(fixture.x[$0, sequence]) }
-      let ownY = (0..<steps).flatMap { Array(whole.y[$0, sequence]) }
-      let initial = State(h: own(fixture.initial.h), c: own(fixture.initial.c))
-      let alone = try layer.forward(try Sequences(x, steps: steps, batchSize: 1, size: inputs), initial: initial)
-      #expect(bits(alone.y.values) == bits(ownY) && bits(alone.final.c) == bits(own(whole.final.c)), "alone, \(name)")
+      try expectAlone(instance, sequence, whole)
+      let x = try instance.x.rows(of: sequence), initial = instance.state(instance.initial, of: sequence)
       var padded: [Float] = []
-      for t in 0..<steps {
-        padded += [Float](repeating: 0.5, count: others * inputs) + x[t * inputs..<(t + 1) * inputs]
-      }
+      for t in 0..<steps { padded += [Float](repeating: 0.5, count: others * inputs) + x[t, 0] }
       let zeros = [Float](repeating: 0, count: others * hidden)
       let among = try layer.forward(
         try Sequences(padded, steps: steps, batchSize: others + 1, size: inputs),
         initial: State(h: zeros + initial.h, c: initial.c.isEmpty ? [] : zeros + initial.c),
         options: CallOptions(lengths: (0..<others).map { $0 % steps } + [steps]))
-      #expect(bits((0..<steps).flatMap { Array(among.y[$0, others]) }) == bits(ownY), "among others, \(name)")
+      expectSameBits(
+        try among.y.rows(of: others).values, try whole.y.rows(of: sequence).values, "among others, \(problem)")
     }
   }
 }

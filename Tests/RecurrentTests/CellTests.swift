@@ -13,14 +13,9 @@ import Testing
   func agreesWithReference(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in CellTests.shapes {
       for bias in [true, false] {
-        let fixture = try Fixture(
-          cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, bias: bias, set: set)
-        for (name, fast, expected) in try fixture.compare() {
-          let error = relativeError(fast, expected)
-          #expect(
-            error <= tolerance(name),
-            "\(name) of \(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), bias \(bias), \(set): \(error)")
-        }
+        let problem = Problem<Float>(
+          cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, bias: bias, set: set)
+        try problem.instance().expectAgreement()
       }
     }
   }
@@ -29,13 +24,8 @@ import Testing
   @Test(arguments: Cell.all, Processor.available)
   func agreesWithReferenceBeyondBlocks(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [(100, 3, 9, 20), (70, 7, 3, 33), (2, 3, 520, 12), (2, 14, 5, 530)] {
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      for (name, fast, expected) in try fixture.compare() {
-        let error = relativeError(fast, expected)
-        #expect(
-          error <= tolerance(name),
-          "\(name) of \(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), \(set): \(error)")
-      }
+      let problem = Problem<Float>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      try problem.instance().expectAgreement()
     }
   }
 }
