@@ -38,15 +38,15 @@ import Testing
       }
       var differing: [String] = []
       for problem in DigestTests.problems {
-        guard let expected = expected.removeValue(forKey: "\(problem)"[...]) else {
-          differing.append("no line of \(problem)")
+        guard let expected = expected.removeValue(forKey: problem.name[...]) else {
+          differing.append("no line of \(problem.name)")
           continue
         }
         let skips = set == .avx2 && DigestTests.unitsWhoseGradientsDiffer.contains(problem.hidden)
         let words = try DigestTests.words(problem, on: set)
         for (index, part) in ["forward", "input gradients", "parameter gradients"].enumerated().prefix(skips ? 1 : 3)
         where words[index] != expected[index] {
-          differing.append("\(part) of \(problem)")
+          differing.append("\(part) of \(problem.name)")
         }
       }
       differing += expected.keys.sorted().map { "no such problem: \($0)" }
@@ -65,7 +65,7 @@ import Testing
       for problem in DigestTests.problems {
         for set in [InstructionSet.avx512, .portable] {
           let words = try DigestTests.words(problem, on: set).joined(separator: " ")
-          text += "\(DigestTests.family(set)) \(words) \(problem)\n"
+          text += "\(DigestTests.family(set)) \(words) \(problem.name)\n"
         }
       }
       try text.write(to: DigestTests.file, atomically: true, encoding: .utf8)
@@ -88,8 +88,8 @@ import Testing
     #expect(hash([1, 2, 3]) != hash([1, Float(2).nextUp, 3]) && hash([0]) != hash([-0.0]))
   }
 
-  /// A problem is found by its description.
+  /// A problem is found by its name.
   @Test func problemsHaveNamesOfTheirOwn() {
-    #expect(Set(DigestTests.problems.map(\.description)).count == DigestTests.problems.count)
+    #expect(Set(DigestTests.problems.map(\.name)).count == DigestTests.problems.count)
   }
 }

@@ -12,14 +12,14 @@ extension ProcessMemory {
     private typealias Shape = (Int, Int, Int, Int)
 
     /// T, N, C, H of plain layers; then levels, directions, lengths and threads.
-    private static func problems(_ cell: Cell, _ set: InstructionSet) -> [Problem<Float>] {
+    private static func problems<Scalar>(_ cell: Cell, _ set: InstructionSet) -> [Problem<Scalar>] {
       let plain: [Shape] = [
         (1, 1, 1, 1), (2, 1, 3, 5), (3, 12, 4, 32), (2, 13, 33, 17), (5, 4, 12, 40), (2, 24, 5, 64), (2, 6, 16, 16),
         (30, 9, 31, 3),
       ]
       func problem(
         _ shape: Shape, levels: Int = 1, _ direction: Direction = .forward, lengths: [Int]? = nil, threads: Int = 1
-      ) -> Problem<Float> {
+      ) -> Problem<Scalar> {
         Problem(
           cell, steps: shape.0, batch: shape.1, inputs: shape.2, hidden: shape.3, levels: levels, direction: direction,
           dropout: 0.5, lengths: lengths, threads: threads, set: set)
@@ -37,13 +37,21 @@ extension ProcessMemory {
       ]
     }
 
-    @Test(arguments: Cell.all, Processor.available)
-    func callsStayInsideTheirBuffers(cell: Cell, set: InstructionSet) throws {
+    @Test(arguments: Cell.all, Kernels.all)
+    func callsStayInsideTheirBuffers(cell: Cell, kernels: Kernels) throws {
       AlignedBuffer.guardsPages.store(true, ordering: .relaxed)
       defer { AlignedBuffer.guardsPages.store(false, ordering: .relaxed) }
-      for problem in MemoryTests.problems(cell, set) {
+      try callsStayInsideTheirBuffers(kernels.scalar, cell, kernels.set)
+    }
+
+    @specialized(where Scalar == Float)
+    private func callsStayInsideTheirBuffers<Scalar: RecurrentScalar>(
+      _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
+    ) throws {
+      let problems: [Problem<Scalar>] = MemoryTests.problems(cell, set)
+      for problem in problems {
         let instance = try problem.instance()
-        for side in [Memory<Float>.Guard.before, .behind] {
+        for side in [Memory<Scalar>.Guard.before, .behind] {
           let calls = try Calls(instance, guarding: side)
           try calls.forward()
           try calls.train()

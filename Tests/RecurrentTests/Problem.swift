@@ -58,8 +58,13 @@ struct Problem<Scalar: RecurrentScalar>: Sendable {
 }
 
 extension Problem: CustomStringConvertible {
-  /// The cell, T, N, C and H, every option that is not the default, and the instruction set.
+  /// The name and the instruction set.
   var description: String {
+    "\(name), on \((set ?? (try? Processor.active)).map(\.rawValue) ?? "no instruction set")"
+  }
+
+  /// The cell, T, N, C and H, and everything that is not the default.
+  var name: String {
     var words = ["\(cell)", "T \(steps)", "N \(batch)", "C \(inputs)", "H \(hidden)"]
     if levels > 1 { words.append("\(levels) levels") }
     switch direction {
@@ -77,7 +82,7 @@ extension Problem: CustomStringConvertible {
     if hasDenormals { words.append("denormal numbers") }
     if flushesDenormals { words.append("flushed") }
     if threads > 1 { words.append("\(threads) threads") }
-    if let set { words.append("on \(set.rawValue)") }
+    if Scalar.self != Float.self { words.append("\(Scalar.self)") }
     return words.joined(separator: ", ")
   }
 }
@@ -147,4 +152,17 @@ extension Problem {
     let (step, sequence) = distances(placing, size: size)
     for t in 0..<steps { for n in 0..<batch { body((t * batch + n) * size, t * step + n * sequence) } }
   }
+}
+
+// MARK: - Scalars
+
+/// The scalar and the instruction set of a test: every pair that the library and this processor have.
+struct Kernels: Sendable, CustomStringConvertible {
+  let scalar: any RecurrentScalar.Type
+  let set: InstructionSet
+
+  /// A new scalar adds itself here, and to the `@specialized` of the generic tests if it should run fast.
+  static let all = Processor.available.map { Kernels(scalar: Float.self, set: $0) }
+
+  var description: String { "\(scalar) on \(set.rawValue)" }
 }

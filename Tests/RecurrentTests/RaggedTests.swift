@@ -3,11 +3,11 @@ import Testing
 
 /// Lengths and resets: a sequence of a batch is what it is alone, piece by piece.
 @Suite struct RaggedTests {
-  private static func problem(
+  private static func problem<Scalar>(
     _ cell: Cell, _ direction: Direction, steps: Int, lengths: [Int], resets: Bool, inputs: Int, hidden: Int,
     levels: Int, set: InstructionSet? = nil
-  ) -> Problem<Float> {
-    var problem = Problem<Float>(
+  ) -> Problem<Scalar> {
+    var problem = Problem<Scalar>(
       cell, steps: steps, batch: lengths.count, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
       lengths: lengths, set: set, seed: 8)
     var random = SeededGenerator(seed: 9)
@@ -23,42 +23,51 @@ import Testing
   /// Alone, one call for each length: y, states and gradients have the same bits; parameters' gradients add up.
   @Test(arguments: Cell.all, Direction.allCases)
   func sequencesOfAnyLengthAreAsAlone(cell: Cell, direction: Direction) throws {
-    for set in Processor.available {
-      for shape in RaggedTests.shapes {
-        let problem = RaggedTests.problem(
-          cell, direction, steps: shape.steps, lengths: shape.lengths, resets: false, inputs: shape.inputs,
-          hidden: shape.hidden, levels: shape.levels, set: set)
-        try compare(try problem.instance()) { sequence in [0..<shape.lengths[sequence]] }
-      }
+    for kernels in Kernels.all { try sequencesOfAnyLengthAreAsAlone(kernels.scalar, cell, direction, kernels.set) }
+  }
+
+  @specialized(where Scalar == Float)
+  private func sequencesOfAnyLengthAreAsAlone<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
+  ) throws {
+    for shape in RaggedTests.shapes {
+      let problem: Problem<Scalar> = RaggedTests.problem(
+        cell, direction, steps: shape.steps, lengths: shape.lengths, resets: false, inputs: shape.inputs,
+        hidden: shape.hidden, levels: shape.levels, set: set)
+      try compare(try problem.instance()) { sequence in [0..<shape.lengths[sequence]] }
     }
   }
 
   /// With resets: each piece between two of them alone. Levels see the same pieces, so one level shows all of it.
   @Test(arguments: Cell.all, [Direction.forward, .reverse])
   func resetsCutSequences(cell: Cell, direction: Direction) throws {
-    for set in Processor.available {
-      for (withLengths, shape) in RaggedTests.shapes.enumerated() {
-        let lengths = withLengths % 2 == 0 ? shape.lengths : shape.lengths.map { _ in shape.steps }
-        let problem = RaggedTests.problem(
-          cell, direction, steps: shape.steps, lengths: lengths, resets: true, inputs: shape.inputs,
-          hidden: shape.hidden, levels: 1, set: set)
-        let resets = try #require(problem.resets)
-        try compare(try problem.instance()) { sequence in
-          var pieces: [Range<Int>] = [], start = 0
-          // A reset before the first step cuts the initial state off; in reverse nothing comes from there.
-          for t in 0..<lengths[sequence] where resets[t * problem.batch + sequence] && (t > 0 || direction == .forward)
-          {
-            pieces.append(start..<t)
-            start = t
-          }
-          return pieces + [start..<lengths[sequence]]
+    for kernels in Kernels.all { try resetsCutSequences(kernels.scalar, cell, direction, kernels.set) }
+  }
+
+  @specialized(where Scalar == Float)
+  private func resetsCutSequences<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
+  ) throws {
+    for (withLengths, shape) in RaggedTests.shapes.enumerated() {
+      let lengths = withLengths % 2 == 0 ? shape.lengths : shape.lengths.map { _ in shape.steps }
+      let problem: Problem<Scalar> = RaggedTests.problem(
+        cell, direction, steps: shape.steps, lengths: lengths, resets: true, inputs: shape.inputs,
+        hidden: shape.hidden, levels: 1, set: set)
+      let resets = try #require(problem.resets)
+      try compare(try problem.instance()) { sequence in
+        var pieces: [Range<Int>] = [], start = 0
+        // A reset before the first step cuts the initial state off; in reverse nothing comes from there.
+        for t in 0..<lengths[sequence] where resets[t * problem.batch + sequence] && (t > 0 || direction == .forward) {
+          pieces.append(start..<t)
+          start = t
         }
+        return pieces + [start..<lengths[sequence]]
       }
     }
   }
 
-  private func compare(
-    _ instance: Problem<Float>.Instance, pieces: (_ sequence: Int) -> [Range<Int>]
+  private func compare<Scalar: RecurrentScalar>(
+    _ instance: Problem<Scalar>.Instance, pieces: (_ sequence: Int) -> [Range<Int>]
   ) throws {
     let layer = instance.layer, problem = instance.problem, options = problem.options
     let name = "\(problem), lengths \(problem.lengths ?? [])"
@@ -71,7 +80,7 @@ import Testing
       consuming: record, x: instance.x, dy: instance.dy, dFinal: instance.dFinal, into: &gradients)
     let isReverse = layer.direction == .reverse
     for sequence in 0..<problem.batch {
-      var y: [Float] = [], dx: [Float] = []
+      var y: [Scalar] = [], dx: [Scalar] = []
       // The walk starts from the initial state at its first piece and leaves the final one at its last.
       let all = pieces(sequence)
       let first = isReverse ? all.count - 1 : 0, last = isReverse ? 0 : all.count - 1
@@ -96,7 +105,7 @@ import Testing
       let padding = problem.steps - (all.last?.upperBound ?? 0)
       y += Array(repeating: 0, count: padding * layer.outputSize)
       dx += Array(repeating: 0, count: padding * layer.inputSize)
-      func expect(_ what: String, _ ours: [Float], _ alone: [Float]) {
+      func expect(_ what: String, _ ours: [Scalar], _ alone: [Scalar]) {
         expectSameBits(ours, alone, "\(what) of sequence \(sequence), \(name)")
       }
       expect("y", try output.y.rows(of: sequence).values, y)
@@ -107,12 +116,13 @@ import Testing
       expect("the initial state's gradient", ourGradient.h + ourGradient.c, dInitial.h + dInitial.c)
     }
     #expect(
-      relativeError(gradients.values, sums.values.map(Double.init)) < 1e-5, "the parameters' gradients, \(name)")
+      relativeError(gradients.values, sums.values.map { Double($0) }) < tolerance("y", of: Scalar.self),
+      "the parameters' gradients, \(name)")
   }
 
   @Test(arguments: Cell.all)
   func raggedBatchesAreTheSameOnThreads(cell: Cell) throws {
-    var problem = RaggedTests.problem(
+    var problem: Problem<Float> = RaggedTests.problem(
       cell, .bidirectional, steps: 9, lengths: (0..<40).map { $0 * 7 % 10 }, resets: true, inputs: 30, hidden: 130,
       levels: 2)
     let instance = try problem.instance(), expected = try instance.results()
@@ -128,7 +138,7 @@ import Testing
   @Test(arguments: Cell.all, Direction.allCases)
   func layoutsAreOnlyPlaces(cell: Cell, direction: Direction) throws {
     for lengths in [nil, [4, 0, 6, 2, 5]] {
-      var problem = RaggedTests.problem(
+      var problem: Problem<Float> = RaggedTests.problem(
         cell, direction, steps: 6, lengths: lengths ?? Array(repeating: 6, count: 5), resets: lengths != nil, inputs: 3,
         hidden: 9, levels: 2)
       let plain = try problem.instance().results()

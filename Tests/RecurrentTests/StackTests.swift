@@ -5,19 +5,24 @@ import Testing
 @Suite struct StackTests {
   @Test(arguments: Cell.all, Direction.allCases)
   func levelsAndDirectionsAreTheirParts(cell: Cell, direction: Direction) throws {
-    for set in Processor.available {
-      for (levels, steps, batch, inputs, hidden) in [(1, 5, 3, 4, 6), (2, 4, 14, 3, 33), (3, 3, 2, 40, 17)] {
-        let problem = Problem<Float>(
-          cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
-          set: set)
-        let instance = try problem.instance(), expected = try composed(instance), tensors = try instance.tensors()
-        for (name, values) in expected { expectSameBits(tensors[name] ?? [], values, "\(name) of \(problem)") }
-        let forward = try instance.layer.forward(instance.x, initial: instance.initial)
-        expectSameBits(forward.y.values, expected["y"] ?? [], "y of \(problem)")
-        expectSameBits(forward.final.h, expected["hn"] ?? [], "hn of \(problem)")
-        expectSameBits(forward.final.c, expected["cn"] ?? [], "cn of \(problem)")
-        #expect(Set(tensors.keys) == Set(expected.keys), "\(problem)")
-      }
+    for kernels in Kernels.all { try levelsAndDirectionsAreTheirParts(kernels.scalar, cell, direction, kernels.set) }
+  }
+
+  @specialized(where Scalar == Float)
+  private func levelsAndDirectionsAreTheirParts<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
+  ) throws {
+    for (levels, steps, batch, inputs, hidden) in [(1, 5, 3, 4, 6), (2, 4, 14, 3, 33), (3, 3, 2, 40, 17)] {
+      let problem = Problem<Scalar>(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
+        set: set)
+      let instance = try problem.instance(), expected = try composed(instance), tensors = try instance.tensors()
+      for (name, values) in expected { expectSameBits(tensors[name] ?? [], values, "\(name) of \(problem)") }
+      let forward = try instance.layer.forward(instance.x, initial: instance.initial)
+      expectSameBits(forward.y.values, expected["y"] ?? [], "y of \(problem)")
+      expectSameBits(forward.final.h, expected["hn"] ?? [], "hn of \(problem)")
+      expectSameBits(forward.final.c, expected["cn"] ?? [], "cn of \(problem)")
+      #expect(Set(tensors.keys) == Set(expected.keys), "\(problem)")
     }
   }
 
@@ -92,10 +97,10 @@ import Testing
   // MARK: - Single parts put together
 
   /// The tensors of a layer by their names, from layers of single parts.
-  private func composed(_ instance: Problem<Float>.Instance) throws -> [String: [Float]] {
+  private func composed<Scalar>(_ instance: Problem<Scalar>.Instance) throws -> [String: [Scalar]] {
     let problem = instance.problem, directions = problem.directions, summed = problem.direction == .bidirectionalSum
     let count = problem.batch * problem.hidden
-    func own(_ all: State<Float>, _ part: Int) -> State<Float> {
+    func own(_ all: State<Scalar>, _ part: Int) -> State<Scalar> {
       let range = part * count..<(part + 1) * count
       return State(h: Array(all.h[range]), c: all.c.isEmpty ? [] : Array(all.c[range]))
     }
@@ -103,11 +108,11 @@ import Testing
       let isReversed = directions == 2 ? part % 2 == 1 : problem.direction == .reverse
       return try instance.sublayer(part..<part + 1, isReversed ? .reverse : .forward)
     }
-    var x = instance.x, inputs: [Sequences<Float>] = [], records: [Record<Float>] = []
-    var hn: [Float] = [], cn: [Float] = []
+    var x = instance.x, inputs: [Sequences<Scalar>] = [], records: [Record<Scalar>] = []
+    var hn: [Scalar] = [], cn: [Scalar] = []
     for level in 0..<problem.levels {
       inputs.append(x)
-      var outputs: [Sequences<Float>] = []
+      var outputs: [Sequences<Scalar>] = []
       for part in level * directions..<(level + 1) * directions {
         let (record, output) = try parts[part].record(x, initial: own(instance.initial, part))
         records.append(record)
@@ -118,10 +123,10 @@ import Testing
       x = try joined(outputs, summed: summed)
     }
     var tensors = ["y": x.values, "hn": hn]
-    var dy = instance.dy, dh0: [Float] = [], dc0: [Float] = []
+    var dy = instance.dy, dh0: [Scalar] = [], dc0: [Scalar] = []
     for level in (0..<problem.levels).reversed() {
-      var dx: Sequences<Float>?
-      var dh: [Float] = [], dc: [Float] = []
+      var dx: Sequences<Scalar>?
+      var dh: [Scalar] = [], dc: [Scalar] = []
       for direction in 0..<directions {
         let part = level * directions + direction
         var gradients = parts[part].zeroGradients()
@@ -143,10 +148,10 @@ import Testing
     return tensors
   }
 
-  private func joined(_ parts: [Sequences<Float>], summed: Bool) throws -> Sequences<Float> {
+  private func joined<Scalar>(_ parts: [Sequences<Scalar>], summed: Bool) throws -> Sequences<Scalar> {
     guard parts.count == 2 else { return parts[0] }
     let (a, b) = (parts[0], parts[1])
-    var values: [Float] = []
+    var values: [Scalar] = []
     for t in 0..<a.steps {
       for n in 0..<a.batchSize {
         values += summed ? zip(a[t, n], b[t, n]).map { $0 + $1 } : Array(a[t, n]) + Array(b[t, n])
@@ -155,17 +160,19 @@ import Testing
     return try Sequences(values, steps: a.steps, batchSize: a.batchSize, size: summed ? a.size : 2 * a.size)
   }
 
-  private func split(_ both: Sequences<Float>, _ direction: Int, of directions: Int) throws -> Sequences<Float> {
+  private func split<Scalar>(_ both: Sequences<Scalar>, _ direction: Int, of directions: Int) throws -> Sequences<
+    Scalar
+  > {
     let size = both.size / directions
-    var values: [Float] = []
+    var values: [Scalar] = []
     for t in 0..<both.steps {
       for n in 0..<both.batchSize { values += both[t, n].dropFirst(direction * size).prefix(size) }
     }
     return try Sequences(values, steps: both.steps, batchSize: both.batchSize, size: size)
   }
 
-  private func turn(_ sequences: Sequences<Float>) throws -> Sequences<Float> {
-    var values: [Float] = []
+  private func turn<Scalar>(_ sequences: Sequences<Scalar>) throws -> Sequences<Scalar> {
+    var values: [Scalar] = []
     for t in (0..<sequences.steps).reversed() {
       for n in 0..<sequences.batchSize { values += sequences[t, n] }
     }

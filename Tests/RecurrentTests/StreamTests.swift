@@ -3,10 +3,15 @@ import Testing
 
 /// A stream gives, step by step or in chunks, what a call on the whole gives.
 @Suite struct StreamTests {
-  @Test(arguments: Cell.all, Processor.available)
-  func streamsAreTheWhole(cell: Cell, set: InstructionSet) throws {
+  @Test(arguments: Cell.all, Kernels.all)
+  func streamsAreTheWhole(cell: Cell, kernels: Kernels) throws {
+    try streamsAreTheWhole(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
     for (steps, batch, inputs, hidden, levels) in [(30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2)] {
-      let problem = Problem<Float>(
+      let problem = Problem<Scalar>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
       let instance = try problem.instance(), layer = instance.layer, initial = instance.initial
       let whole = try layer.forward(instance.x, initial: initial)
@@ -14,9 +19,9 @@ import Testing
         let stream = try layer.stream(batchSize: batch)
         try stream.setState(initial)
         #expect(stream.state == initial)
-        var y: [Float] = [], done = 0
+        var y: [Scalar] = [], done = 0
         for piece in pieces {
-          var part = [Float](repeating: .nan, count: piece * batch * hidden)
+          var part = [Scalar](repeating: .nan, count: piece * batch * hidden)
           let frames = Array(instance.frames[done * batch * inputs..<(done + piece) * batch * inputs])
           var span = part.mutableSpan
           if piece == 1 {
