@@ -3,87 +3,96 @@ import Testing
 
 /// A sequence has the same bits in any batch, in pieces or whole, with or without a record.
 @Suite struct BitTests {
-  @Test(arguments: Cell.all, Processor.available)
-  func aSequenceIsTheSameInAnyBatch(cell: Cell, set: InstructionSet) throws {
+  @Test(arguments: Cell.all, Kernels.all)
+  func aSequenceIsTheSameInAnyBatch(cell: Cell, kernels: Kernels) throws {
+    try aSequenceIsTheSameInAnyBatch(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func aSequenceIsTheSameInAnyBatch<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
+  ) throws {
     for (steps, batch, inputs, hidden) in [(5, 13, 3, 17), (3, 30, 40, 33), (2, 7, 600, 5), (2, 4, 3, 520)] {
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      let whole = try fixture.layer.forward(fixture.x, initial: fixture.initial)
+      let problem = Problem<Scalar>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance()
+      let whole = try instance.layer.forward(instance.x, initial: instance.initial)
       for sequence in [0, 1, batch / 2, batch - 1] {
-        let x = (0..<steps).flatMap { Array(fixture.x[$0, sequence]) }
-        func part(_ values: [Float]) -> [Float] {
-          values.isEmpty ? [] : Array(values[sequence * hidden..<(sequence + 1) * hidden])
-        }
-        let alone = try fixture.layer.forward(
-          try Sequences(x, steps: steps, batchSize: 1, size: inputs),
-          initial: State(h: part(fixture.initial.h), c: part(fixture.initial.c)))
-        let inBatch = (0..<steps).flatMap { Array(whole.y[$0, sequence]) }
-        #expect(
-          bits(alone.y.values) == bits(inBatch), "y of \(cell), sequence \(sequence) of \(batch), H \(hidden), \(set)")
-        #expect(bits(alone.final.c) == bits(part(whole.final.c)), "c of \(cell), \(set)")
+        try expectAlone(instance, sequence, whole)
       }
     }
   }
 
-  @Test(arguments: Cell.all, Processor.available)
-  func piecesAndRecordsGiveTheSame(cell: Cell, set: InstructionSet) throws {
-    let fixture = try Fixture(cell, steps: 40, batch: 9, inputSize: 6, hiddenSize: 20, set: set)
-    let whole = try fixture.layer.forward(fixture.x, initial: fixture.initial)
-    let recorded = try fixture.layer.record(fixture.x, initial: fixture.initial).output
-    #expect(bits(whole.y.values) == bits(recorded.y.values) && bits(whole.final.c) == bits(recorded.final.c))
-    var state = fixture.initial, y: [Float] = []
+  /// One sequence as a batch of its own.
+  private func expectAlone<Scalar>(
+    _ instance: Problem<Scalar>.Instance, _ sequence: Int, _ whole: Output<Scalar>
+  ) throws {
+    let alone = try instance.layer.forward(
+      try instance.x.rows(of: sequence), initial: instance.state(instance.initial, of: sequence))
+    let final = instance.state(whole.final, of: sequence), name = "sequence \(sequence) of \(instance.problem)"
+    expectSameBits(alone.y.values, try whole.y.rows(of: sequence).values, "y of \(name)")
+    expectSameBits(alone.final.h + alone.final.c, final.h + final.c, "the final state of \(name)")
+  }
+
+  @Test(arguments: Cell.all, Kernels.all)
+  func piecesAndRecordsGiveTheSame(cell: Cell, kernels: Kernels) throws {
+    try piecesAndRecordsGiveTheSame(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func piecesAndRecordsGiveTheSame<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet)
+    throws
+  {
+    let problem = Problem<Scalar>(cell, steps: 40, batch: 9, inputs: 6, hidden: 20, set: set)
+    let instance = try problem.instance()
+    let whole = try instance.layer.forward(instance.x, initial: instance.initial)
+    let recorded = try instance.layer.record(instance.x, initial: instance.initial).output
+    expectSameBits(recorded.y.values, whole.y.values, "recorded y of \(problem)")
+    expectSameBits(recorded.final.c, whole.final.c, "recorded c of \(problem)")
+    var state = instance.initial, y: [Scalar] = [], done = 0
     for piece in [1, 2, 13, 24] {
-      let first = y.count / (9 * 20) * 9 * 6
-      let x = try Sequences(
-        Array(fixture.x.values[first..<first + piece * 9 * 6]), steps: piece, batchSize: 9, size: 6)
-      let output = try fixture.layer.forward(x, initial: state)
+      let output = try instance.layer.forward(try instance.x.steps(done..<done + piece), initial: state)
       state = output.final
       y += output.y.values
+      done += piece
     }
-    #expect(bits(y) == bits(whole.y.values), "\(cell), \(set)")
-    #expect(bits(state.h) == bits(whole.final.h) && bits(state.c) == bits(whole.final.c), "\(cell), \(set)")
+    expectSameBits(y, whole.y.values, "y in pieces of \(problem)")
+    expectSameBits(state.h + state.c, whole.final.h + whole.final.c, "the state after pieces of \(problem)")
   }
 
   /// Units are divided among the threads; no sum is.
-  @Test(arguments: Cell.all, Processor.available)
-  func threadsGiveTheSame(cell: Cell, set: InstructionSet) throws {
+  @Test(arguments: Cell.all, Kernels.all)
+  func threadsGiveTheSame(cell: Cell, kernels: Kernels) throws {
+    try threadsGiveTheSame(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func threadsGiveTheSame<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [(3, 40, 70, 200), (9, 1, 5, 760), (20, 29, 150, 144), (2, 300, 9, 100)] {
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      var results: [[UInt32]] = []
+      var problem = Problem<Scalar>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance(), expected = try instance.results()
       for count in [1, 2, 3, 7] {
-        let scratch = Scratch<Float>(threads: try Threads(count: count)), record = Record<Float>()
+        problem.threads = count
+        let scratch = try problem.scratch(), record = Record<Scalar>()
         for _ in 0..<2 {
-          var state = fixture.initial, recorded = fixture.initial, dState = fixture.dFinal
-          var y = [Float](repeating: 0, count: fixture.dy.values.count), dx = fixture.x.values
-          var gradients = fixture.layer.zeroGradients()
-          try fixture.x.values.withUnsafeBufferPointer { x in
-            try y.withUnsafeMutableBufferPointer { y in
-              try fixture.layer.forward(x, steps: steps, batchSize: batch, state: &state, into: y, scratch: scratch)
-            }
-            try fixture.layer.record(
-              x, steps: steps, batchSize: batch, state: &recorded, into: record, scratch: scratch)
-            try fixture.dy.values.withUnsafeBufferPointer { dy in
-              try dx.withUnsafeMutableBufferPointer { dx in
-                try fixture.layer.backward(
-                  consuming: record, x: x, dy: dy, dState: &dState, dx: dx, into: &gradients, scratch: scratch)
-              }
-            }
-          }
-          #expect(record.withY { Array($0) } == y)
-          let all =
-            y + state.h + state.c + recorded.h + recorded.c + dx + dState.dh + dState.dc + gradients.weightIH
-            + gradients.weightHH + gradients.biasIH + gradients.biasHH
-          results.append(bits(all))
+          let results = try instance.results(scratch: scratch, record: record)
+          expectSame(results, expected, "\(problem)")
+          expectSameBits(record.withY { Array($0) }, expected.forward[0].values, "the record's y of \(problem)")
         }
       }
-      for result in results { #expect(result == results[0], "\(cell), N \(batch), H \(hidden), \(set)") }
     }
   }
 
   /// Sizes on both sides of lanes, panels, tiles and blocks of k; batches of 1 to 40. One sequence alone, the batch, the
   /// batch on two and three threads, with a record, step by step through a stream, in another order between shorter
   /// ones: the same bits.
-  @Test(arguments: Cell.all, Processor.available)
-  func everyWayGivesTheSame(cell: Cell, set: InstructionSet) throws {
+  @Test(arguments: Cell.all, Kernels.all)
+  func everyWayGivesTheSame(cell: Cell, kernels: Kernels) throws {
+    try everyWayGivesTheSame(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func everyWayGivesTheSame<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws
+  {
     let sizes = [
       1, 2, 5, 15, 16, 17, 24, 31, 32, 33, 40, 63, 64, 65, 96, 127, 128, 129, 200, 511, 512, 513, 1024, 1100,
     ]
@@ -92,51 +101,97 @@ import Testing
     for batch in 1...40 {
       let hidden = sizes[batch % sizes.count], inputs = sizes.randomElement(using: &random)!
       let steps = hidden > 500 ? 2 : 4
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      let layer = fixture.layer, name = "\(cell), N \(batch), C \(inputs), H \(hidden), \(set)"
-      let whole = try layer.forward(fixture.x, initial: fixture.initial)
-      let expected = bits(whole.y.values + whole.final.h + whole.final.c)
-      func expect(_ what: String, _ output: Output<Float>) {
-        #expect(bits(output.y.values + output.final.h + output.final.c) == expected, "\(what), \(name)")
+      let problem = Problem<Scalar>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance(), layer = instance.layer
+      let whole = try layer.forward(instance.x, initial: instance.initial)
+      func expect(_ what: String, _ output: Output<Scalar>) {
+        expectSameBits(output.y.values, whole.y.values, "y with \(what), \(problem)")
+        expectSameBits(
+          output.final.h + output.final.c, whole.final.h + whole.final.c, "the state with \(what), \(problem)")
       }
       for pool in pools {
         expect(
           "\(pool.count) threads",
-          try layer.forward(fixture.x, initial: fixture.initial, scratch: Scratch(threads: pool)))
+          try layer.forward(instance.x, initial: instance.initial, scratch: Scratch(threads: pool)))
       }
-      expect("record", try layer.record(fixture.x, initial: fixture.initial).output)
+      expect("a record", try layer.record(instance.x, initial: instance.initial).output)
 
       let stream = try layer.stream(batchSize: batch)
-      try stream.setState(fixture.initial)
-      var y = [Float](repeating: .nan, count: batch * hidden), all: [Float] = []
+      try stream.setState(instance.initial)
+      var y = [Scalar](repeating: .nan, count: batch * hidden), all: [Scalar] = []
       for t in 0..<steps {
-        let row = batch * inputs
+        let frame = try instance.x.steps(t..<t + 1).values
         var span = y.mutableSpan
-        try stream.step(Array(fixture.x.values[t * row..<(t + 1) * row]).span, into: &span)
+        try stream.step(frame.span, into: &span)
         all += y
       }
-      #expect(bits(all + stream.state.h + stream.state.c) == expected, "stream, \(name)")
+      expectSameBits(all, whole.y.values, "y of a stream, \(problem)")
+      expectSameBits(
+        stream.state.h + stream.state.c, whole.final.h + whole.final.c, "the state of a stream, \(problem)")
 
       // One of them alone, and once more at the end of a longer batch whose other sequences end before.
       let sequence = Int.random(in: 0..<batch, using: &random), others = Int.random(in: 1...13, using: &random)
-      func own(_ state: [Float]) -> [Float] {
-        state.isEmpty ? [] : Array(state[sequence * hidden..<(sequence + 1) * hidden])
-      }
-      let x = (0..<steps).flatMap { Array(fixture.x[$0, sequence]) }
-      let ownY = (0..<steps).flatMap { Array(whole.y[$0, sequence]) }
-      let initial = State(h: own(fixture.initial.h), c: own(fixture.initial.c))
-      let alone = try layer.forward(try Sequences(x, steps: steps, batchSize: 1, size: inputs), initial: initial)
-      #expect(bits(alone.y.values) == bits(ownY) && bits(alone.final.c) == bits(own(whole.final.c)), "alone, \(name)")
-      var padded: [Float] = []
-      for t in 0..<steps {
-        padded += [Float](repeating: 0.5, count: others * inputs) + x[t * inputs..<(t + 1) * inputs]
-      }
-      let zeros = [Float](repeating: 0, count: others * hidden)
+      try expectAlone(instance, sequence, whole)
+      let x = try instance.x.rows(of: sequence), initial = instance.state(instance.initial, of: sequence)
+      var padded: [Scalar] = []
+      for t in 0..<steps { padded += [Scalar](repeating: 0.5, count: others * inputs) + x[t, 0] }
+      let zeros = [Scalar](repeating: 0, count: others * hidden)
       let among = try layer.forward(
         try Sequences(padded, steps: steps, batchSize: others + 1, size: inputs),
         initial: State(h: zeros + initial.h, c: initial.c.isEmpty ? [] : zeros + initial.c),
         options: CallOptions(lengths: (0..<others).map { $0 % steps } + [steps]))
-      #expect(bits((0..<steps).flatMap { Array(among.y[$0, others]) }) == bits(ownY), "among others, \(name)")
+      expectSameBits(
+        try among.y.rows(of: others).values, try whole.y.rows(of: sequence).values, "among others, \(problem)")
     }
+  }
+
+  /// On `Sequences`, spans and pointers; without a gradient that nobody wants or has.
+  @Test(arguments: Cell.all)
+  func everyFormOfACallGivesTheSame(cell: Cell) throws {
+    let problem = Problem<Float>(cell, steps: 4, batch: 5, inputs: 6, hidden: 33, levels: 2)
+    let instance = try problem.instance(), layer = instance.layer, x = instance.x.values, dy = instance.dy.values
+    let expected = try instance.tensors(), pointers = try instance.results()
+    expectSameBits(pointers.forward[0].values, expected["y"] ?? [], "y of pointers, \(problem)")
+    expectSameBits(pointers.inputGradients[0].values, expected["dx"] ?? [], "dx of pointers, \(problem)")
+
+    var y = [Float](repeating: .nan, count: dy.count), dx = [Float](repeating: .nan, count: x.count)
+    var state = instance.initial, recorded = instance.initial, dState = instance.dFinal
+    var gradients = layer.zeroGradients(), withoutDx = gradients
+    let scratch = Scratch<Float>(), record = Record<Float>()
+    var ySpan = y.mutableSpan
+    try layer.forward(x.span, steps: 4, batchSize: 5, state: &state, into: &ySpan, scratch: scratch)
+    expectSameBits(y, expected["y"] ?? [], "y of spans, \(problem)")
+    #expect(state.h == expected["hn"] && state.c == expected["cn"] ?? [], "\(problem)")
+    try layer.record(x.span, steps: 4, batchSize: 5, state: &recorded, into: record, scratch: scratch)
+    #expect(recorded == state, "\(problem)")
+    var dxSpan = dx.mutableSpan
+    try layer.backward(
+      consuming: record, x: x.span, dy: dy.span, dState: &dState, dx: &dxSpan, into: &gradients, scratch: scratch)
+    expectSameBits(dx, expected["dx"] ?? [], "dx of spans, \(problem)")
+    #expect(dState.dh == expected["dh0"] && dState.dc == expected["dc0"] ?? [], "\(problem)")
+    expectSameBits(gradients.values, pointers.parameterGradients, "the parameters' gradients of spans, \(problem)")
+
+    (recorded, dState) = (instance.initial, instance.dFinal)
+    try layer.record(x.span, steps: 4, batchSize: 5, state: &recorded, into: record, scratch: scratch)
+    try layer.backward(
+      consuming: record, x: x.span, dy: dy.span, dState: &dState, into: &withoutDx, scratch: scratch)
+    expectSameBits(withoutDx.values, gradients.values, "the parameters' gradients without dx, \(problem)")
+    #expect(dState.dh == expected["dh0"], "\(problem)")
+
+    // No dy is a dy of zeros, no final gradient one of zeros.
+    var none = layer.zeroGradients(), zeros = none
+    let nothing = try layer.backward(
+      consuming: try layer.record(instance.x).record, x: instance.x, dy: nil, dFinal: instance.dFinal, into: &none)
+    let zero = try layer.backward(
+      consuming: try layer.record(instance.x).record, x: instance.x,
+      dy: try Sequences(steps: 4, batchSize: 5, size: 33), dFinal: instance.dFinal, into: &zeros)
+    #expect(nothing == zero && none == zeros, "no dy, \(problem)")
+    var first = layer.zeroGradients(), second = first
+    let absent = try layer.backward(
+      consuming: try layer.record(instance.x).record, x: instance.x, dy: instance.dy, into: &first)
+    let given = try layer.backward(
+      consuming: try layer.record(instance.x).record, x: instance.x, dy: instance.dy,
+      dFinal: try layer.zeroStateGradient(batchSize: 5), into: &second)
+    #expect(absent == given && first == second, "no final gradient, \(problem)")
   }
 }

@@ -9,33 +9,36 @@ import Testing
     (2, 5, 65, 31), (7, 2, 1, 64), (3, 25, 40, 100), (6, 3, 7, 15),
   ]
 
-  @Test(arguments: Cell.all, Processor.available)
-  func agreesWithReference(cell: Cell, set: InstructionSet) throws {
+  @Test(arguments: Cell.all, Kernels.all)
+  func agreesWithReference(cell: Cell, kernels: Kernels) throws {
+    try agreesWithReference(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func agreesWithReference<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws
+  {
     for (steps, batch, inputs, hidden) in CellTests.shapes {
       for bias in [true, false] {
-        let fixture = try Fixture(
-          cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, bias: bias, set: set)
-        for (name, fast, expected) in try fixture.compare() {
-          let error = relativeError(fast, expected)
-          #expect(
-            error <= tolerance(name),
-            "\(name) of \(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), bias \(bias), \(set): \(error)")
-        }
+        let problem = Problem<Scalar>(
+          cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, bias: bias, set: set)
+        try problem.instance().expectAgreement()
       }
     }
   }
 
   /// Long enough for several chunks of steps and blocks of the closing products, wide enough for two blocks of k.
-  @Test(arguments: Cell.all, Processor.available)
-  func agreesWithReferenceBeyondBlocks(cell: Cell, set: InstructionSet) throws {
+  @Test(arguments: Cell.all, Kernels.all)
+  func agreesWithReferenceBeyondBlocks(cell: Cell, kernels: Kernels) throws {
+    try agreesWithReferenceBeyondBlocks(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  private func agreesWithReferenceBeyondBlocks<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
+  ) throws {
     for (steps, batch, inputs, hidden) in [(100, 3, 9, 20), (70, 7, 3, 33), (2, 3, 520, 12), (2, 14, 5, 530)] {
-      let fixture = try Fixture(cell, steps: steps, batch: batch, inputSize: inputs, hiddenSize: hidden, set: set)
-      for (name, fast, expected) in try fixture.compare() {
-        let error = relativeError(fast, expected)
-        #expect(
-          error <= tolerance(name),
-          "\(name) of \(cell), T \(steps), N \(batch), C \(inputs), H \(hidden), \(set): \(error)")
-      }
+      let problem = Problem<Scalar>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      try problem.instance().expectAgreement()
     }
   }
 }

@@ -19,17 +19,51 @@ struct Digest: Equatable, CustomStringConvertible {
 
 /// The bits of everything that a problem's calls give.
 struct ProblemDigest: Equatable {
-  /// Of y, h and c of `forward`, `record` and a stream.
-  var forward = Digest()
+  /// Of y, h and c of `forward`, of `record`, and of a stream if the layer runs forward.
+  private var forward = Digest()
   /// Of dx, dh0 and dc0.
-  var inputGradients = Digest()
-  var parameterGradients = Digest()
+  private var inputGradients = Digest()
+  private var parameterGradients = Digest()
 
-  init<Scalar>(_ results: Problem<Scalar>.Results) {
-    for values in results.forward { forward.add(values) }
-    for values in results.inputGradients { inputGradients.add(values) }
+  /// The gradients of every fourth seed are added to drawn numbers, the others to zero.
+  init<Scalar>(_ instance: Problem<Scalar>.Instance, scratch: Scratch<Scalar>) throws {
+    let results = try instance.results(scratch: scratch, adds: instance.problem.seed % 4 == 0)
+    for (_, values) in results.forward { forward.add(values) }
+    if instance.problem.direction == .forward { for values in try instance.streamed() { forward.add(values) } }
+    for (_, values) in results.inputGradients { inputGradients.add(values) }
     parameterGradients.add(results.parameterGradients)
   }
 
   var words: [String] { ["\(forward)", "\(inputGradients)", "\(parameterGradients)"] }
+}
+
+extension Problem.Instance {
+  /// A stream's life: the whole of x at once, single steps and pieces of it, an empty slot, a fork, a slot that starts
+  /// again. Every y, then the states of the stream and of the fork.
+  fileprivate func streamed() throws -> [[Scalar]] {
+    let batch = problem.batch, row = batch * problem.inputs, stream = try layer.stream(batchSize: batch)
+    var results: [[Scalar]] = [], next = 0
+    func process(_ stream: RecurrentStream<Scalar>, _ count: Int) throws {
+      var x: [Scalar] = []
+      for step in next..<next + count { x += frames[step % problem.steps * row..<(step % problem.steps + 1) * row] }
+      next += count
+      var y = [Scalar](repeating: 7, count: count * batch * problem.hidden)
+      var span = y.mutableSpan
+      try stream.process(x.span, steps: count, into: &span)
+      results.append(y)
+    }
+    try stream.setState(initial)
+    try process(stream, problem.steps)
+    try process(stream, 1)
+    try stream.leave(batch / 2)
+    try process(stream, 1)
+    let fork = stream.fork()
+    try stream.join(batch / 2)
+    try process(stream, 2)
+    try stream.reset(0)
+    try process(stream, 1)
+    try process(fork, 1)
+    for stream in [stream, fork] { results += [stream.state.h, stream.state.c] }
+    return results
+  }
 }

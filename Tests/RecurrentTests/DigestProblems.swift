@@ -22,7 +22,7 @@ extension Problem {
   private static var plain: [Problem] {
     (1...40).map { hidden in
       Problem(
-        cell: anyCell, steps: 1 + hidden * 7 % 10, batch: batches[hidden % batches.count],
+        anyCell, steps: 1 + hidden * 7 % 10, batch: batches[hidden % batches.count],
         inputs: inputSizes[hidden % inputSizes.count], hidden: hidden
       ).shortened
     }
@@ -35,7 +35,7 @@ extension Problem {
     func one<Choice>(of choices: [Choice]) -> Choice { choices[number(below: choices.count)] }
     return (0..<48).map { index in
       var problem = Problem(
-        cell: anyCell, steps: one(of: [1, 2, 3, 5, 8, 13, 40]), batch: one(of: batches),
+        anyCell, steps: one(of: [1, 2, 3, 5, 8, 13, 40]), batch: one(of: batches),
         inputs: one(of: inputSizes.dropLast()),
         hidden: index % 4 == 3 ? one(of: [64, 100, 129]) : 1 + number(below: 40))
       problem.levels = 1 + index % 3
@@ -68,7 +68,7 @@ extension Problem {
       _ steps: Int, _ batch: Int, _ inputs: Int, _ hidden: Int, threads: Int = 1,
       change: (inout Problem) -> Void = { _ in }
     ) -> Problem {
-      var problem = Problem(cell: anyCell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, threads: threads)
+      var problem = Problem(anyCell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, threads: threads)
       change(&problem)
       return problem
     }

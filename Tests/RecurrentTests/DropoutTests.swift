@@ -44,44 +44,26 @@ import Testing
     }
   }
 
-  private func draw(_ count: Int, seed: UInt64) -> [Float] {
-    var random = SeededGenerator(seed: seed)
-    return (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
-  }
-
   /// Forward through two levels by hand, with the masks put between them, and backward the same way.
   @Test(arguments: Cell.all, [Direction.forward, .bidirectional, .bidirectionalSum])
   func masksStandBetweenLevels(cell: Cell, direction: Direction) throws {
-    let (steps, batch, inputs, hidden) = (5, 4, 3, 10)
-    let layer = try Layer<Float>(
-      cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, direction: direction, dropout: 0.4,
-      initialization: Initialization(seed: 1))
+    let problem = Problem<Float>(
+      cell, steps: 5, batch: 4, inputs: 3, hidden: 10, levels: 2, direction: direction, dropout: 0.4)
+    let instance = try problem.instance(), layer = instance.layer, x = instance.x, dy = instance.dy
     let options = CallOptions(dropout: .seeded(DropoutSeed(5, firstSequence: 3, firstStep: 2)))
-    let x = try Sequences(draw(steps * batch * inputs, seed: 2), steps: steps, batchSize: batch, size: inputs)
-    let dy = try Sequences(
-      draw(steps * batch * layer.outputSize, seed: 3), steps: steps, batchSize: batch, size: layer.outputSize)
     let (record, output) = try layer.record(x, options: options)
     var gradients = layer.zeroGradients()
     let back = try layer.backward(consuming: record, x: x, dy: dy, into: &gradients)
-    #expect(try layer.forward(x, options: options) != output, "forward never drops")
+    #expect(try layer.forward(x, options: options) != output, "forward never drops, \(problem)")
 
     // Each level as a layer of its own.
-    var levels: [Layer<Float>] = []
-    for level in 0..<2 {
-      var single = try Layer<Float>(
-        cell, inputSize: level == 0 ? inputs : layer.outputSize, hiddenSize: hidden, direction: direction)
-      var parameters = single.parameters
-      for name in parameters.names {
-        let renamed = name.split(separator: "l0", omittingEmptySubsequences: false).joined(separator: "l\(level)")
-        try parameters.set(name, to: layer.parameters.values(renamed))
-      }
-      try single.setParameters(parameters)
-      levels.append(single)
+    let levels = try (0..<2).map { level in
+      try instance.sublayer(level * problem.directions..<(level + 1) * problem.directions, direction)
     }
     func masked(_ sequences: Sequences<Float>) throws -> Sequences<Float> {
       var values: [Float] = []
-      for t in 0..<steps {
-        for n in 0..<batch {
+      for t in 0..<problem.steps {
+        for n in 0..<problem.batch {
           var row = dropout_row()
           (row.seed, row.sequence, row.step, row.layer) = (5, UInt64(3 + n), UInt32(2 + t), 0)
           (row.threshold, row.scale) = (UInt32(Double(Float(0.4)) * 0x1p32), 1 / (1 - 0.4))
@@ -90,7 +72,7 @@ import Testing
           values += target
         }
       }
-      return try Sequences(values, steps: steps, batchSize: batch, size: sequences.size)
+      return try Sequences(values, steps: problem.steps, batchSize: problem.batch, size: sequences.size)
     }
     let (record0, output0) = try levels[0].record(x)
     let between = try masked(output0.y)
@@ -99,18 +81,19 @@ import Testing
     #expect(zeros - ofItself > (between.values.count - ofItself) / 4)
     #expect(zeros - ofItself < (between.values.count - ofItself) * 6 / 10)
     let (record1, output1) = try levels[1].record(between)
-    #expect(bits(output.y.values) == bits(output1.y.values))
+    expectSameBits(output.y.values, output1.y.values, "y of \(problem)")
     var gradients0 = levels[0].zeroGradients(), gradients1 = levels[1].zeroGradients()
     let back1 = try levels[1].backward(consuming: record1, x: between, dy: dy, into: &gradients1)
     let back0 = try levels[0].backward(consuming: record0, x: x, dy: try masked(back1.dx), into: &gradients0)
-    #expect(bits(back.dx.values) == bits(back0.dx.values))
-    #expect(bits(gradients.values) == bits(gradients0.values + gradients1.values))
+    expectSameBits(back.dx.values, back0.dx.values, "dx of \(problem)")
+    expectSameBits(
+      gradients.values, gradients0.values + gradients1.values, "the parameters' gradients of \(problem)")
   }
 
   /// A seed gives a sequence the same masks in any batch, cut in pieces or whole, on any number of threads.
   @Test func masksFollowTheData() throws {
     let layer = try LSTM<Float>(inputSize: 3, hiddenSize: 20, layerCount: 3, dropout: 0.5)
-    let x = try Sequences(draw(8 * 6 * 3, seed: 2), steps: 8, batchSize: 6, size: 3)
+    let x = try Sequences<Float>(numbers(8 * 6 * 3, seed: 2), steps: 8, batchSize: 6, size: 3)
     func run(
       _ sequences: Range<Int>, _ steps: Range<Int>, lengths: [Int]? = nil, initial: State<Float>? = nil,
       threads: Int = 1
@@ -133,7 +116,7 @@ import Testing
       for n in 0..<6 { #expect(whole.y[t, n] == (n < 2 ? parts[0].y[t, n] : parts[1].y[t, n - 2])) }
     }
     let first = try run(0..<6, 0..<3), second = try run(0..<6, 3..<8, initial: first.final)
-    #expect(bits(first.y.values + second.y.values) == bits(whole.y.values))
+    expectSameBits(first.y.values + second.y.values, whole.y.values, "y in two pieces")
     let ragged = try run(0..<6, 0..<8, lengths: [3, 8, 0, 5, 8, 1])
     for (n, length) in [3, 8, 0, 5, 8, 1].enumerated() {
       for t in 0..<length { #expect(ragged.y[t, n] == whole.y[t, n]) }
@@ -143,7 +126,7 @@ import Testing
   /// `record` drops unless it is told not to, and shows with what; `forward` never does.
   @Test(arguments: Cell.all) func recordDrawsItsSeed(cell: Cell) throws {
     let layer = try Layer<Float>(cell, inputSize: 3, hiddenSize: 20, layerCount: 2, dropout: 0.5)
-    let x = try Sequences(draw(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
+    let x = try Sequences<Float>(numbers(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
     let forward = try layer.forward(x)
     let (record, drawn) = try layer.record(x)
     let seed = try #require(record.dropoutSeed)
@@ -156,14 +139,15 @@ import Testing
     #expect(try layer.backward(consuming: again, x: x, dy: forward.y, into: &ofAgain) == back && ofAgain == gradients)
     // A record forgets the seed of the call before.
     let (off, whole) = try layer.record(x, into: record, options: CallOptions(dropout: .off))
-    #expect(bits(whole.y.values) == bits(forward.y.values) && whole.final == forward.final && off.dropoutSeed == nil)
+    expectSameBits(whole.y.values, forward.y.values, "y without dropout of \(cell)")
+    #expect(whole.final == forward.final && off.dropoutSeed == nil)
     #expect(try layer.record(x, options: CallOptions(dropout: .seed(7))).record.dropoutSeed == DropoutSeed(7))
     #expect(try layer.forward(x, options: CallOptions(dropout: .seed(7))) == forward)
   }
 
   /// Without a rate, or with one level, there is nothing to drop and nothing is drawn.
   @Test func nothingIsDrawnWhereNothingIsDropped() throws {
-    let x = try Sequences(draw(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
+    let x = try Sequences<Float>(numbers(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
     for (levels, rate) in [(2, Float(0)), (1, 0.5)] {
       let layer = try GRU<Float>(inputSize: 3, hiddenSize: 20, layerCount: levels, dropout: rate)
       for choice in [RecordDropout.drawn, .seed(1), .off] {
@@ -175,7 +159,7 @@ import Testing
 
   @Test func dropoutOfOneDropsEverything() throws {
     let layer = try RNN<Float>(inputSize: 2, hiddenSize: 4, layerCount: 2, dropout: 1, bias: false)
-    let x = try Sequences(draw(12, seed: 1), steps: 3, batchSize: 2, size: 2)
+    let x = try Sequences<Float>(numbers(12, seed: 1), steps: 3, batchSize: 2, size: 2)
     let (record, output) = try layer.record(x, options: CallOptions(dropout: .seed(1)))
     #expect(output.y.values.allSatisfy { $0 == 0 })
     var gradients = layer.zeroGradients()

@@ -8,7 +8,7 @@ import Testing
     #expect(parameters.names == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
     #expect(parameters.shape("weight_ih_l0") == [9, 2] && parameters.shape("bias_hh_l0") == [9])
     try parameters.set("bias_ih_l0", to: Array(repeating: 2, count: 9))
-    #expect(parameters.biasIH == Array(repeating: 2, count: 9))
+    #expect(try parameters.values("bias_ih_l0") == Array(repeating: 2, count: 9))
     #expect(throws: RecurrentError.count(name: "bias_ih_l0", was: 1, expected: 9, shape: "[9]")) {
       try parameters.set("bias_ih_l0", to: [1])
     }
@@ -36,16 +36,16 @@ import Testing
   }
 
   @Test func gradientsAddUp() throws {
-    let fixture = try Fixture(.lstm(), steps: 3, batch: 4, inputSize: 2, hiddenSize: 5)
+    let instance = try Problem<Float>(.lstm(), steps: 3, batch: 4, inputs: 2, hidden: 5).instance()
     func add(_ gradients: inout Parameters<Float>) throws {
-      let record = try fixture.layer.record(fixture.x).record
-      _ = try fixture.layer.backward(consuming: record, x: fixture.x, dy: fixture.dy, into: &gradients)
+      let record = try instance.layer.record(instance.x).record
+      _ = try instance.layer.backward(consuming: record, x: instance.x, dy: instance.dy, into: &gradients)
     }
-    var once = fixture.layer.zeroGradients(), twice = once
+    var once = instance.layer.zeroGradients(), twice = once
     try add(&once)
     try add(&twice)
     try add(&twice)
-    #expect(twice.weightIH == once.weightIH.map { 2 * $0 } && twice.biasHH == once.biasHH.map { 2 * $0 })
+    #expect(twice.values == once.values.map { 2 * $0 })
   }
 
   @Test func distributionsArePyTorchs() throws {
@@ -72,7 +72,8 @@ import Testing
     let layer = try LSTM<Float>(
       inputSize: 3, hiddenSize: size,
       initialization: Initialization(recurrent: .orthogonal, forgetBias: 1, seed: 9))
-    let u = layer.parameters.weightHH
+    let u = try layer.parameters.values("weight_hh_l0")
+    let biases = try ["bias_ih_l0", "bias_hh_l0"].map { try layer.parameters.values($0) }
     for gate in 0..<4 {
       for a in 0..<size {
         for b in 0..<size {
@@ -82,7 +83,7 @@ import Testing
       }
     }
     for unit in 0..<size {
-      #expect(layer.parameters.biasIH[size + unit] + layer.parameters.biasHH[size + unit] == 1)
+      #expect(biases[0][size + unit] + biases[1][size + unit] == 1)
     }
   }
 }

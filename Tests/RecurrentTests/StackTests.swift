@@ -3,122 +3,62 @@ import Testing
 
 /// Levels and directions are what single parts give, put together.
 @Suite struct StackTests {
-  /// A layer of several parts, inputs, and a layer for each part alone.
-  struct Stack {
-    let layer: Layer<Float>
-    let parts: [Layer<Float>]
-    let x: Sequences<Float>
-    let dy: Sequences<Float>
-    let initial: State<Float>
-    let dFinal: StateGradient<Float>
-
-    init(
-      _ cell: Cell, steps: Int, batch: Int, inputs: Int, hidden: Int, levels: Int, direction: Direction,
-      set: InstructionSet? = nil
-    ) throws {
-      layer = try Layer(
-        cell, inputSize: inputs, hiddenSize: hidden, layerCount: levels, direction: direction,
-        initialization: Initialization(seed: 3), instructionSet: set)
-      var parts: [Layer<Float>] = []
-      for part in 0..<layer.stateCount {
-        let isFirst = part < layer.shape.directions
-        var single = try Layer<Float>(
-          cell, inputSize: isFirst ? inputs : layer.outputSize, hiddenSize: hidden,
-          direction: layer.shape.isReversed(part: part) ? .reverse : .forward, instructionSet: set)
-        var parameters = single.parameters
-        for name in parameters.names {
-          let kind = name.split(separator: "l0").first ?? ""
-          try parameters.set(name, to: layer.parameters.values("\(kind)\(layer.shape.suffix(part: part))"))
-        }
-        try single.setParameters(parameters)
-        parts.append(single)
-      }
-      self.parts = parts
-      var random = SeededGenerator(seed: 4)
-      func draw(_ count: Int) -> [Float] { (0..<count).map { _ in Float.random(in: -1...1, using: &random) } }
-      x = try Sequences(draw(steps * batch * inputs), steps: steps, batchSize: batch, size: inputs)
-      dy = try Sequences(draw(steps * batch * layer.outputSize), steps: steps, batchSize: batch, size: layer.outputSize)
-      let states = layer.stateCount * batch * hidden
-      initial = State(h: draw(states), c: cell.hasCellState ? draw(states) : [])
-      dFinal = StateGradient(dh: draw(states), dc: cell.hasCellState ? draw(states) : [])
-    }
-
-    func part(_ state: State<Float>, _ part: Int) -> State<Float> {
-      let count = state.h.count / parts.count, range = part * count..<(part + 1) * count
-      return State(h: Array(state.h[range]), c: state.c.isEmpty ? [] : Array(state.c[range]))
-    }
-  }
-
   @Test(arguments: Cell.all, Direction.allCases)
   func levelsAndDirectionsAreTheirParts(cell: Cell, direction: Direction) throws {
-    for set in Processor.available {
-      for (levels, steps, batch, inputs, hidden) in [(1, 5, 3, 4, 6), (2, 4, 14, 3, 33), (3, 3, 2, 40, 17)] {
-        let stack = try Stack(
-          cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
-          set: set)
-        let name = "\(cell), \(direction), \(levels) levels, H \(hidden), \(set)"
-        let expected = try composed(stack)
-        let forward = try stack.layer.forward(stack.x, initial: stack.initial)
-        let (record, recorded) = try stack.layer.record(stack.x, initial: stack.initial)
-        var gradients = stack.layer.zeroGradients()
-        let back = try stack.layer.backward(
-          consuming: record, x: stack.x, dy: stack.dy, dFinal: stack.dFinal, into: &gradients)
-        #expect(bits(forward.y.values) == bits(expected.y), "y of \(name)")
-        #expect(bits(recorded.y.values) == bits(expected.y), "recorded y of \(name)")
-        #expect(bits(forward.final.h + forward.final.c) == bits(expected.final.h + expected.final.c), "\(name)")
-        #expect(forward.final == recorded.final)
-        #expect(bits(back.dx.values) == bits(expected.dx), "dx of \(name)")
-        #expect(bits(back.dInitial.dh) == bits(expected.dInitial.dh), "dh of \(name)")
-        #expect(bits(back.dInitial.dc) == bits(expected.dInitial.dc), "dc of \(name)")
-        for (part, single) in expected.gradients.enumerated() {
-          for parameter in single.names {
-            let kind = parameter.split(separator: "l0").first ?? ""
-            let ours = try gradients.values("\(kind)\(stack.layer.shape.suffix(part: part))")
-            #expect(bits(ours) == bits(try single.values(parameter)), "\(parameter) of part \(part), \(name)")
-          }
-        }
-      }
+    for kernels in Kernels.all { try levelsAndDirectionsAreTheirParts(kernels.scalar, cell, direction, kernels.set) }
+  }
+
+  @specialized(where Scalar == Float)
+  private func levelsAndDirectionsAreTheirParts<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
+  ) throws {
+    for (levels, steps, batch, inputs, hidden) in [(1, 5, 3, 4, 6), (2, 4, 14, 3, 33), (3, 3, 2, 40, 17)] {
+      let problem = Problem<Scalar>(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
+        set: set)
+      let instance = try problem.instance(), expected = try composed(instance), tensors = try instance.tensors()
+      for (name, values) in expected { expectSameBits(tensors[name] ?? [], values, "\(name) of \(problem)") }
+      let forward = try instance.layer.forward(instance.x, initial: instance.initial)
+      expectSameBits(forward.y.values, expected["y"] ?? [], "y of \(problem)")
+      expectSameBits(forward.final.h, expected["hn"] ?? [], "hn of \(problem)")
+      expectSameBits(forward.final.c, expected["cn"] ?? [], "cn of \(problem)")
+      #expect(Set(tensors.keys) == Set(expected.keys), "\(problem)")
     }
   }
 
   /// A layer that runs in reverse is one that runs forward over turned sequences.
   @Test(arguments: Cell.all)
   func reverseIsForwardOverTurnedSequences(cell: Cell) throws {
-    let stack = try Stack(cell, steps: 7, batch: 5, inputs: 3, hidden: 20, levels: 1, direction: .reverse)
-    var forward = try Layer<Float>(cell, inputSize: 3, hiddenSize: 20)
-    var parameters = forward.parameters
-    for name in parameters.names { try parameters.set(name, to: stack.layer.parameters.values("\(name)_reverse")) }
-    try forward.setParameters(parameters)
-    let output = try stack.layer.forward(stack.x, initial: stack.initial)
-    let turned = try forward.forward(try turn(stack.x), initial: stack.initial)
-    #expect(bits(output.y.values) == bits(try turn(turned.y).values) && output.final == turned.final)
-    let record = try stack.layer.record(stack.x, initial: stack.initial).record
-    let turnedRecord = try forward.record(try turn(stack.x), initial: stack.initial).record
-    var gradients = stack.layer.zeroGradients(), turnedGradients = forward.zeroGradients()
-    let back = try stack.layer.backward(
-      consuming: record, x: stack.x, dy: stack.dy, dFinal: stack.dFinal, into: &gradients)
-    let turnedBack = try forward.backward(
-      consuming: turnedRecord, x: try turn(stack.x), dy: try turn(stack.dy), dFinal: stack.dFinal,
-      into: &turnedGradients)
-    #expect(bits(back.dx.values) == bits(try turn(turnedBack.dx).values) && back.dInitial == turnedBack.dInitial)
-    #expect(relativeError(gradients.values, turnedGradients.values.map(Double.init)) < 1e-6)
+    let problem = Problem<Float>(cell, steps: 7, batch: 5, inputs: 3, hidden: 20, direction: .reverse)
+    let instance = try problem.instance(), forward = try instance.sublayer(0..<1, .forward)
+    let output = try instance.layer.forward(instance.x, initial: instance.initial)
+    let turned = try forward.forward(try turn(instance.x), initial: instance.initial)
+    expectSameBits(output.y.values, try turn(turned.y).values, "y of \(problem)")
+    #expect(output.final == turned.final, "\(problem)")
+    let tensors = try instance.tensors()
+    let record = try forward.record(try turn(instance.x), initial: instance.initial).record
+    var gradients = forward.zeroGradients()
+    let back = try forward.backward(
+      consuming: record, x: try turn(instance.x), dy: try turn(instance.dy), dFinal: instance.dFinal, into: &gradients)
+    expectSameBits(tensors["dx"] ?? [], try turn(back.dx).values, "dx of \(problem)")
+    expectSameBits(tensors["dh0"] ?? [], back.dInitial.dh, "dh0 of \(problem)")
+    expectSameBits(tensors["dc0"] ?? [], back.dInitial.dc, "dc0 of \(problem)")
+    for name in gradients.names {
+      let error = relativeError(tensors["d\(name)_reverse"] ?? [], try gradients.values(name).map(Double.init))
+      #expect(error < 1e-6, "\(name) of \(problem)")
+    }
   }
 
   @Test(arguments: Direction.allCases)
   func directionsRunOnTwoThreads(direction: Direction) throws {
     for cell in Cell.all {
-      let stack = try Stack(cell, steps: 20, batch: 9, inputs: 70, hidden: 72, levels: 2, direction: direction)
-      var results: [[UInt32]] = []
+      var problem = Problem<Float>(
+        cell, steps: 20, batch: 9, inputs: 70, hidden: 72, levels: 2, direction: direction)
+      let instance = try problem.instance(), expected = try instance.results()
       for count in [1, 2, 3] {
-        let scratch = Scratch<Float>(threads: try Threads(count: count))
-        let forward = try stack.layer.forward(stack.x, initial: stack.initial, scratch: scratch)
-        let record = try stack.layer.record(stack.x, initial: stack.initial, scratch: scratch).record
-        var gradients = stack.layer.zeroGradients()
-        let back = try stack.layer.backward(
-          consuming: record, x: stack.x, dy: stack.dy, dFinal: stack.dFinal, into: &gradients, scratch: scratch)
-        results.append(bits(forward.y.values + forward.final.h + back.dx.values + back.dInitial.dh + gradients.values))
+        problem.threads = count
+        expectSame(try instance.results(scratch: try problem.scratch()), expected, "\(problem)")
       }
-      #expect(results[0] == results[1] && results[0] == results[2], "\(cell), \(direction)")
     }
   }
 
@@ -156,50 +96,62 @@ import Testing
 
   // MARK: - Single parts put together
 
-  private struct Expected {
-    var y: [Float], final: State<Float>, dx: [Float], dInitial: StateGradient<Float>, gradients: [Parameters<Float>]
-  }
-
-  private func composed(_ stack: Stack) throws -> Expected {
-    let directions = stack.layer.shape.directions, summed = stack.layer.shape.isSummed
-    var x = stack.x, inputs: [Sequences<Float>] = [], records: [Record<Float>] = []
-    var final = State<Float>(h: [], c: [])
-    for level in 0..<stack.layer.layerCount {
+  /// The tensors of a layer by their names, from layers of single parts.
+  private func composed<Scalar>(_ instance: Problem<Scalar>.Instance) throws -> [String: [Scalar]] {
+    let problem = instance.problem, directions = problem.directions, summed = problem.direction == .bidirectionalSum
+    let count = problem.batch * problem.hidden
+    func own(_ all: State<Scalar>, _ part: Int) -> State<Scalar> {
+      let range = part * count..<(part + 1) * count
+      return State(h: Array(all.h[range]), c: all.c.isEmpty ? [] : Array(all.c[range]))
+    }
+    let parts = try (0..<problem.parts).map { part in
+      let isReversed = directions == 2 ? part % 2 == 1 : problem.direction == .reverse
+      return try instance.sublayer(part..<part + 1, isReversed ? .reverse : .forward)
+    }
+    var x = instance.x, inputs: [Sequences<Scalar>] = [], records: [Record<Scalar>] = []
+    var hn: [Scalar] = [], cn: [Scalar] = []
+    for level in 0..<problem.levels {
       inputs.append(x)
-      var outputs: [Sequences<Float>] = []
+      var outputs: [Sequences<Scalar>] = []
       for part in level * directions..<(level + 1) * directions {
-        let (record, output) = try stack.parts[part].record(x, initial: stack.part(stack.initial, part))
+        let (record, output) = try parts[part].record(x, initial: own(instance.initial, part))
         records.append(record)
         outputs.append(output.y)
-        final.h += output.final.h
-        final.c += output.final.c
+        hn += output.final.h
+        cn += output.final.c
       }
       x = try joined(outputs, summed: summed)
     }
-    var dy = stack.dy, dInitial = StateGradient<Float>(dh: [])
-    var gradients = stack.parts.map { $0.zeroGradients() }
-    for level in (0..<stack.layer.layerCount).reversed() {
-      var dx: Sequences<Float>?
-      var dh: [Float] = [], dc: [Float] = []
+    var tensors = ["y": x.values, "hn": hn]
+    var dy = instance.dy, dh0: [Scalar] = [], dc0: [Scalar] = []
+    for level in (0..<problem.levels).reversed() {
+      var dx: Sequences<Scalar>?
+      var dh: [Scalar] = [], dc: [Scalar] = []
       for direction in 0..<directions {
         let part = level * directions + direction
-        let back = try stack.parts[part].backward(
+        var gradients = parts[part].zeroGradients()
+        let back = try parts[part].backward(
           consuming: records[part], x: inputs[level], dy: summed ? dy : try split(dy, direction, of: directions),
-          dFinal: StateGradient(stack.part(State(stack.dFinal), part)), into: &gradients[part])
+          dFinal: StateGradient(own(State(instance.dFinal), part)), into: &gradients)
+        for (name, ours) in zip(gradients.names, instance.parameterNames(part..<part + 1)) {
+          tensors["d\(ours)"] = try gradients.values(name)
+        }
         dh += back.dInitial.dh
         dc += back.dInitial.dc
         dx = try dx.map { try joined([$0, back.dx], summed: true) } ?? back.dx
       }
-      dInitial = StateGradient(dh: dh + dInitial.dh, dc: dc + dInitial.dc)
+      (dh0, dc0) = (dh + dh0, dc + dc0)
       dy = dx!
     }
-    return Expected(y: x.values, final: final, dx: dy.values, dInitial: dInitial, gradients: gradients)
+    (tensors["dx"], tensors["dh0"]) = (dy.values, dh0)
+    if !cn.isEmpty { (tensors["cn"], tensors["dc0"]) = (cn, dc0) }
+    return tensors
   }
 
-  private func joined(_ parts: [Sequences<Float>], summed: Bool) throws -> Sequences<Float> {
+  private func joined<Scalar>(_ parts: [Sequences<Scalar>], summed: Bool) throws -> Sequences<Scalar> {
     guard parts.count == 2 else { return parts[0] }
     let (a, b) = (parts[0], parts[1])
-    var values: [Float] = []
+    var values: [Scalar] = []
     for t in 0..<a.steps {
       for n in 0..<a.batchSize {
         values += summed ? zip(a[t, n], b[t, n]).map { $0 + $1 } : Array(a[t, n]) + Array(b[t, n])
@@ -208,22 +160,22 @@ import Testing
     return try Sequences(values, steps: a.steps, batchSize: a.batchSize, size: summed ? a.size : 2 * a.size)
   }
 
-  private func split(_ both: Sequences<Float>, _ direction: Int, of directions: Int) throws -> Sequences<Float> {
+  private func split<Scalar>(_ both: Sequences<Scalar>, _ direction: Int, of directions: Int) throws -> Sequences<
+    Scalar
+  > {
     let size = both.size / directions
-    var values: [Float] = []
+    var values: [Scalar] = []
     for t in 0..<both.steps {
       for n in 0..<both.batchSize { values += both[t, n].dropFirst(direction * size).prefix(size) }
     }
     return try Sequences(values, steps: both.steps, batchSize: both.batchSize, size: size)
   }
 
-  private func turn(_ sequences: Sequences<Float>) throws -> Sequences<Float> {
-    var values: [Float] = []
+  private func turn<Scalar>(_ sequences: Sequences<Scalar>) throws -> Sequences<Scalar> {
+    var values: [Scalar] = []
     for t in (0..<sequences.steps).reversed() {
       for n in 0..<sequences.batchSize { values += sequences[t, n] }
     }
     return try Sequences(values, steps: sequences.steps, batchSize: sequences.batchSize, size: sequences.size)
   }
 }
-
-func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }

@@ -3,32 +3,26 @@ import Testing
 
 /// A stream gives, step by step or in chunks, what a call on the whole gives.
 @Suite struct StreamTests {
-  private func draw(_ count: Int, seed: UInt64) -> [Float] {
-    var random = SeededGenerator(seed: seed)
-    return (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+  @Test(arguments: Cell.all, Kernels.all)
+  func streamsAreTheWhole(cell: Cell, kernels: Kernels) throws {
+    try streamsAreTheWhole(kernels.scalar, cell, kernels.set)
   }
 
-  @Test(arguments: Cell.all, Processor.available)
-  func streamsAreTheWhole(cell: Cell, set: InstructionSet) throws {
+  @specialized(where Scalar == Float)
+  private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
     for (steps, batch, inputs, hidden, levels) in [(30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2)] {
-      let layer = try Layer<Float>(
-        cell, inputSize: inputs, hiddenSize: hidden, layerCount: levels, initialization: Initialization(seed: 1),
-        instructionSet: set)
-      let x = try Sequences(
-        draw(steps * batch * inputs, seed: 2), steps: steps, batchSize: batch, size: inputs)
-      let states = layer.stateCount * batch * hidden
-      let initial = State(h: draw(states, seed: 3), c: cell.hasCellState ? draw(states, seed: 4) : [])
-      let whole = try layer.forward(x, initial: initial)
-      let name = "\(cell), N \(batch), H \(hidden), \(levels) levels, \(set)"
+      let problem = Problem<Scalar>(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
+      let instance = try problem.instance(), layer = instance.layer, initial = instance.initial
+      let whole = try layer.forward(instance.x, initial: initial)
       for pieces in [Array(repeating: 1, count: steps), [steps], [2, 0, 1, steps - 3]] {
         let stream = try layer.stream(batchSize: batch)
         try stream.setState(initial)
         #expect(stream.state == initial)
-        var y: [Float] = [], done = 0
+        var y: [Scalar] = [], done = 0
         for piece in pieces {
-          var part = [Float](repeating: .nan, count: piece * batch * hidden)
-          let from = done * batch * inputs
-          let frames = Array(x.values[from..<from + piece * batch * inputs])
+          var part = [Scalar](repeating: .nan, count: piece * batch * hidden)
+          let frames = Array(instance.frames[done * batch * inputs..<(done + piece) * batch * inputs])
           var span = part.mutableSpan
           if piece == 1 {
             try stream.step(frames.span, into: &span)
@@ -38,8 +32,9 @@ import Testing
           y += part
           done += piece
         }
-        #expect(bits(y) == bits(whole.y.values), "y in pieces of \(pieces), \(name)")
-        #expect(bits(stream.state.h + stream.state.c) == bits(whole.final.h + whole.final.c), "\(name)")
+        expectSameBits(y, whole.y.values, "y in pieces of \(pieces), \(problem)")
+        expectSameBits(
+          stream.state.h + stream.state.c, whole.final.h + whole.final.c, "the state of a stream, \(problem)")
         stream.reset()
         #expect(stream.state == (try layer.zeroState(batchSize: batch)))
       }
@@ -69,7 +64,7 @@ import Testing
       default: break
       }
       let steps = step % 10 == 9 ? 60 : 1
-      let x = draw(steps * size * 4, seed: UInt64(step))
+      let x: [Float] = numbers(steps * size * 4, seed: UInt64(step))
       var y = [Float](repeating: .nan, count: steps * size * 19)
       var span = y.mutableSpan
       try stream.process(x.span, steps: steps, into: &span)
@@ -81,7 +76,8 @@ import Testing
           var span = expected.mutableSpan
           try single.process(own.span, steps: steps, into: &span)
         }
-        #expect(bits(rows(y, of: slot, of: size, 19)) == bits(expected), "\(cell), step \(step), slot \(slot)")
+        expectSameBits(
+          rows(y, of: slot, of: size, 19), expected, "\(cell), N 5, C 4, H 19, step \(step), slot \(slot)")
         let state = stream.state, states = try alone[slot]?.state ?? layer.zeroState(batchSize: 1)
         for level in 0..<2 {
           let at = (level * size + slot) * 19
@@ -104,7 +100,7 @@ import Testing
     let layer = try LSTM<Float>(inputSize: 3, hiddenSize: 40, layerCount: 2)
     let stream = try layer.stream(batchSize: 3)
     func step(_ stream: RecurrentStream<Float>, _ seed: UInt64) throws -> [Float] {
-      let x = draw(9, seed: seed)
+      let x: [Float] = numbers(9, seed: seed)
       var y = [Float](repeating: 0, count: 120)
       var span = y.mutableSpan
       try stream.step(x.span, into: &span)
@@ -133,7 +129,7 @@ import Testing
 
   @Test func streamsOfOneLayerRunAtOnce() async throws {
     let layer = try LSTM<Float>(inputSize: 6, hiddenSize: 50, layerCount: 2)
-    let x = draw(200 * 6, seed: 7)
+    let x: [Float] = numbers(200 * 6, seed: 7)
     @Sendable func run() throws -> [Float] {
       let stream = try layer.stream()
       var y = [Float](repeating: 0, count: 200 * 50)

@@ -46,24 +46,16 @@ import Testing
   }
 
   @Test func callsFromSeveralThreadsTakeTurns() throws {
-    let fixture = try Fixture(
-      .lstm(), steps: 4, batch: 24, inputSize: 8, hiddenSize: 160)
-    let expected = try fixture.layer.forward(fixture.x, initial: fixture.initial)
+    let problem = Problem<Float>(.lstm(), steps: 4, batch: 24, inputs: 8, hidden: 160)
+    let instance = try problem.instance(), expected = try instance.results()
     let threads = try Threads(count: 2)
     let failures = FailureCount()
     DispatchQueue.concurrentPerform(iterations: 4) { _ in
       let scratch = Scratch<Float>(threads: threads)
       for _ in 0..<10 {
-        var state = fixture.initial
-        var y = expected.y
         do {
-          y.withMutableValues { $0.update(repeating: .nan) }
-          try fixture.x.values.withUnsafeBufferPointer { x in
-            try y.withMutableValues { y in
-              try fixture.layer.forward(x, steps: 4, batchSize: 24, state: &state, into: y, scratch: scratch)
-            }
-          }
-          if y != expected.y || state != expected.final { failures.add() }
+          let results = try instance.results(scratch: scratch)
+          if !zip(results.all, expected.all).allSatisfy({ difference($0.values, $1.values) == nil }) { failures.add() }
         } catch { failures.add() }
       }
     }
@@ -86,14 +78,14 @@ import Testing
   /// A child of fork has the pool but not its threads: it must neither wait for them nor give anything else.
   @Test func callsInAForkedChildComeBack() throws {
     final class Call {
-      let fixture: Fixture, scratch: Scratch<Float>, expected: Output<Float>
+      let instance: Problem<Float>.Instance, scratch: Scratch<Float>, expected: Output<Float>
       init() throws {
-        fixture = try Fixture(.lstm(), steps: 3, batch: 24, inputSize: 40, hiddenSize: 160)
-        scratch = Scratch(threads: try Threads(count: 2))
-        expected = try fixture.layer.forward(fixture.x, initial: fixture.initial, scratch: scratch)
+        instance = try Problem<Float>(.lstm(), steps: 3, batch: 24, inputs: 40, hidden: 160, threads: 2).instance()
+        scratch = try instance.problem.scratch()
+        expected = try instance.layer.forward(instance.x, initial: instance.initial, scratch: scratch)
       }
       func isRight() -> Bool {
-        (try? fixture.layer.forward(fixture.x, initial: fixture.initial, scratch: scratch)) == expected
+        (try? instance.layer.forward(instance.x, initial: instance.initial, scratch: scratch)) == expected
       }
     }
     let call = try Call()
@@ -125,32 +117,18 @@ import Testing
       }
 
       private func allocations(_ direction: Direction, hidden: Int, threads: Int) throws -> Int {
-        let steps = 6, batch = 24, inputs = 40
-        let layer = try Layer<Float>(cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, direction: direction)
-        let scratch = Scratch<Float>(threads: try Threads(count: threads)), record = Record<Float>()
-        let x = [Float](repeating: 0.25, count: steps * batch * inputs)
-        var y = [Float](repeating: 0, count: steps * batch * layer.outputSize), dx = x
-        var state = try layer.zeroState(batchSize: batch), dState = try layer.zeroStateGradient(batchSize: batch)
-        var gradients = layer.zeroGradients()
-        let ragged = CallOptions(
-          lengths: (0..<batch).map { $0 % 7 }, resets: (0..<steps * batch).map { $0 % 5 == 0 })
+        var problem = Problem<Float>(
+          cell, steps: 6, batch: 24, inputs: 40, hidden: hidden, levels: 2, direction: direction, threads: threads)
+        let whole = problem.options, calls = try Calls(try problem.instance())
+        problem.lengths = (0..<24).map { $0 % 7 }
+        problem.resets = (0..<6 * 24).map { $0 % 5 == 0 }
         var count = 0
         for round in 0..<4 {
-          for options in [CallOptions(), ragged] {
+          for options in [whole, problem.options] {
+            calls.options = options
             let before = allocations_of_this_process()
-            try x.withUnsafeBufferPointer { x in
-              try y.withUnsafeMutableBufferPointer { y in
-                try layer.forward(
-                  x, steps: steps, batchSize: batch, state: &state, into: y, options: options, scratch: scratch)
-                try layer.record(
-                  x, steps: steps, batchSize: batch, state: &state, into: record, options: options, scratch: scratch)
-                try dx.withUnsafeMutableBufferPointer { dx in
-                  try layer.backward(
-                    consuming: record, x: x, dy: UnsafeBufferPointer(y), dState: &dState, dx: dx, into: &gradients,
-                    scratch: scratch)
-                }
-              }
-            }
+            try calls.forward()
+            try calls.train()
             // Memory grows at the first two.
             if round >= 2 { count += allocations_of_this_process() - before }
           }
