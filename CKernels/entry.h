@@ -3,18 +3,16 @@
 #pragma once
 #include "lanes.h"
 
-#if defined(__x86_64__)
-#define ENTRY(name, set, parameters, arguments)                              \
-  FOR_AVX512 static void name##_avx512 parameters { name##_body arguments; } \
-  FOR_AVX2 static void name##_avx2 parameters { name##_body arguments; }     \
-  void name parameters {                                                     \
-    switch (set) {                                                           \
-      case instruction_set_avx512: name##_avx512 arguments; return;          \
-      case instruction_set_avx2: name##_avx2 arguments; return;              \
-      case instruction_set_portable: name##_body arguments; return;          \
-    }                                                                        \
+#define ENTRY_VARIANT(of_set, architecture, attributes, supported, name, parameters, arguments) \
+  architecture(attributes static void name##_##of_set parameters { name##_body arguments; })
+#define ENTRY_CASE(of_set, architecture, attributes, supported, name, arguments) \
+  architecture(case instruction_set_##of_set : name##_##of_set arguments; return;)
+
+#define ENTRY(name, set, parameters, arguments)                \
+  INSTRUCTION_SETS(ENTRY_VARIANT, name, parameters, arguments) \
+  void name parameters {                                       \
+    switch (set) {                                             \
+      INSTRUCTION_SETS(ENTRY_CASE, name, arguments)            \
+      default: name##_portable arguments;                      \
+    }                                                          \
   }
-#else
-#define ENTRY(name, set, parameters, arguments) \
-  void name parameters { name##_body arguments; }
-#endif

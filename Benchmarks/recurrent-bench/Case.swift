@@ -127,7 +127,7 @@ final class Runner {
     // A stream runs on one thread.
     let usesThreads = (threads?.count ?? 1) > 1
     stream = shape.isBidirectional || usesThreads ? nil : try layer.stream(batchSize: shape.batch)
-    kernels = shape.mode == .kernels ? try KernelStep(shape.cell, inputs: shape.inputs, hidden: shape.hidden) : nil
+    kernels = shape.mode == .kernels ? try KernelStep(layer) : nil
     let rows = shape.steps * shape.batch
     x = .allocate(capacity: rows * shape.inputs)
     dx = .allocate(capacity: rows * shape.inputs)

@@ -15,14 +15,14 @@ func percentile(_ values: [Double], _ fraction: Double) -> Double {
 func measurePeak(_ set: InstructionSet) -> Double {
   let repetitions = 200_000
   var flops = 0.0
-  let time = ContinuousClock().measure { flops = multiply_add_burst(set.kernelSet, repetitions) }
+  let time = ContinuousClock().measure { flops = multiply_add_burst(set.kernelSet, .f32, repetitions) }
   return flops / time.microseconds * 1e-3
 }
 
 /// GB/s that one core reads of 16 MB, as much as weights that no second cache holds: the slope of a roofline.
 func measureReading(_ set: InstructionSet) throws -> Double {
-  let products = try Products(set), panel = AlignedBuffer(count: 4 << 20)
-  let sums = AlignedBuffer(count: products.width), rows = panel.count / products.width
+  let products = try Products<Float>(set), panel = AlignedBuffer<Float>(count: 4 << 20)
+  let sums = AlignedBuffer<Float>(count: products.width), rows = panel.count / products.width
   let times = try sample(seconds: 0.2) { repetitions in
     for _ in 0..<repetitions { add_rows(products.kernels, sums.start, panel.start, rows) }
   }
@@ -100,7 +100,7 @@ func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) throws ->
   let x = [Float](repeating: 0.5, count: products.map { $0.0 * $0.2 }.max()!)
   let weights = [Float](repeating: 0.25, count: products.map { $0.1 * $0.2 }.max()!)
   var c = [Float](repeating: 0, count: products.map { $0.0 * $0.1 }.max()!)
-  let kernels = product_kernels_for(set.kernelSet)
+  let kernels = product_kernels_for(set.kernelSet, .f32)
   var works = true
   let samples = try sample(seconds: seconds) { repetitions in
     for _ in 0..<repetitions {

@@ -1,4 +1,4 @@
-// BLIS's sgemm micro-kernels, chosen by us: BLIS's own choice fails on processors that it does not know.
+// BLIS's sgemm and dgemm micro-kernels, chosen by us: BLIS's own choice fails on processors that it does not know.
 #pragma once
 #include "products.h"
 
@@ -7,5 +7,5 @@
 void blis_find_micro_kernel(product_kernels *kernels);
 
 // c[r][u] = (add ? c[r][u] : 0) + Σ_k rows[k][r] · panel[k][u] over one full tile; next_panel is prefetched.
-void blis_run_micro_kernel(const product_kernels *kernels, ptrdiff_t k, const float *rows, const float *panel, bool add,
-                           float *c, ptrdiff_t c_row_stride, const float *next_panel);
+void blis_run_micro_kernel(const product_kernels *kernels, ptrdiff_t k, const void *rows, const void *panel, bool add,
+                           void *c, ptrdiff_t c_row_stride, const void *next_panel);

@@ -23,22 +23,36 @@ LANES void philox(words counter[4], uint32_t key_low, uint32_t key_high) {
   }
 }
 
-LANES void drop_units_body(instruction_set set, float *target, const float *source, ptrdiff_t count,
-                           const dropout_row *row) {
+// The bits of units `first` to `first` + 63: unit u has those of lane u / 4 of word u % 4.
+LANES void bits_of_units(words counter[4], ptrdiff_t first, const dropout_row *row) {
   const words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  for (ptrdiff_t first = 0; first < count; first += 64) {
-    words counter[4] = {lane + (uint32_t)(first / 4), row->step, (uint32_t)row->sequence,
-                        row->layer + ((uint32_t)(row->sequence >> 32) << 16)};
-    philox(counter, (uint32_t)row->seed, (uint32_t)(row->seed >> 32));
-    const ptrdiff_t here = count - first < 64 ? count - first : 64;
-    for (ptrdiff_t u = 0; u < here; u++)
-      target[first + u] = counter[u & 3][u >> 2] < row->threshold ? 0 : row->scale * source[first + u];
-  }
+  counter[0] = lane + (uint32_t)(first / 4);
+  counter[1] = (words)row->step;
+  counter[2] = (words)(uint32_t)row->sequence;
+  counter[3] = (words)(row->layer + ((uint32_t)(row->sequence >> 32) << 16));
+  philox(counter, (uint32_t)row->seed, (uint32_t)(row->seed >> 32));
 }
 
-ENTRY(drop_units, set,
-      (instruction_set set, float *target, const float *source, ptrdiff_t count, const dropout_row *row),
-      (set, target, source, count, row))
+// The same body for each scalar.
+#define DROP_UNITS(name, scalar)                                                                       \
+  LANES void name##_body(instruction_set set, scalar *target, const scalar *source, ptrdiff_t count,   \
+                         const dropout_row *row) {                                                     \
+    const scalar scale = (scalar)row->scale;                                                           \
+    for (ptrdiff_t first = 0; first < count; first += 64) {                                            \
+      words bits[4];                                                                                   \
+      bits_of_units(bits, first, row);                                                                 \
+      const ptrdiff_t here = count - first < 64 ? count - first : 64;                                  \
+      for (ptrdiff_t u = 0; u < here; u++)                                                             \
+        target[first + u] = bits[u & 3][u >> 2] < row->threshold ? 0 : scale * source[first + u];      \
+    }                                                                                                  \
+  }                                                                                                    \
+  ENTRY(name, set, (instruction_set set, scalar *target, const scalar *source, ptrdiff_t count,        \
+                    const dropout_row *row), (set, target, source, count, row))
+
+// clang-format off
+DROP_UNITS(drop_units_f32, float)
+DROP_UNITS(drop_units_f64, double)
+// clang-format on
 
 void philox_4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t bits[4]) {
   words lanes[4] = {counter[0], counter[1], counter[2], counter[3]};

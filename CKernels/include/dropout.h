@@ -13,13 +13,14 @@ typedef struct dropout_row {
   uint32_t step;
   uint32_t layer;
   uint32_t threshold;  // a unit is dropped where its 32 random bits are below
-  float scale;         // of the units that are kept
+  double scale;        // of the units that are kept
 } dropout_row;
 
 // target[u] = dropped ? 0 : scale · source[u] for u < count; target may be source. The bits of units 4·j to 4·j + 3 are
 // Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011, doi 10.1145/2063384.2063405) of the key `seed` and the counter
 // (j, step, sequence, layer + 2^16 · sequence's upper half), low words.
-void drop_units(instruction_set set, float *target, const float *source, ptrdiff_t count, const dropout_row *row);
+void drop_units_f32(instruction_set set, float *target, const float *source, ptrdiff_t count, const dropout_row *row);
+void drop_units_f64(instruction_set set, double *target, const double *source, ptrdiff_t count, const dropout_row *row);
 
 // Philox 4x32-10 itself, for tests against the authors' known answers.
 void philox_4x32_10(const uint32_t counter[_Nonnull 4], const uint32_t key[_Nonnull 2], uint32_t bits[_Nonnull 4]);

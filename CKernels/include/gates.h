@@ -1,4 +1,4 @@
-// The gate passes, written in Swift (Sources/Recurrent/Gates) and compiled for each instruction set.
+// The gate passes, written in Swift (Sources/Recurrent/Cells) and compiled for each instruction set.
 //
 // A pass works on one gate tile: the rows of one row tile times the units of one panel, while the product that made it
 // is still in the nearest cache. A slot is one gate's values for all rows of the record, [row][P]; the slots of a tile
@@ -8,45 +8,65 @@
 
 #pragma clang assume_nonnull begin
 
+// One tile serves every cell and every scalar: the pass says which, and strides and counts are in its scalars.
 typedef struct gate_tile {
-  float *_Null_unspecified slots;  // [slot] at slot_stride, each [rows][P]
+  void *_Null_unspecified slots;  // [slot] at slot_stride, each [rows][P]
   ptrdiff_t slot_stride;
   ptrdiff_t rows;
   ptrdiff_t width;  // P
   ptrdiff_t units;  // units that exist, <= P: matrices by row ([rows][H]) are touched up to here alone
-  const float *_Nullable previous_h;  // [rows][H] at previous_stride: h of the step before
+  const void *_Nullable previous_h;  // [rows][H] at previous_stride: h of the step before
   ptrdiff_t previous_stride;
+  const void *_Nullable vectors;  // [vector][P]: the cell's parameters by unit, such as IndRNN's u
   // Forward
-  float *_Nullable h;  // [rows][H] at h_stride: overwritten
+  void *_Nullable h;  // [rows][H] at h_stride: overwritten
   ptrdiff_t h_stride;
-  float *_Nullable c;  // [rows][P]: of the step before, overwritten with that of this one
+  void *_Nullable c;  // [rows][P]: of the step before, overwritten with that of this one
   // [rows][P]: c of the step before. Written by forward where it is not null, read by backward.
-  float *_Nullable previous_c;
+  void *_Nullable previous_c;
   // Backward
-  const float *_Nullable dy;  // [rows][H] at dy_stride, or null for zero
+  const void *_Nullable dy;  // [rows][H] at dy_stride, or null for zero
   ptrdiff_t dy_stride;
-  float *_Nullable dh;   // [rows][P]: gradient of h; a GRU leaves its part for the step before
-  float *_Nullable dc;   // [rows][P]: gradient of c; left for the step before
-  float *_Nullable drh;  // [rows][P]: gradient of r∘h', of a GRU with reset before the product
-  bool option;           // of the cell: RNN with ReLU; LSTM with h = o∘c; GRU with z taking the new state
+  void *_Nullable dh;                // [rows][P]: gradient of h; a GRU leaves its part for the step before
+  void *_Nullable dc;                // [rows][P]: gradient of c; left for the step before
+  void *_Nullable d_operand;         // [rows][P]: gradient of the slot that the stage's product read, such as r∘h'
+  void *_Nullable vector_gradients;  // [vector][P]: gradients of the vectors, added to
 } gate_tile;
 
-#define GATE_PASS(name) MULTIVERSION(name, (const gate_tile *tile), (tile))
+// Declares a gate pass for float and for double: name_f32 and name_f64.
+#define GATE_PASS(name) GATE_PASS_OF(name##_f32) GATE_PASS_OF(name##_f64)
+#define GATE_PASS_OF(name) MULTIVERSION(name, (const gate_tile *tile), (tile))
 
 // clang-format off
-GATE_PASS(rnn_gates_forward)             // slot: pre-activation -> h
-GATE_PASS(rnn_gates_backward)            // slot: h -> d
-GATE_PASS(lstm_gates_forward)            // slots i f g o: pre-activations -> gates
-GATE_PASS(lstm_gates_backward)           // slots i f g o: gates -> di df dg do
-GATE_PASS(gru_gates_forward)             // slots n r z u, u = U h + b_hn: pre-activations -> gates, u kept
-GATE_PASS(gru_gates_backward)            // slots n r z u: -> dn dr dz dn∘r
-GATE_PASS(gru_reset_gates_forward)       // slots n r z rh: r and z -> gates, rh = r∘h'
-GATE_PASS(gru_update_gates_forward)      // slots n r z rh: n -> gate
-GATE_PASS(gru_update_gates_backward)     // slots n r z rh: n, z -> dn, dz
-GATE_PASS(gru_reset_gates_backward)      // slots n r z rh: r -> dr
-// Activations alone, for measuring their accuracy: [count] in place, count a multiple of 32.
-MULTIVERSION(sigmoid_of, (float *values, ptrdiff_t count), (values, count))
-MULTIVERSION(tanh_of, (float *values, ptrdiff_t count), (values, count))
+// RNN, slot h: pre-activation -> h; backward h -> d.
+GATE_PASS(rnn_tanh_forward)
+GATE_PASS(rnn_tanh_backward)
+GATE_PASS(rnn_relu_forward)
+GATE_PASS(rnn_relu_backward)
+// LSTM by its output, slots i f g o: pre-activations -> gates; backward gates -> di df dg do.
+GATE_PASS(lstm_tanh_forward)
+GATE_PASS(lstm_tanh_backward)
+GATE_PASS(lstm_linear_forward)
+GATE_PASS(lstm_linear_backward)
+// GRU by its update, slots n r z u with u = U h + b_hn: pre-activations -> gates, u kept; backward -> dn dr dz dn∘r.
+GATE_PASS(gru_keeps_old_forward)
+GATE_PASS(gru_keeps_old_backward)
+GATE_PASS(gru_takes_new_forward)
+GATE_PASS(gru_takes_new_backward)
+// GRU with reset before the product, slots n r z rh. Stage one: r and z -> gates, rh = r∘h'; backward r -> dr.
+GATE_PASS(gru_reset_forward)
+GATE_PASS(gru_reset_backward)
+// Stage two: n -> gate; backward n, z -> dn, dz.
+GATE_PASS(gru_update_keeps_old_forward)
+GATE_PASS(gru_update_keeps_old_backward)
+GATE_PASS(gru_update_takes_new_forward)
+GATE_PASS(gru_update_takes_new_backward)
+// Activations alone, for measuring their accuracy: [count] in place, count a multiple of 128 bytes.
+#define ACTIVATION(name, scalar) MULTIVERSION(name, (scalar *values, ptrdiff_t count), (values, count))
+ACTIVATION(sigmoid_of_f32, float)
+ACTIVATION(sigmoid_of_f64, double)
+ACTIVATION(tanh_of_f32, float)
+ACTIVATION(tanh_of_f64, double)
 // clang-format on
 
 #pragma clang assume_nonnull end

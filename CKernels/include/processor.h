@@ -3,14 +3,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../sets/instruction_sets.def"
+
 #pragma clang assume_nonnull begin
 
-// In ascending order: each set contains the ones before it.
+// The sets of sets/instruction_sets.def, in ascending order of preference.
+#define INSTRUCTION_SET_ENUMERATOR(set, ...) instruction_set_##set,
 typedef enum __attribute__((enum_extensibility(closed))) instruction_set {
-  instruction_set_portable,  // what the compiler assumes anyway: SSE2 on x86-64
-  instruction_set_avx2,      // AVX2, FMA, BMI2
-  instruction_set_avx512,    // AVX-512 F, BW, DQ, VL, CD on top of that
+  INSTRUCTION_SETS(INSTRUCTION_SET_ENUMERATOR)
 } instruction_set;
+
+// The set's name in the list.
+const char *instruction_set_name(instruction_set set);
+
+// How many sets the list has; they are numbered from 0.
+ptrdiff_t instruction_set_count(void);
+
+// The set of that name, portable if the list has none.
+instruction_set instruction_set_named(const char *name);
 
 // Whether processor and operating system (XGETBV: are the wide registers saved?) both support the set.
 bool processor_supports(instruction_set set);

@@ -3,36 +3,58 @@
 #include <pthread.h>
 
 #include "blis/micro_kernel.h"
+#include "forms.h"
 
-enum { narrow_avx512 = instruction_set_avx512 + 1 };
+// clang-format off
+#define KERNELS(name, lanes, row_count, of_set, form, architecture, vectors) \
+  architecture({.set = instruction_set_##of_set,                             \
+                .scalar = scalar_type_##name,                                \
+                .tile_rows = row_count,                                      \
+                .panel_width = lanes * vectors,                              \
+                .own = {product_##name##_##form, product_##name##_##form##_plain, pack_##name##_##of_set, \
+                        unpack_adding_##name##_##of_set, add_rows_##name##_##form, fill_rows_##name##_##form, \
+                        multiply_add_burst_##name##_##form}},)
+#define ROW(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, f64_rows) \
+  KERNELS(f32, 16, f32_rows, set, set##width, architecture, vectors)                                         \
+  KERNELS(f64, 8, f64_rows, set, set##width, architecture, vectors)
+// clang-format on
 
-static product_kernels all_kernels[] = {
-    {.set = instruction_set_portable, .tile_rows = 4, .panel_width = 16},
-    {.set = instruction_set_avx2, .tile_rows = 6, .panel_width = 16},
-    {.set = instruction_set_avx512, .tile_rows = 12, .panel_width = 32},
-    {.set = instruction_set_avx512, .tile_rows = 12, .panel_width = 16},
-};
+static product_kernels table[] = {PRODUCT_FORMS(ROW)};
 
 static void choose_kernels(void) {
-  for (size_t i = 0; i < sizeof all_kernels / sizeof *all_kernels; i++) {
-    product_kernels *kernels = &all_kernels[i];
-    kernels->reason = "not supported by this processor";
-    if (processor_supports(kernels->set)) blis_find_micro_kernel(kernels);
+  for (ptrdiff_t i = 0; i < product_kernels_count(); i++) {
+    table[i].reason = "not supported by this processor";
+    if (processor_supports(table[i].set)) blis_find_micro_kernel(&table[i]);
   }
 }
 
-const product_kernels *product_kernels_for(instruction_set set) {
+ptrdiff_t product_kernels_count(void) { return sizeof table / sizeof *table; }
+
+const product_kernels *product_kernels_at(ptrdiff_t index) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, choose_kernels);
-  return &all_kernels[set];
+  return &table[index];
 }
 
-const product_kernels *product_kernels_for_units(instruction_set set, ptrdiff_t units) {
-  const product_kernels *wide = product_kernels_for(set);
-  if (set != instruction_set_avx512) return wide;
-  // An eighth saved is more than BLIS's micro-kernel gives.
-  const ptrdiff_t in_wide = (units + 31) / 32 * 32, in_narrow = (units + 15) / 16 * 16;
-  return 8 * in_narrow <= 7 * in_wide ? &all_kernels[narrow_avx512] : wide;
+const product_kernels *product_kernels_for(instruction_set set, scalar_type scalar) {
+  for (ptrdiff_t i = 0; i < product_kernels_count(); i++)
+    if (table[i].set == set && table[i].scalar == scalar) return product_kernels_at(i);
+  return product_kernels_for(instruction_set_portable, scalar);
+}
+
+const product_kernels *product_kernels_for_units(instruction_set set, scalar_type scalar, ptrdiff_t units) {
+  const product_kernels *best = product_kernels_for(set, scalar);
+  ptrdiff_t best_units = (units + best->panel_width - 1) / best->panel_width * best->panel_width;
+  for (ptrdiff_t i = 0; i < product_kernels_count(); i++) {
+    const product_kernels *other = &table[i];
+    if (other->set != set || other->scalar != scalar) continue;
+    const ptrdiff_t other_units = (units + other->panel_width - 1) / other->panel_width * other->panel_width;
+    // An eighth saved is more than BLIS's micro-kernel gives.
+    if (8 * other_units > 7 * best_units) continue;
+    best = other;
+    best_units = other_units;
+  }
+  return best;
 }
 
 void product_run(const product_kernels *kernels, const product *p) {
@@ -40,13 +62,14 @@ void product_run(const product_kernels *kernels, const product *p) {
     product_run_own(kernels, p);
     return;
   }
+  const ptrdiff_t size = scalar_size(kernels->scalar);
   for (ptrdiff_t k = 0; k < p->k; k += PRODUCT_K_BLOCK) {
     const ptrdiff_t k_count = p->k - k < PRODUCT_K_BLOCK ? p->k - k : PRODUCT_K_BLOCK;
-    const float *rows = p->rows + k * kernels->tile_rows;
+    const char *rows = (const char *)p->rows + k * kernels->tile_rows * size;
     for (ptrdiff_t q = 0; q < p->panel_count; q++) {
-      const float *panel = p->panels + q * p->panel_stride + k * kernels->panel_width;
-      blis_run_micro_kernel(kernels, k_count, rows, panel, p->add || k > 0, p->c + q * p->c_panel_stride,
-                            p->c_row_stride, panel + p->panel_stride);
+      const char *panel = (const char *)p->panels + (q * p->panel_stride + k * kernels->panel_width) * size;
+      blis_run_micro_kernel(kernels, k_count, rows, panel, p->add || k > 0, (char *)p->c + q * p->c_panel_stride * size,
+                            p->c_row_stride, panel + p->panel_stride * size);
     }
   }
 }

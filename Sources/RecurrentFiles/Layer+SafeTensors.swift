@@ -5,7 +5,7 @@ extension RecurrentLayer where Scalar == Float {
   public func tensors(prefix: String = "") -> [String: Tensor] {
     let values = parameters.values
     return Dictionary(
-      uniqueKeysWithValues: places.map { name, shape, range in
+      uniqueKeysWithValues: parameters.all.map { name, shape, range in
         (prefix + name, Tensor(floats: values[range], shape: shape))
       })
   }
@@ -18,9 +18,9 @@ extension RecurrentLayer where Scalar == Float {
     _ file: SafeTensors, prefix: String = "", path: some FilePathConvertible = "safetensors"
   ) throws(FileError) {
     var loaded = parameters
-    let places = places
+    let all = parameters.all
     try loaded.withMutableValues { values throws(FileError) in
-      for (name, shape, range) in places {
+      for (name, shape, range) in all {
         _ = values[range].update(fromContentsOf: try file.floats(prefix + name, shape: shape, path: path))
       }
     }
@@ -39,20 +39,6 @@ extension RecurrentLayer where Scalar == Float {
   /// - Throws: `FileError` if it cannot be written; an old file is then as it was before.
   public func save(safetensors path: some FilePathConvertible, prefix: String = "") throws(FileError) {
     try SafeTensors(tensors: tensors(prefix: prefix)).write(to: path)
-  }
-
-  /// The name, shape and place of each parameter, in their order. `Parameters` would search each name among those of
-  /// all levels.
-  private var places: [(name: String, shape: [Int], range: Range<Int>)] {
-    let shape = layer.shape, h = shape.hiddenSize, units = shape.cell.gates * h
-    let all: [([Int], Range<Int>)] = (0..<shape.parts).flatMap { part in
-      let places = shape.parameters(ofPart: part), c = shape.inputSize(ofLevel: part / shape.directions)
-      return [
-        ([units, c], places.weightIH), ([units, h], places.weightHH), ([units], places.biasIH),
-        ([units], places.biasHH),
-      ]
-    }
-    return zip(parameters.names, all.filter { !$0.1.isEmpty }).map { ($0, $1.0, $1.1) }
   }
 }
 

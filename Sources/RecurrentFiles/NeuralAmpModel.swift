@@ -97,11 +97,11 @@ public struct NeuralAmpModel: Sendable {
         for level in 0..<layers {
           let places = shape.parameters(ofPart: level), c = shape.inputSize(ofLevel: level)
           for row in 0..<4 * h {  // of [4·H,C+H]: its part of W, then its part of U
-            weights.take(c, into: values, at: places.weightIH.lowerBound + row * c)
-            weights.take(h, into: values, at: places.weightHH.lowerBound + row * h)
+            weights.take(c, into: values, at: places[.inputWeights].lowerBound + row * c)
+            weights.take(h, into: values, at: places[.recurrentWeights].lowerBound + row * h)
           }
-          weights.take(4 * h, into: values, at: places.biasIH.lowerBound)  // the sum of both
-          values[places.biasHH].update(repeating: 0)
+          weights.take(4 * h, into: values, at: places[.inputBias].lowerBound)  // the sum of both
+          values[places[.recurrentBias]].update(repeating: 0)
           state.h += weights.take(h)
           state.c += weights.take(h)
         }

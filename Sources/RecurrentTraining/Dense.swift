@@ -10,7 +10,7 @@ public struct Dense: Sendable {
   public var weight: [Float]
   /// [outputSize]
   public var bias: [Float]
-  private let products: Products
+  private let products: Products<Float>
 
   /// Uniform in ±1/√inputSize, as PyTorch draws it.
   ///
@@ -21,7 +21,7 @@ public struct Dense: Sendable {
     let count = try checkedCount(("outputSize", outputSize), ("inputSize", inputSize))
     self.inputSize = inputSize
     self.outputSize = outputSize
-    products = try Products(instructionSet)
+    products = try Products<Float>(instructionSet)
     var random = SeededGenerator(seed: seed)
     let bound = 1 / Float(inputSize).squareRoot()
     weight = (0..<count).map { _ in Float.random(in: -bound...bound, using: &random) }

@@ -42,7 +42,7 @@ public struct Dropout: Sendable {
   private func multiply(_ values: inout [Float]) {
     values.withUnsafeMutableBufferPointer { values in
       guard let start = values.baseAddress else { return }
-      mask.apply(layer: 0, step: 0, sequence: calls, size: values.count, from: Floats(start), to: start)
+      mask.apply(layer: 0, step: 0, sequence: calls, size: values.count, from: UnsafePointer(start), to: start)
     }
   }
 }

@@ -31,7 +31,7 @@ import Testing
       let source = (0..<count).map { Float($0 + 1) }
       let results = Processor.available.map { set in
         var target = [Float](repeating: .nan, count: count)
-        drop_units(set.kernelSet, &target, source, count, &row)
+        drop_units_f32(set.kernelSet, &target, source, count, &row)
         return target
       }
       for result in results { #expect(result == results[0]) }
@@ -39,7 +39,7 @@ import Testing
       for unit in 0..<count {
         var bits: [UInt32] = [0, 0, 0, 0]
         philox_4x32_10([UInt32(unit / 4), 9, 7, 2 + 256 << 16], [0x9abc_def0, 0x1234_5678], &bits)
-        #expect(results[0][unit] == (bits[unit % 4] < row.threshold ? 0 : row.scale * source[unit]))
+        #expect(results[0][unit] == (bits[unit % 4] < row.threshold ? 0 : Float(row.scale) * source[unit]))
       }
     }
   }
@@ -68,7 +68,7 @@ import Testing
           (row.seed, row.sequence, row.step, row.layer) = (5, UInt64(3 + n), UInt32(2 + t), 0)
           (row.threshold, row.scale) = (UInt32(Double(Float(0.4)) * 0x1p32), 1 / (1 - 0.4))
           var target = [Float](repeating: 0, count: sequences.size)
-          drop_units(instruction_set.portable, &target, Array(sequences[t, n]), target.count, &row)
+          drop_units_f32(instruction_set.portable, &target, Array(sequences[t, n]), target.count, &row)
           values += target
         }
       }

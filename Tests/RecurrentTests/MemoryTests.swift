@@ -39,8 +39,8 @@ extension ProcessMemory {
 
     @Test(arguments: Cell.all, Kernels.all)
     func callsStayInsideTheirBuffers(cell: Cell, kernels: Kernels) throws {
-      AlignedBuffer.guardsPages.store(true, ordering: .relaxed)
-      defer { AlignedBuffer.guardsPages.store(false, ordering: .relaxed) }
+      GuardPages.areOn.store(true, ordering: .relaxed)
+      defer { GuardPages.areOn.store(false, ordering: .relaxed) }
       try callsStayInsideTheirBuffers(kernels.scalar, cell, kernels.set)
     }
 

@@ -2,82 +2,158 @@ import CRecurrentKernels
 import Recurrent
 import Testing
 
-/// Our own kernels, BLIS's micro-kernels and a plain chain of multiply-adds, bit by bit.
+/// Every row of the table of kernels: our own kernels, BLIS's micro-kernels and a plain chain of multiply-adds, bit by
+/// bit.
 @Suite struct ProductTests {
-  /// The order of addition that every kernel keeps: one chain in ascending k from zero for each block of k.
-  private func chain(
-    _ rows: [Float], _ row: Int, _ count: Int, _ panel: [Float], _ unit: Int, _ width: Int, depth: Int,
-    fused: Bool, onto start: Float?
-  ) -> Float {
-    var result = start
-    for first in stride(from: 0, to: depth, by: Int(PRODUCT_K_BLOCK)) {
-      var sum: Float = 0
-      for k in first..<min(depth, first + Int(PRODUCT_K_BLOCK)) {
-        let a = rows[k * count + row], b = panel[k * width + unit]
-        sum = fused ? sum.addingProduct(a, b) : sum + a * b
-      }
-      result = result.map { $0 + sum } ?? sum
+  // MARK: - Products
+
+  /// Row tiles and panels of random numbers, up to a depth.
+  private struct Operands<Scalar: KernelScalar> {
+    let depth: Int, rows: Int, width: Int
+    let tile: GuardedScalars<Scalar>
+    let panels: GuardedScalars<Scalar>
+    let panelStride: Int
+
+    init(_ row: TableRow, rows: Int, panelCount: Int, depth: Int, _ random: inout SeededGenerator) {
+      (self.depth, self.rows, width) = (depth, rows, row.width)
+      panelStride = depth * width
+      tile = GuardedScalars(tilesOf: rows * depth, &random)
+      panels = GuardedScalars(tilesOf: panelCount * panelStride, &random)
     }
-    return result!
+
+    /// The order of addition that every kernel keeps: one chain in ascending k from zero for each block of k.
+    func chain(_ row: Int, _ panel: Int, _ unit: Int, depth: Int, fused: Bool, onto start: Scalar?) -> Scalar {
+      var result = start
+      for first in stride(from: 0, to: depth, by: Int(PRODUCT_K_BLOCK)) {
+        var sum: Scalar = 0
+        for k in first..<min(depth, first + Int(PRODUCT_K_BLOCK)) {
+          let a = tile.start[k * rows + row], b = panels.start[panel * panelStride + k * width + unit]
+          sum = fused ? sum.addingProduct(a, b) : sum + a * b
+        }
+        result = result.map { $0 + sum } ?? sum
+      }
+      return result!
+    }
   }
 
-  /// Every instruction set, with panels as wide as they get and for a layer of 16 units.
-  static let kernels = Processor.available.flatMap { set in [nil, 16].map { (set, $0) } }
-
-  @Test(arguments: kernels)
-  func everyKernelAddsInTheSameOrder(set: InstructionSet, units: Int?) throws {
-    let products = try Products(set, units: units)
-    let width = products.width
-    var random = SeededGenerator(seed: 5)
-    for depth in [1, 2, 3, 7, 8, 31, 64, 100, 511, 512, 513, 1100] {
-      for rows in 1...products.tiles(1).size {
-        for panelCount in 1...5 {
-          let row = products.panelsFilled(rows * depth, &random),
-            panels = products.panelsFilled(panelCount * depth * width, &random)
-          let start = (0..<panelCount * rows * width).map { _ in Float.random(in: -1...1, using: &random) }
-          for add in [false, true] {
-            var results: [[Float]] = []
-            // The rows of the tile as a matrix, with something between them.
-            let stride = depth + 3
-            let plain = products.panelsFilled(rows * stride, &random)
-            for r in 0..<rows { for k in 0..<depth { plain.start[r * stride + k] = row.start[k * rows + r] } }
-            // Weights to be fetched meanwhile: in the time of half, all and more than the steps of k.
-            for (run, rowStart, rowStride, fetched) in [
-              (product_run, row, 1, nil), (product_run_own, row, 1, nil), (product_run, plain, stride, nil),
-              (product_run, row, 1, depth * 8), (product_run, row, 1, depth * width),
-            ] {
-              var c = start
-              c.withUnsafeMutableBufferPointer { c in
-                var operands = product(
-                  rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: panels.start,
-                  panel_count: panelCount,
-                  panel_stride: depth * width, k: depth, c: c.baseAddress!, c_panel_stride: rows * width,
-                  c_row_stride: width, add: add, next: fetched.map { _ in Floats(panels.start) },
-                  next_count: fetched ?? 0)
-                run(products.kernels, &operands)
+  @Test(arguments: TableRow.all)
+  func everyKernelAddsInTheSameOrder(row: TableRow) {
+    func check<Scalar: KernelScalar>(_: Scalar.Type) {
+      var random = SeededGenerator(seed: 5)
+      for depth in [1, 2, 3, 7, 8, 31, 64, 100, 511, 512, 513, 1100] {
+        for rows in 1...row.tileRows {
+          // The rows of the tile as a matrix, with something between them and nothing behind them.
+          let stride = depth + 3
+          for panelCount in 1...5 {
+            let operands = Operands<Scalar>(row, rows: rows, panelCount: panelCount, depth: depth, &random)
+            let plain = GuardedScalars<Scalar>((rows - 1) * stride + depth) {
+              $0 % stride < depth ? operands.tile.start[$0 % stride * rows + $0 / stride] : .nan
+            }
+            let start = (0..<panelCount * rows * row.width).map { _ in Scalar.random(in: -1...1, using: &random) }
+            let c = GuardedScalars<Scalar>(start.count) { _ in 0 }
+            for add in [false, true] {
+              let expected = start.indices.map { at -> Scalar in
+                // All numbers of a small product, of others those of the last row and unit.
+                let q = at / row.width / rows, r = at / row.width % rows, u = at % row.width
+                guard depth <= 31 || r == rows - 1 && u == row.width - 1 else { return .nan }
+                return operands.chain(r, q, u, depth: depth, fused: row.isFused, onto: add ? start[at] : nil)
               }
-              results.append(c)
+              var results: [[Scalar]] = []
+              // Weights to be fetched meanwhile: in the time of half, all and more than the steps of k.
+              for (run, rowStart, rowStride, fetched) in [
+                (product_run, operands.tile, 1, nil), (product_run_own, operands.tile, 1, nil),
+                (product_run, plain, stride, nil), (product_run, operands.tile, 1, depth * 8),
+                (product_run, operands.tile, 1, depth * row.width),
+              ] {
+                c.set(start)
+                var operands = product(
+                  rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: operands.panels.start,
+                  panel_count: panelCount, panel_stride: operands.panelStride, k: depth, c: c.start,
+                  c_panel_stride: rows * row.width, c_row_stride: row.width, add: add,
+                  next: fetched.map { _ in UnsafeRawPointer(operands.panels.start) }, next_count: fetched ?? 0)
+                run(row.kernels, &operands)
+                results.append(c.values)
+              }
+              for other in results {
+                c.set(other)
+                let isRight = zip(expected, other).allSatisfy { $0.isNaN || $0 == $1 }
+                #expect(
+                  c.isIdentical(results[0]) && isRight,
+                  "\(row.testDescription), k \(depth), rows \(rows), panels \(panelCount), add \(add)")
+              }
             }
-            for other in results.dropFirst() {
-              #expect(
-                results[0].map(\.bitPattern) == other.map(\.bitPattern),
-                "\(set), k \(depth), rows \(rows), panels \(panelCount), add \(add)")
-            }
-            let q = panelCount - 1, r = rows - 1, u = width - 1
-            let panel = Array(UnsafeBufferPointer(start: panels.start + q * depth * width, count: depth * width))
-            let tile = Array(UnsafeBufferPointer(start: row.start, count: rows * depth))
-            let at = (q * rows + r) * width + u
-            let expected = chain(
-              tile, r, rows, panel, u, width, depth: depth, fused: set != .portable, onto: add ? start[at] : nil)
-            #expect(results[0][at].bitPattern == expected.bitPattern, "\(set), k \(depth), rows \(rows), add \(add)")
           }
         }
       }
     }
+    row.isDouble ? check(Double.self) : check(Float.self)
+  }
+
+  /// BLIS's micro-kernel is one chain of multiply-adds from zero, whose sum is then added to c: for every depth the bits
+  /// of our own kernel.
+  @Test(arguments: TableRow.withBLIS)
+  func blisAddsLikeOurOwnKernel(row: TableRow) {
+    func check<Scalar: KernelScalar>(_: Scalar.Type) {
+      var random = SeededGenerator(seed: 8)
+      let operands = Operands<Scalar>(row, rows: row.tileRows, panelCount: 1, depth: 1100, &random)
+      let start = (0..<row.tileRows * row.width).map { _ in Scalar.random(in: -1...1, using: &random) }
+      let byBLIS = GuardedScalars<Scalar>(start.count) { _ in 0 }
+      let byOwn = GuardedScalars<Scalar>(start.count) { _ in 0 }
+      for depth in 0...1100 {
+        for add in [false, true] {
+          for (run, c) in [(product_run, byBLIS), (product_run_own, byOwn)] {
+            c.set(start)
+            var product = product(
+              rows: operands.tile.start, row_count: row.tileRows, row_stride: 1, panels: operands.panels.start,
+              panel_count: 1, panel_stride: operands.panelStride, k: depth, c: c.start, c_panel_stride: 0,
+              c_row_stride: row.width, add: add, next: nil, next_count: 0)
+            run(row.kernels, &product)
+          }
+          #expect(byBLIS.isIdentical(byOwn.values), "\(row.testDescription), k \(depth), add \(add)")
+          guard depth > 0 else { continue }
+          let at = depth % start.count
+          let expected = operands.chain(
+            at / row.width, 0, at % row.width, depth: depth, fused: row.isFused, onto: add ? start[at] : nil)
+          #expect(byBLIS.start[at] == expected, "\(row.testDescription), k \(depth), add \(add)")
+        }
+      }
+    }
+    row.isDouble ? check(Double.self) : check(Float.self)
+  }
+
+  /// BLIS's own products with the same micro-kernels, where there are any: on every set, for the widest panels.
+  @Test(arguments: TableRow.all)
+  func bliGemmAgreesWithPlainLoops(row: TableRow) {
+    func check<Scalar: KernelScalar>(_: Scalar.Type) {
+      let widest = product_kernels_for(row.kernels.pointee.set, row.kernels.pointee.scalar)
+      var random = SeededGenerator(seed: 7)
+      for (rows, units, depth) in [(1, 1, 1), (13, 33, 17), (37, 70, 600), (100, 5, 1)] {
+        let x = (0..<rows * depth).map { _ in Scalar.random(in: -1...1, using: &random) }
+        let weights = (0..<units * depth).map { _ in Scalar.random(in: -1...1, using: &random) }
+        let c = GuardedScalars<Scalar>(rows * units) { _ in .nan }
+        let works = x.withUnsafeBufferPointer { x in
+          weights.withUnsafeBufferPointer { weights in
+            var operands = sgemm_comparison(
+              x: x.baseAddress!, weights: weights.baseAddress!, c: c.start, rows: rows, units: units, k: depth)
+            return product_by_sgemm(row.kernels, &operands)
+          }
+        }
+        #expect(works == (row.kernels == widest), "\(row.testDescription)")
+        guard works else { continue }
+        for r in 0..<rows {
+          for u in 0..<units {
+            let sum = (0..<depth).reduce(0.0) { $0 + Double(x[r * depth + $1]) * Double(weights[u * depth + $1]) }
+            let error = abs(Double(c.start[r * units + u]) - sum)
+            #expect(error <= Scalar.sumTolerance, "\(row.testDescription), \(rows) × \(units) × \(depth)")
+          }
+        }
+      }
+    }
+    row.isDouble ? check(Double.self) : check(Float.self)
   }
 
   @Test(arguments: Processor.available)
-  func wholeProductsAgreeWithPlainLoopsAndSgemm(set: InstructionSet) throws {
+  func wholeProductsAgreeWithPlainLoops(set: InstructionSet) throws {
     let products = try Products(set)
     var random = SeededGenerator(seed: 6)
     for (rows, units, depth) in [
@@ -90,22 +166,13 @@ import Testing
       products.packRows(x, products.tiles(rows), stride: depth, depth: depth, into: tiles.start)
       products.packPanels(
         rowsOf: weights, units: units, depth: depth, panelStride: depth * products.width, into: panels.start)
-      var result = [Float](repeating: .nan, count: rows * units), bySgemm = result
+      var result = [Float](repeating: .nan, count: rows * units)
       result.withUnsafeMutableBufferPointer {
         products.multiply(
           tiles: tiles.start, products.tiles(rows), depth: depth, panels: panels.start,
           panelStride: depth * products.width, into: $0.baseAddress!,
           units: units,
           rest: rest.start)
-      }
-      bySgemm.withUnsafeMutableBufferPointer { c in
-        x.withUnsafeBufferPointer { x in
-          weights.withUnsafeBufferPointer { weights in
-            var operands = sgemm_comparison(
-              x: x.baseAddress!, weights: weights.baseAddress!, c: c.baseAddress!, rows: rows, units: units, k: depth)
-            #expect(product_by_sgemm(products.kernels, &operands))
-          }
-        }
       }
       var expected = [Double](repeating: 0, count: rows * units)
       for r in 0..<rows {
@@ -114,52 +181,6 @@ import Testing
         }
       }
       #expect(relativeError(result, expected) < 1e-5, "\(set), \(rows) × \(units) × \(depth)")
-      #expect(relativeError(bySgemm, expected) < 1e-5, "\(set), \(rows) × \(units) × \(depth) by bli_sgemm")
     }
-  }
-
-  @Test(arguments: Processor.available)
-  func packingMovesEveryNumber(set: InstructionSet) throws {
-    let products = try Products(set)
-    for count in [1, 2, 3, 5, 11, 12, 15, 16, 17, 31, 32] {
-      for depth in [1, 2, 15, 16, 17, 31, 32, 33, 50] {
-        for width in (count <= 12 ? [count] : []) + [count > 16 ? 32 : 16] {
-          let source = (0..<count * depth).map { Float($0 + 1) }
-          // Items with more behind them than is packed, as in a slot of a record.
-          let whole = (depth + 15) / 16 * 16
-          let padded = (0..<count).flatMap { i in (0..<whole).map { $0 < depth ? Float(i * depth + $0 + 1) : -5 } }
-          // Both orientations of the source, and what stands behind the packed numbers.
-          for (byItem, readable) in [(true, depth), (true, whole), (false, depth)] {
-            var packed = [Float](repeating: -1, count: width * depth + 1)
-            packed.withUnsafeMutableBufferPointer {
-              pack(
-                products.kernels, $0.baseAddress!, width, readable > depth ? padded : source, count,
-                byItem ? readable : 1, depth, readable, byItem ? 1 : count)
-            }
-            var expected = [Float](repeating: 0, count: width * depth) + [-1]
-            for d in 0..<depth {
-              for i in 0..<count { expected[d * width + i] = source[byItem ? i * depth + d : d * count + i] }
-            }
-            #expect(packed == expected, "\(set), count \(count), depth \(depth), width \(width), by item \(byItem)")
-          }
-          guard width % 16 == 0 else { continue }
-          var target = [Float](repeating: 1, count: count * depth)
-          let panel = (0..<width * depth).map { Float($0) }
-          target.withUnsafeMutableBufferPointer {
-            unpack_adding(products.kernels, $0.baseAddress!, depth, panel, width, count, depth)
-          }
-          let expected = (0..<count).flatMap { i in (0..<depth).map { 1 + panel[$0 * width + i] } }
-          #expect(target == expected, "unpack on \(set), count \(count), depth \(depth), width \(width)")
-        }
-      }
-    }
-  }
-}
-
-extension Products {
-  fileprivate func panelsFilled(_ count: Int, _ random: inout SeededGenerator) -> AlignedBuffer {
-    let buffer = AlignedBuffer(count: count)
-    for index in 0..<count { buffer.start[index] = Float.random(in: -1...1, using: &random) }
-    return buffer
   }
 }

@@ -14,7 +14,9 @@ package struct DropoutMask: Sendable {
   }
 
   /// target [rows][size] = the mask of a layer's output times source, which may be the same.
-  func apply(_ plan: RowPlan, layer: Int, size: Int, from source: MutableFloats, to target: MutableFloats) {
+  func apply<E: Element>(
+    _ plan: RowPlan, layer: Int, size: Int, from source: UnsafeMutablePointer<E>, to target: UnsafeMutablePointer<E>
+  ) {
     for t in 0..<plan.steps {
       for r in 0..<plan.count(t) {
         let at = (plan.offset(t) + r) * size
@@ -24,8 +26,8 @@ package struct DropoutMask: Sendable {
   }
 
   /// The same of one row.
-  package func apply(
-    layer: Int, step: Int, sequence: Int, size: Int, from source: Floats, to target: MutableFloats
+  package func apply<E: Element>(
+    layer: Int, step: Int, sequence: Int, size: Int, from source: UnsafePointer<E>, to target: UnsafeMutablePointer<E>
   ) {
     var row = dropout_row()
     row.seed = seed.seed
@@ -33,7 +35,7 @@ package struct DropoutMask: Sendable {
     row.step = UInt32(truncatingIfNeeded: seed.firstStep &+ step)
     row.sequence = UInt64(bitPattern: Int64(seed.firstSequence &+ sequence))
     row.threshold = UInt32(min(Double(rate) * 0x1p32, 0x1p32 - 1))
-    row.scale = rate < 1 ? 1 / (1 - rate) : 0
-    drop_units(set, target, source, size, &row)
+    row.scale = rate < 1 ? Double(1 / (1 - E(rate))) : 0
+    E.dropUnits(set, target, source, size, &row)
   }
 }

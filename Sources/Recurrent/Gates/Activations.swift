@@ -1,38 +1,27 @@
 import CRecurrentKernels
 
-/// 1.5·2^23 + 127: adding it rounds to an integer n and leaves 127 + n, the exponent field of 2^n, in the low bits.
-private let roundingShift: Float = 12_582_912 + 127
-
-/// (exp(r) - 1 - r) / r², |r| ≤ ln 2 / 2, of degree 4: minimax, 3.1e-9 of exp(r).
-@inline(always) private var expSeries: (Float, Float, Float, Float, Float) {
-  (0.499_999_94, 0.166_665_196, 0.041_668_393, 0.008_368_781, 0.001_381_446_5)
-}
-
 /// σ(x) = 1 / (1 + exp(-x))
 ///
 /// Max error: 1.87 ULP (1.66 with fused multiply-adds), all 2^32 floats, denormal results included.
 /// Special values: σ(-∞) = 0, σ(+∞) = 1, NaN is passed on.
 ///
 /// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by a rounded
-/// 1 + e instead would double that rounding (2.4 ULP). All is scaled by 2^24, so that no intermediate is denormal.
-@inline(always) func sigmoid(_ x: Lanes) -> Lanes {
-  let scale: Float = 16_777_216
-  let magnitude = x.magnitude.atMost(104)  // exp(-104) rounds to zero
-  let shifted = Lanes(roundingShift + 24).subtracting(magnitude, times: Lanes(1.442_695_04))
-  let n = shifted - Lanes(roundingShift + 24)
-  // r = |x| + n·ln 2, in two parts: n goes down to -150
-  let r = magnitude.adding(n, times: Lanes(0.693_359_375)).subtracting(n, times: Lanes(2.121_944_40e-4))
-  let (c0, c1, c2, c3, c4) = expSeries
-  var p = Lanes(c3).adding(r, times: Lanes(-c4))
-  p = Lanes(-c2).adding(p, times: r)
-  p = Lanes(c1).adding(p, times: r)
-  p = Lanes(-c0).adding(p, times: r)
+/// 1 + e instead would double that rounding (2.4 ULP in float). All is scaled by a power of two, so that no intermediate
+/// is denormal.
+@inline(always) func sigmoid<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
+  let magnitude = x.magnitude.atMost(E.sigmoidLimit)
+  let shift = Lanes(E.exponentShift + E.sigmoidScale.k)
+  let shifted = shift.subtracting(magnitude, times: Lanes(E.log2OfE))
+  let n = shifted - shift
+  // r = |x| + n·ln 2, in two parts: n goes down to -150 in float, to -1075 in double
+  let r = magnitude.adding(n, times: Lanes(E.ln2.high)).adding(n, times: Lanes(E.ln2.low))
+  let p = E.expSeries(r, factor: 1)
   let t = r.adding(p, times: r * r)  // 1 - exp(-r)
-  let power = shifted.exp2OfShifted  // 2^(n + 24)
+  let power = shifted.exp2OfShifted  // 2^n, scaled
   let e = power.subtracting(t, times: power)
-  let q = e / (e + Lanes(scale))
-  let whole = Lanes(scale).kept(wherePositive: x, else: e)
-  return whole.subtracting(whole, times: q) * Lanes(1 / scale)
+  let q = e / (e + Lanes(E.sigmoidScale.power))
+  let whole = Lanes(E.sigmoidScale.power).kept(wherePositive: x, else: e)
+  return whole.subtracting(whole, times: q) * Lanes(1 / E.sigmoidScale.power)
 }
 
 /// tanh(x)
@@ -42,46 +31,50 @@ private let roundingShift: Float = 12_582_912 + 127
 ///
 /// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e), both halved, each rounded once from t alone, so
 /// that neither carries the other's error and small arguments keep their digits.
-@inline(always) func tanh(_ x: Lanes) -> Lanes {
-  let magnitude = x.magnitude.atMost(9.1)  // tanh(9.1) rounds to 1
-  let shifted = Lanes(roundingShift).subtracting(magnitude, times: Lanes(2.885_390_08))
-  let n = shifted - Lanes(roundingShift)
-  let r = magnitude.adding(n, times: Lanes(0.346_573_59))  // |x| + n·ln 2 / 2
-  let (c0, c1, c2, c3, c4) = expSeries
-  var p = Lanes(16 * c3).adding(r, times: Lanes(-32 * c4))
-  p = Lanes(-8 * c2).adding(p, times: r)
-  p = Lanes(4 * c1).adding(p, times: r)
-  p = Lanes(-2 * c0).adding(p, times: r)
+@inline(always) func tanh<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
+  let magnitude = x.magnitude.atMost(E.tanhLimit)
+  let shift = Lanes<E>(E.exponentShift)
+  let shifted = shift.subtracting(magnitude, times: Lanes(2 * E.log2OfE))
+  let n = shifted - shift
+  let r = magnitude.adding(n, times: Lanes(E.halfLn2))  // |x| + n·ln 2 / 2
+  let p = E.expSeries(r, factor: 2)
   let t = r.adding(p, times: r * r)  // (1 - exp(-2r)) / 2
   let power = shifted.exp2OfShifted
-  let difference = Lanes(0.5).subtracting(power, times: Lanes(0.5)).adding(t, times: power)
-  let sum = Lanes(0.5).adding(power, times: Lanes(0.5)).subtracting(t, times: power)
+  let half = Lanes<E>(0.5)
+  let difference = half.subtracting(power, times: half).adding(t, times: power)
+  let sum = half.adding(power, times: half).subtracting(t, times: power)
   return (difference / sum).withSign(of: x)
 }
 
 // MARK: - The activations alone, for measuring their accuracy
 
-@c @implementation
-func sigmoid_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
+@inline(always) private func apply<E: LaneElement, A: GateActivation>(
+  _ activation: A.Type, _ values: UnsafeMutablePointer<E>, _ count: Int
+) {
+  let panel = Panel<E>(values)
   var i = 0
   while i < count {
-    sigmoid(Lanes(values, twoVectors(at: i))).store(values, twoVectors(at: i))
-    i &+= 2 &* Lanes.count
+    let place = TilePlace<E>(first: .init(at: i), second: .init(at: i &+ E.laneCount))
+    panel[place] = A.value(panel[place])
+    i &+= 2 &* E.laneCount
   }
 }
-
-@c @implementation
-func tanh_of(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
-  var i = 0
-  while i < count {
-    tanh(Lanes(values, twoVectors(at: i))).store(values, twoVectors(at: i))
-    i &+= 2 &* Lanes.count
-  }
+extension TilePlace.Vector {
+  /// Of a panel alone.
+  @inline(always) fileprivate init(at index: Int) { self.init(at: index, row: 0, unit: index, count: E.laneCount) }
 }
 
-@inline(always) private func twoVectors(at index: Int) -> TilePlace {
-  func sixteen(_ at: Int) -> TilePlace.Sixteen { TilePlace.Sixteen(at: at, row: 0, unit: at, count: Lanes.count) }
-  return TilePlace(first: sixteen(index), second: sixteen(index &+ Lanes.count))
+@c @implementation func sigmoid_of_f32(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
+  apply(Sigmoid.self, values, count)
+}
+@c @implementation func sigmoid_of_f64(_ values: UnsafeMutablePointer<Double>, _ count: Int) {
+  apply(Sigmoid.self, values, count)
+}
+@c @implementation func tanh_of_f32(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
+  apply(Tanh.self, values, count)
+}
+@c @implementation func tanh_of_f64(_ values: UnsafeMutablePointer<Double>, _ count: Int) {
+  apply(Tanh.self, values, count)
 }
 
 /// The two activations of the gates, as functions of their own.
@@ -101,12 +94,31 @@ public enum Activation: String, CaseIterable, Sendable {
     to values: UnsafeMutableBufferPointer<Float>, instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     let set = try Processor.kernels(instructionSet).pointee.set
-    let function = self == .sigmoid ? sigmoid_of_for(set) : tanh_of_for(set)
+    Self.apply(self == .sigmoid ? sigmoid_of_f32_for(set) : tanh_of_f32_for(set), to: values)
+  }
+
+  /// Replaces each value by its activation, in double precision.
+  ///
+  /// - Parameters:
+  ///   - values: any count, overwritten.
+  ///   - instructionSet: whose code runs; the processor's best by default.
+  /// - Throws: `RecurrentError.instructionSet` if the processor lacks it.
+  public func apply(
+    to values: UnsafeMutableBufferPointer<Double>, instructionSet: InstructionSet? = nil
+  ) throws(RecurrentError) {
+    let set = try Processor.kernels(instructionSet).pointee.set
+    Self.apply(self == .sigmoid ? sigmoid_of_f64_for(set) : tanh_of_f64_for(set), to: values)
+  }
+
+  /// The rest that fills no two vectors goes through a copy.
+  private static func apply<E: LaneElement>(
+    _ function: (UnsafeMutablePointer<E>, Int) -> Void, to values: UnsafeMutableBufferPointer<E>
+  ) {
     guard let start = values.baseAddress else { return }
-    let most = 2 * Lanes.count, whole = values.count / most * most
+    let most = 2 * E.laneCount, whole = values.count / most * most
     function(start, whole)
     if whole < values.count {
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: most) { rest in
+      withUnsafeTemporaryAllocation(of: E.self, capacity: most) { rest in
         let rest = rest.baseAddress!
         rest.initialize(repeating: 0, count: most)
         rest.update(from: start + whole, count: values.count - whole)

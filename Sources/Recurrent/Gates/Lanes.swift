@@ -1,178 +1,162 @@
 import CRecurrentKernels
 
-/// Twice sixteen floats, with operators that are one instruction for each sixteen, of whatever instruction set the
-/// calling gate pass is compiled for. Swift's own SIMD operators become sixteen scalar operations.
+/// Two vectors side by side, with operators that are one instruction for each, of whatever instruction set the calling
+/// gate pass is compiled for. Swift's own SIMD operators become scalar operations.
 ///
-/// Two vectors side by side keep the multiply-add units busy: an activation is one long chain of dependent operations,
-/// and the processor looks only some hundred instructions ahead. LSTM forward, one run: 1.36 instead of 1.69 ns a unit on AVX-512, 1.81
-/// instead of 2.27 on AVX2.
-struct Lanes {
-  static let count = 16
-  private var first: SIMD16<Float>
-  private var second: SIMD16<Float>
+/// Two vectors keep the multiply-add units busy: an activation is one long chain of dependent operations, and the
+/// processor looks only some hundred instructions ahead. LSTM forward, one run: 1.36 instead of 1.69 ns a unit on
+/// AVX-512, 1.81 instead of 2.27 on AVX2.
+struct Lanes<E: LaneElement> {
+  /// Scalars in one of the two vectors.
+  @inline(always) static var count: Int { E.laneCount }
+  fileprivate var first: E.Register
+  fileprivate var second: E.Register
 
-  @inline(always) init(_ scalar: Float) {
-    first = SIMD16(repeating: scalar)
-    second = SIMD16(repeating: scalar)
+  @inline(always) init(_ scalar: E) {
+    first = E.splat(scalar)
+    second = E.splat(scalar)
   }
-  /// From a panel [rows][P].
-  @inline(always) init(_ panel: UnsafePointer<Float>, _ place: TilePlace) {
-    first = UnsafeRawPointer(panel + place.first.at).loadUnaligned(as: SIMD16<Float>.self)
-    second = UnsafeRawPointer(panel + place.second.at).loadUnaligned(as: SIMD16<Float>.self)
-  }
-  /// From a matrix by row; zero for units that do not exist, which are not read.
-  @inline(always) init(rows matrix: UnsafePointer<Float>, _ stride: Int, _ place: TilePlace) {
-    first = Lanes.load(matrix + place.first.inRows(stride), place.first.count)
-    second = Lanes.load(matrix + place.second.inRows(stride), place.second.count)
-  }
-  @inline(always) private static func load(_ source: UnsafePointer<Float>, _ count: Int) -> SIMD16<Float> {
-    if count >= Lanes.count { return UnsafeRawPointer(source).loadUnaligned(as: SIMD16<Float>.self) }
-    var part = SIMD16<Float>(repeating: 0)
-    lanes_load_part(&part, source, count)
-    return part
-  }
-
-  /// To a panel [rows][P].
-  @inline(always) func store(_ panel: UnsafeMutablePointer<Float>, _ place: TilePlace) {
-    UnsafeMutableRawPointer(panel + place.first.at).storeBytes(of: first, as: SIMD16<Float>.self)
-    UnsafeMutableRawPointer(panel + place.second.at).storeBytes(of: second, as: SIMD16<Float>.self)
-  }
-  /// To a matrix by row, but for units that do not exist.
-  @inline(always) func store(rows matrix: UnsafeMutablePointer<Float>, _ stride: Int, _ place: TilePlace) {
-    Lanes.store(first, matrix + place.first.inRows(stride), place.first.count)
-    Lanes.store(second, matrix + place.second.inRows(stride), place.second.count)
-  }
-  @inline(always) private static func store(
-    _ values: SIMD16<Float>, _ target: UnsafeMutablePointer<Float>, _ count: Int
-  ) {
-    if count >= Lanes.count {
-      UnsafeMutableRawPointer(target).storeBytes(of: values, as: SIMD16<Float>.self)
-    } else {
-      var part = values
-      lanes_store_part(target, &part, count)
-    }
+  @inline(always) fileprivate init(_ first: E.Register, _ second: E.Register) {
+    self.first = first
+    self.second = second
   }
 
   @inline(always) static func + (a: Lanes, b: Lanes) -> Lanes {
     var a = a, b = b
-    lanes_add(&a.first, &b.first)
-    lanes_add(&a.second, &b.second)
+    E.add(&a.first, &b.first)
+    E.add(&a.second, &b.second)
     return a
   }
   @inline(always) static func - (a: Lanes, b: Lanes) -> Lanes {
     var a = a, b = b
-    lanes_sub(&a.first, &b.first)
-    lanes_sub(&a.second, &b.second)
+    E.sub(&a.first, &b.first)
+    E.sub(&a.second, &b.second)
     return a
   }
   @inline(always) static func * (a: Lanes, b: Lanes) -> Lanes {
     var a = a, b = b
-    lanes_mul(&a.first, &b.first)
-    lanes_mul(&a.second, &b.second)
+    E.mul(&a.first, &b.first)
+    E.mul(&a.second, &b.second)
     return a
   }
   @inline(always) static func / (a: Lanes, b: Lanes) -> Lanes {
     var a = a, b = b
-    lanes_div(&a.first, &b.first)
-    lanes_div(&a.second, &b.second)
+    E.div(&a.first, &b.first)
+    E.div(&a.second, &b.second)
     return a
   }
 
   /// self + a · b
   @inline(always) func adding(_ a: Lanes, times b: Lanes) -> Lanes {
     var sum = self, a = a, b = b
-    lanes_muladd(&sum.first, &a.first, &b.first)
-    lanes_muladd(&sum.second, &a.second, &b.second)
+    E.muladd(&sum.first, &a.first, &b.first)
+    E.muladd(&sum.second, &a.second, &b.second)
     return sum
   }
   /// self - a · b
   @inline(always) func subtracting(_ a: Lanes, times b: Lanes) -> Lanes {
     var sum = self, a = a, b = b
-    lanes_mulsub(&sum.first, &a.first, &b.first)
-    lanes_mulsub(&sum.second, &a.second, &b.second)
+    E.mulsub(&sum.first, &a.first, &b.first)
+    E.mulsub(&sum.second, &a.second, &b.second)
     return sum
   }
   /// A NaN stays a NaN.
-  @inline(always) func atMost(_ limit: Float) -> Lanes {
+  @inline(always) func atMost(_ limit: E) -> Lanes {
     var a = self, limit = Lanes(limit)
-    lanes_at_most(&a.first, &limit.first)
-    lanes_at_most(&a.second, &limit.second)
+    E.atMost(&a.first, &limit.first)
+    E.atMost(&a.second, &limit.second)
     return a
   }
   /// `self` in the lanes where `x > 0`, `other` elsewhere.
   @inline(always) func kept(wherePositive x: Lanes, else other: Lanes) -> Lanes {
     var a = self, x = x, other = other
-    lanes_keep_where_positive(&a.first, &x.first, &other.first)
-    lanes_keep_where_positive(&a.second, &x.second, &other.second)
+    E.keepWherePositive(&a.first, &x.first, &other.first)
+    E.keepWherePositive(&a.second, &x.second, &other.second)
     return a
   }
   @inline(always) var magnitude: Lanes {
     var a = self
-    lanes_magnitude(&a.first)
-    lanes_magnitude(&a.second)
+    E.magnitude(&a.first)
+    E.magnitude(&a.second)
     return a
   }
   /// `self`, which is not negative, with the sign of `other`.
   @inline(always) func withSign(of other: Lanes) -> Lanes {
     var a = self, b = other
-    lanes_add_sign(&a.first, &b.first)
-    lanes_add_sign(&a.second, &b.second)
+    E.addSign(&a.first, &b.first)
+    E.addSign(&a.second, &b.second)
     return a
   }
-  /// 2^n of lanes that hold 1.5·2^23 + 127 + n.
+  /// 2^n of lanes that hold the scalar's `exponentShift` + n.
   @inline(always) var exp2OfShifted: Lanes {
     var a = self
-    lanes_exp2_of_shifted(&a.first)
-    lanes_exp2_of_shifted(&a.second)
+    E.exp2OfShifted(&a.first)
+    E.exp2OfShifted(&a.second)
     return a
   }
 }
 
-/// Where two times sixteen units of a gate tile lie.
-struct TilePlace {
-  struct Sixteen {
-    /// In a panel of P units a row.
-    let at: Int
-    let row: Int
-    let unit: Int
-    /// How many units exist from there on; sixteen or more: all.
-    let count: Int
+/// A panel [rows][P] of a gate tile.
+struct Panel<E: LaneElement> {
+  private let start: UnsafeMutablePointer<E>
 
-    /// In a matrix by row.
-    @inline(always) func inRows(_ stride: Int) -> Int { row &* stride &+ unit }
+  @inline(always) init(_ start: UnsafeMutableRawPointer) { self.start = start.assumingMemoryBound(to: E.self) }
+  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
+    guard let start else { return nil }
+    self.init(start)
   }
-  var first: Sixteen
-  var second: Sixteen
+
+  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
+    get {
+      Lanes(
+        UnsafeRawPointer(start + place.first.at).loadUnaligned(as: E.Register.self),
+        UnsafeRawPointer(start + place.second.at).loadUnaligned(as: E.Register.self))
+    }
+    nonmutating set {
+      UnsafeMutableRawPointer(start + place.first.at).storeBytes(of: newValue.first, as: E.Register.self)
+      UnsafeMutableRawPointer(start + place.second.at).storeBytes(of: newValue.second, as: E.Register.self)
+    }
+  }
 }
 
-/// Walks over a gate tile, two times sixteen units at a time. Where one is left at the end it stands twice: what is
-/// computed from it is stored twice. A closure would not be inlined into the gate pass.
-struct TileWalk {
-  private let tile: gate_tile
-  private var row = 0
-  private var unit = 0
+/// A matrix by row, [rows][H] at a stride, of which a gate tile has some units. Those that do not exist read as zero and
+/// are not touched.
+struct RowMatrix<E: LaneElement> {
+  private let start: UnsafeMutablePointer<E>
+  private let stride: Int
 
-  @inline(always) init(_ tile: gate_tile) { self.tile = tile }
-
-  @inline(always) mutating func next() -> TilePlace? {
-    guard row < tile.rows else { return nil }
-    let first = here
-    advance()
-    guard row < tile.rows else { return TilePlace(first: first, second: first) }
-    let second = here
-    advance()
-    return TilePlace(first: first, second: second)
+  @inline(always) init?(_ start: UnsafeMutableRawPointer?, stride: Int) {
+    guard let start else { return nil }
+    self.start = start.assumingMemoryBound(to: E.self)
+    self.stride = stride
+  }
+  /// A matrix that is only read.
+  @inline(always) init?(reading start: UnsafeRawPointer?, stride: Int) {
+    self.init(UnsafeMutableRawPointer(mutating: start), stride: stride)
   }
 
-  @inline(always) private var here: TilePlace.Sixteen {
-    TilePlace.Sixteen(at: row &* tile.width &+ unit, row: row, unit: unit, count: tile.units &- unit)
+  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
+    get { Lanes(load(place.first), load(place.second)) }
+    nonmutating set {
+      store(newValue.first, place.first)
+      store(newValue.second, place.second)
+    }
   }
 
-  @inline(always) private mutating func advance() {
-    unit &+= Lanes.count
-    if unit >= tile.units {
-      unit = 0
-      row &+= 1
+  @inline(always) private func load(_ place: TilePlace<E>.Vector) -> E.Register {
+    let source = start + (place.row &* stride &+ place.unit)
+    if place.count >= E.laneCount { return UnsafeRawPointer(source).loadUnaligned(as: E.Register.self) }
+    var part = E.splat(0)
+    E.loadPart(&part, source, place.count)
+    return part
+  }
+  @inline(always) private func store(_ values: E.Register, _ place: TilePlace<E>.Vector) {
+    let target = start + (place.row &* stride &+ place.unit)
+    if place.count >= E.laneCount {
+      UnsafeMutableRawPointer(target).storeBytes(of: values, as: E.Register.self)
+    } else {
+      var part = values
+      E.storePart(target, &part, place.count)
     }
   }
 }

@@ -32,8 +32,10 @@ public struct Initialization: Sendable {
 
   /// - Throws: `RecurrentError.value` if the layer has no forget gate or no biases, but `forgetBias` is not nil.
   func check(for shape: LayerShape) throws(RecurrentError) {
-    guard let forgetBias, !shape.cell.hasCellState || !shape.hasBias else { return }
-    let reason = shape.cell.hasCellState ? "this layer has no biases" : "only an LSTM has a forget gate"
+    guard let forgetBias else { return }
+    let hasGate = shape.cell.definition.forgetGate != nil
+    guard !hasGate || !shape.hasBias else { return }
+    let reason = hasGate ? "this layer has no biases" : "only an LSTM has a forget gate"
     throw .value(name: "initialization.forgetBias", was: "\(forgetBias)", expected: "nil: \(reason)")
   }
 
@@ -44,19 +46,20 @@ public struct Initialization: Sendable {
     parameters.withMutableValues { values in
       for index in values.indices { values[index] = Scalar(Double.random(in: -bound...bound, using: &random)) }
       for part in 0..<shape.parts {
-        let places = shape.parameters(ofPart: part)
+        let parameters = shape.parameters(ofPart: part)
         if recurrent == .orthogonal {
-          for gate in 0..<shape.cell.gates {
+          for first in stride(
+            from: parameters[.recurrentWeights].lowerBound, to: parameters[.recurrentWeights].upperBound,
+            by: units * units)
+          {
             let block = orthogonalMatrix(units, using: &random)
-            for index in block.indices {
-              values[places.weightHH.lowerBound + gate * units * units + index] = Scalar(block[index])
-            }
+            for index in block.indices { values[first + index] = Scalar(block[index]) }
           }
         }
-        if let forgetBias {
-          for unit in units..<2 * units {
-            values[places.biasIH.lowerBound + unit] = Scalar(forgetBias)
-            values[places.biasHH.lowerBound + unit] = 0
+        if let forgetBias, let gate = shape.cell.definition.forgetGate {
+          for unit in gate * units..<(gate + 1) * units {
+            values[parameters[.inputBias].lowerBound + unit] = Scalar(forgetBias)
+            values[parameters[.recurrentBias].lowerBound + unit] = 0
           }
         }
       }

@@ -22,12 +22,12 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   final class Content: @unchecked Sendable {
     // A call of 200 ns should not count the accesses.
     @exclusivity(unchecked) var parameters: Parameters<Scalar>
-    let engine: Scalar.Engine
+    let engine: any LayerEngine<Scalar>
 
     /// Another number for every change of the parameters, in the whole process.
     private(set) var version: UInt64  // 0 until the first `adopt`
 
-    init(_ parameters: Parameters<Scalar>, _ engine: Scalar.Engine) {
+    init(_ parameters: Parameters<Scalar>, _ engine: any LayerEngine<Scalar>) {
       self.parameters = parameters
       self.engine = engine
       version = 0
@@ -72,9 +72,9 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     initialization.fill(&parameters)
     content = Content(
       parameters,
-      try Scalar.Engine(
-        EngineOptions(
-          shape: shape, instructionSet: self.instructionSet, dropout: dropout, flushesDenormals: flushesDenormals)))
+      try EngineOptions(
+        shape: shape, instructionSet: self.instructionSet, dropout: dropout, flushesDenormals: flushesDenormals
+      ).makeEngine(Scalar.self))
     content.adopt()
   }
 
@@ -100,7 +100,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
 
   private mutating func makeSoleOwner() {
     if !isKnownUniquelyReferenced(&content) {
-      content = Content(content.parameters, Scalar.Engine(like: content.engine))
+      content = Content(content.parameters, content.engine.copy())
     }
   }
 }

@@ -18,6 +18,10 @@ package struct LayerShape: Sendable, Equatable {
   package let layerCount: Int  // L
   package let direction: Direction
   package let hasBias: Bool
+  /// The parameters of each part.
+  package let parameterLayout: ParameterLayout
+  /// The states of a part beside h.
+  package let innerStates: Int
 
   /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
   package init(
@@ -29,11 +33,15 @@ package struct LayerShape: Sendable, Equatable {
     self.layerCount = layerCount
     self.direction = direction
     self.hasBias = hasBias
+    let definition = cell.definition
+    parameterLayout = hasBias ? definition.parameters : definition.parameters.withoutBiases
+    innerStates = definition.innerStates
     _ = try checkedCount(("inputSize", inputSize))
     _ = try checkedCount(("hiddenSize", hiddenSize))
     // Parameters, and what is packed of them for forward and for backward; every size below is less.
     _ = try checkedCount(
-      ("layerCount", layerCount), ("directions", directions), ("gates", cell.gates), ("paddedHiddenSize", paddedSize),
+      ("layerCount", layerCount), ("directions", directions), ("gates", parameterLayout.gates),
+      ("paddedHiddenSize", paddedSize),
       ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3))
   }
 
@@ -44,6 +52,8 @@ package struct LayerShape: Sendable, Equatable {
   /// Floats that a stream keeps of a sequence, at most.
   package var streamFloats: Int { inputSize + layerCount * 12 * paddedSize }
 
+  /// Whether parts carry c beside h.
+  package var hasCellState: Bool { innerStates > 0 }
   package var directions: Int { direction == .forward || direction == .reverse ? 1 : 2 }
   package var isSummed: Bool { direction == .bidirectionalSum }
   /// The h of a step's parts next to each other.
@@ -60,21 +70,16 @@ package struct LayerShape: Sendable, Equatable {
     "l\(part / directions)\(isReversed(part: part) ? "_reverse" : "")"
   }
 
-  /// Where the parameters of a part begin among all values, and how many each has.
+  /// Where the parameters of a part lie among all values.
   package func parameters(ofPart part: Int) -> PartParameters {
-    let units = cell.gates * hiddenSize, level = part / directions
-    let ofFirst = units * (inputSize + hiddenSize + (hasBias ? 2 : 0))
-    let ofOther = units * (outputSize + hiddenSize + (hasBias ? 2 : 0))
-    let place = part % directions
-    let start = level == 0 ? place * ofFirst : directions * ofFirst + (part - directions) * ofOther
-    let weightIH = start..<start + units * inputSize(ofLevel: level)
-    let weightHH = weightIH.upperBound..<weightIH.upperBound + units * hiddenSize
-    let biasIH = weightHH.upperBound..<weightHH.upperBound + (hasBias ? units : 0)
+    let level = part / directions, layout = parameterLayout
+    let ofFirst = layout.count(inputSize: inputSize, hiddenSize: hiddenSize)
+    let ofOther = layout.count(inputSize: outputSize, hiddenSize: hiddenSize)
+    let start = level == 0 ? part * ofFirst : directions * ofFirst + (part - directions) * ofOther
     return PartParameters(
-      weightIH: weightIH, weightHH: weightHH, biasIH: biasIH,
-      biasHH: biasIH.upperBound..<biasIH.upperBound + biasIH.count)
+      layout: layout, start: start, inputSize: inputSize(ofLevel: level), hiddenSize: hiddenSize)
   }
-  package var parameterCount: Int { parameters(ofPart: parts - 1).biasHH.upperBound }
+  package var parameterCount: Int { parameters(ofPart: parts - 1).end }
 }
 
 extension LayerShape: CustomStringConvertible {
@@ -95,11 +100,3 @@ extension LayerShape: CustomStringConvertible {
 
 /// "1 input", "8 inputs"
 package func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
-
-/// The places of a part's parameters.
-package struct PartParameters {
-  package let weightIH: Range<Int>  // [G·H,C]
-  package let weightHH: Range<Int>  // [G·H,H]
-  package let biasIH: Range<Int>  // [G·H], empty without biases
-  package let biasHH: Range<Int>
-}

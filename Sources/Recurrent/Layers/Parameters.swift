@@ -17,27 +17,30 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   public var hasBias: Bool { shape.hasBias }
 
   /// PyTorch's names.
-  public var names: [String] { (0..<shape.parts).flatMap { part in kinds.map { "\($0)_\(shape.suffix(part: part))" } } }
+  public var names: [String] { all.map(\.name) }
 
-  private var kinds: [String] { ["weight_ih", "weight_hh"] + (hasBias ? ["bias_ih", "bias_hh"] : []) }
+  /// Every parameter: its name, its shape and where it lies in `values`.
+  package var all: [(name: String, shape: [Int], range: Range<Int>)] {
+    (0..<shape.parts).flatMap { part in
+      let parameters = shape.parameters(ofPart: part), suffix = shape.suffix(part: part)
+      return rows.map { ("\($0.name)_\(suffix)", parameters.shape($0.role), parameters[$0.role]) }
+    }
+  }
+
+  private var rows: [ParameterLayout.Row] { shape.parameterLayout.rows }
 
   /// The shape of a parameter by PyTorch's name, nil if there is none.
   public func shape(_ name: String) -> [Int]? {
-    guard let (part, kind) = try? place(name) else { return nil }
-    let units = shape.cell.gates * shape.hiddenSize
-    return switch kind {
-    case 0: [units, shape.inputSize(ofLevel: part / shape.directions)]
-    case 1: [units, shape.hiddenSize]
-    default: [units]
-    }
+    guard let (part, role) = try? place(name) else { return nil }
+    return shape.parameters(ofPart: part).shape(role)
   }
 
   /// Where a parameter lies in `values`.
   ///
   /// - Throws: `RecurrentError.name` with the names that exist.
   public func range(_ name: String) throws(RecurrentError) -> Range<Int> {
-    let (part, kind) = try place(name)
-    return ranges(part)[kind]
+    let (part, role) = try place(name)
+    return shape.parameters(ofPart: part)[role]
   }
 
   /// The values of a parameter.
@@ -58,9 +61,9 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   public mutating func updateEach(
     _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
   ) rethrows {
-    let names = names, all = (0..<shape.parts).flatMap { ranges($0) }.filter { !$0.isEmpty }
+    let all = self.all
     try values.withUnsafeMutableBufferPointer { values in
-      for (name, range) in zip(names, all) { try body(name, UnsafeMutableBufferPointer(rebasing: values[range])) }
+      for (name, _, range) in all { try body(name, UnsafeMutableBufferPointer(rebasing: values[range])) }
     }
   }
 
@@ -71,15 +74,9 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     try values.withUnsafeMutableBufferPointer { values throws(Failure) in try body(values) }
   }
 
-  /// By PyTorch's order of kinds; empty ranges without biases.
-  private func ranges(_ part: Int) -> [Range<Int>] {
-    let places = shape.parameters(ofPart: part)
-    return [places.weightIH, places.weightHH, places.biasIH, places.biasHH]
-  }
-
-  private func place(_ name: String) throws(RecurrentError) -> (part: Int, kind: Int) {
+  private func place(_ name: String) throws(RecurrentError) -> (part: Int, role: ParameterRole) {
     for part in 0..<shape.parts {
-      for (kind, text) in kinds.enumerated() where name == "\(text)_\(shape.suffix(part: part))" { return (part, kind) }
+      for row in rows where name == "\(row.name)_\(shape.suffix(part: part))" { return (part, row.role) }
     }
     throw .name(name, kind: "parameter", known: names)
   }

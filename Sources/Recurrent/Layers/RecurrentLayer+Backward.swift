@@ -124,6 +124,7 @@ extension RecurrentLayer {
 
 extension Layer {
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   @usableFromInline
   func runBackward(
     _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
@@ -146,6 +147,7 @@ extension Layer {
 
   /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   package func runBackward(
     _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
     _ dState: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,

@@ -153,6 +153,7 @@ package struct StatePlace<Scalar: RecurrentScalar> {
 
 extension Layer {
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   @usableFromInline
   func runForward(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
@@ -169,6 +170,7 @@ extension Layer {
 
   /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   package func runForward(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
     _ y: UnsafeMutableBufferPointer<Scalar>, _ options: BorrowedOptions, _ scratch: Scratch<Scalar>,
@@ -187,6 +189,7 @@ extension Layer {
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   @usableFromInline
   func runRecord(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: inout State<Scalar>,
@@ -205,6 +208,7 @@ extension Layer {
   ///
   /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   package func runRecord(
     _ x: UnsafeBufferPointer<Scalar>, _ steps: Int, _ batchSize: Int, _ state: StatePlace<Scalar>,
     _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: BorrowedOptions,
@@ -316,7 +320,7 @@ extension Layer {
       shape.parts == 1 ? "\(batchSize)·\(hiddenSize)" : "\(shape.parts)·\(batchSize)·\(hiddenSize)"
     }
     if h != count { throw .count(name: hName, was: h, expected: count, shape: expected()) }
-    guard cell.hasCellState || c == 0 else { throw .unexpectedState(name: cName, was: c) }
-    if cell.hasCellState, c != count { throw .count(name: cName, was: c, expected: count, shape: expected()) }
+    guard shape.hasCellState || c == 0 else { throw .unexpectedState(name: cName, was: c) }
+    if shape.hasCellState, c != count { throw .count(name: cName, was: c, expected: count, shape: expected()) }
   }
 }

@@ -62,7 +62,7 @@ extension RecurrentLayer {
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
     let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
     return State(
-      h: Array(repeating: 0, count: count), c: cell.hasCellState ? Array(repeating: 0, count: count) : [])
+      h: Array(repeating: 0, count: count), c: layer.shape.hasCellState ? Array(repeating: 0, count: count) : [])
   }
 
   /// The gradient of a final state that nothing reads.

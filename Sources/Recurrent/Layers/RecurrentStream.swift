@@ -8,13 +8,13 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   public let layer: Layer<Scalar>
   /// N: slots, each with a sequence or empty.
   public let batchSize: Int
-  private let engine: Scalar.Engine.Stream
+  package let engine: any StreamEngine<Scalar>
   /// Of x and of y in a step, and as many steps as can be counted: a step should not wait for a division.
   private let inputs: Int
   private let outputs: Int
   private let mostSteps: Int
 
-  fileprivate init(_ layer: Layer<Scalar>, batchSize: Int, _ engine: Scalar.Engine.Stream) {
+  fileprivate init(_ layer: Layer<Scalar>, batchSize: Int, _ engine: any StreamEngine<Scalar>) {
     self.layer = layer
     self.batchSize = batchSize
     self.engine = engine
@@ -25,7 +25,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// Another stream that goes on from the state of this one.
   public func fork() -> RecurrentStream {
-    RecurrentStream(layer, batchSize: batchSize, Scalar.Engine.Stream(like: engine))
+    RecurrentStream(layer, batchSize: batchSize, engine.copy())
   }
 
   // MARK: - Steps
@@ -59,6 +59,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// `process` on pointers, for memory that no span can be taken of.
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   public func process(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, into y: UnsafeMutableBufferPointer<Scalar>
   ) throws(RecurrentError) {
@@ -82,7 +83,8 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     get {
       let count = layer.stateCount * batchSize * layer.hiddenSize
       var state = State<Scalar>(
-        h: Array(repeating: 0, count: count), c: layer.cell.hasCellState ? Array(repeating: 0, count: count) : [])
+        h: Array(repeating: 0, count: count), c: layer.layer.shape.hasCellState ? Array(repeating: 0, count: count) : []
+      )
       layer.withPlace(&state) { engine.readState(h: $0.h.baseAddress!, c: $0.cStart) }
       return state
     }
@@ -125,7 +127,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// - Throws: `RecurrentError.size` if there is no such slot.
   public func reset(_ slot: Int) throws(RecurrentError) {
     try check(slot)
-    engine.reset(slot: slot)
+    engine.reset(seat: slot)
   }
 
   /// A new sequence takes a slot, from zero. All slots are taken at first.
@@ -133,7 +135,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// - Throws: `RecurrentError.size` if there is no such slot.
   public func join(_ slot: Int) throws(RecurrentError) {
     try check(slot)
-    engine.join(slot: slot)
+    engine.join(seat: slot)
   }
 
   /// A sequence gives up its slot, which costs no work from then on.
@@ -141,11 +143,11 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// - Throws: `RecurrentError.size` if there is no such slot.
   public func leave(_ slot: Int) throws(RecurrentError) {
     try check(slot)
-    engine.leave(slot: slot)
+    engine.leave(seat: slot)
   }
 
   /// Whether a slot has a sequence; false where there is no such slot.
-  public func isActive(_ slot: Int) -> Bool { engine.isActive(slot: slot) }
+  public func isActive(_ slot: Int) -> Bool { engine.isTaken(seat: slot) }
 
   private func check(_ slot: Int) throws(RecurrentError) {
     guard (0..<batchSize).contains(slot) else {
@@ -173,7 +175,7 @@ extension RecurrentLayer {
 }
 
 extension Layer {
-  fileprivate func makeStream(batchSize: Int) -> Scalar.Engine.Stream {
-    Scalar.Engine.Stream(content.engine, batchSize: batchSize)
+  fileprivate func makeStream(batchSize: Int) -> any StreamEngine<Scalar> {
+    content.engine.makeStream(batchSize: batchSize)
   }
 }

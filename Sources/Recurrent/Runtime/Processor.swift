@@ -19,13 +19,12 @@ public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
 
   public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.kernelSet.rawValue < b.kernelSet.rawValue }
 
-  package var kernelSet: instruction_set {
-    switch self {
-    case .portable: .portable
-    case .avx2: .avx2
-    case .avx512: .avx512
-    }
-  }
+  /// The kernels' set of the same name.
+  package var kernelSet: instruction_set { InstructionSet.kernelSets[self]! }
+
+  /// Looked up once: passing a name to C allocates.
+  private static let kernelSets = Dictionary(
+    uniqueKeysWithValues: allCases.map { ($0, instruction_set_named($0.rawValue)) })
 }
 
 /// This processor, and the kernels that were chosen for it.
@@ -72,16 +71,18 @@ public enum Processor {
     return set
   }
 
-  /// The kernels of an instruction set, or of the active one.
-  package static func kernels(_ requested: InstructionSet?) throws(RecurrentError) -> UnsafePointer<product_kernels> {
+  /// The kernels of an instruction set, or of the active one, for floats or another scalar.
+  package static func kernels(
+    _ requested: InstructionSet?, scalar: scalar_type = .f32
+  ) throws(RecurrentError) -> UnsafePointer<product_kernels> {
     let set: InstructionSet
     if let requested { set = requested } else { set = try active }
-    return product_kernels_for(try check(set.rawValue, available: available).kernelSet)
+    return product_kernels_for(try check(set.rawValue, available: available).kernelSet, scalar)
   }
 
   /// BLIS's version, or nil where the package runs without it.
   public static var blisVersion: String? {
-    product_kernels_for(.portable).pointee.blis_version.map { String(cString: $0) }
+    product_kernels_for(.portable, .f32).pointee.blis_version.map { String(cString: $0) }
   }
 
   /// The sub-configuration whose micro-kernels run on an instruction set, nil where the package's own ones do.

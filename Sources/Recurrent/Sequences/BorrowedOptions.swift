@@ -1,5 +1,5 @@
 /// `CallOptions` whose lengths and resets are in the caller's memory during a call, so that C's need not be copied.
-public struct BorrowedOptions: BitwiseCopyable {
+package struct BorrowedOptions: BitwiseCopyable {
   /// [N]
   package var lengths: UnsafeBufferPointer<Int>?
   /// [T,N]: not 0 if the state before that step is zero.

@@ -1,0 +1,39 @@
+// The one list of our own kernels: what is compiled for each instruction set and panel width, and for both scalars.
+#pragma once
+#include "products.h"
+
+// FORM(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, f64_rows)
+//
+// The first three columns name the form, `width` being _narrow for the panels of narrow layers, and the attributes are
+// those of the set in instruction_sets.def. A vector is 64 bytes: 16 floats or 8 doubles. `vectors` of them make a row
+// of a panel; several panels run at once up to `most_sums` sums, beyond which registers are spilled; `burst_sums`
+// independent sums hide the latency of a multiply-add; a row tile has up to f32_rows rows of floats, f64_rows of
+// doubles, as BLIS's micro-kernels have.
+#define PRODUCT_FORMS(FORM)                                      \
+  FORM(portable, , EVERYWHERE, , false, 1, 4, 3, 4, 4)           \
+  FORM(avx2, , ON_X86_64, FOR_AVX2, true, 1, 4, 6, 6, 6)         \
+  FORM(avx512, , ON_X86_64, FOR_AVX512, true, 2, 20, 12, 12, 14) \
+  FORM(avx512, _narrow, ON_X86_64, FOR_AVX512, true, 1, 27, 12, 12, 14)
+
+// The kernels of a form, product_f32_avx512_narrow_plain and so on, and those of a set alone, pack_f32_avx512 and so
+// on.
+#define DECLARE_FORM_OF(scalar, form)                                                                   \
+  void product_##scalar##_##form(const product *product);                                               \
+  void product_##scalar##_##form##_plain(const product *product);                                       \
+  void add_rows_##scalar##_##form(void *sums, const void *panel, ptrdiff_t rows);                       \
+  void fill_rows_##scalar##_##form(void *panels, ptrdiff_t stride, ptrdiff_t count, const void *values, \
+                                   ptrdiff_t rows);                                                     \
+  double multiply_add_burst_##scalar##_##form(ptrdiff_t repetitions);
+#define DECLARE_FORM(set, width, ...) DECLARE_FORM_OF(f32, set##width) DECLARE_FORM_OF(f64, set##width)
+#define DECLARE_PACKING_OF(scalar, set)                                                                           \
+  void pack_##scalar##_##set(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count,                  \
+                             ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride); \
+  void unpack_adding_##scalar##_##set(void *target, ptrdiff_t item_stride, const void *packed, ptrdiff_t width,   \
+                                      ptrdiff_t count, ptrdiff_t depth);
+#define DECLARE_PACKING(set, ...) DECLARE_PACKING_OF(f32, set) DECLARE_PACKING_OF(f64, set)
+PRODUCT_FORMS(DECLARE_FORM)
+INSTRUCTION_SETS(DECLARE_PACKING)
+#undef DECLARE_FORM
+#undef DECLARE_FORM_OF
+#undef DECLARE_PACKING
+#undef DECLARE_PACKING_OF

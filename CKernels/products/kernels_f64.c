@@ -1,0 +1,2 @@
+#define OF_SCALAR(f32, f64) f64
+#include "kernels.h"

@@ -1,0 +1,184 @@
+#pragma once
+#include "kernels.h"
+
+// A quarter and a half of a vector.
+typedef SCALAR quarter __attribute__((ext_vector_type(LANE_COUNT / 4), aligned(sizeof(SCALAR))));
+typedef SCALAR half __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(sizeof(SCALAR))));
+
+// One stage of a transpose of LANE_COUNT vectors: exchanges the blocks of S x S beside the diagonal.
+#define PICK(S, l) ((l) & (S) ? LANE_COUNT + (l) - (S) : (l))
+#define PICK_OTHER(S, l) ((l) & (S) ? LANE_COUNT + (l) : (l) + (S))
+#define LANE(S, l) l
+#define LANES_0_TO_3(F, S) F(S, 0), F(S, 1), F(S, 2), F(S, 3)
+#define LANES_0_TO_7(F, S) LANES_0_TO_3(F, S), F(S, 4), F(S, 5), F(S, 6), F(S, 7)
+#define LANES_0_TO_15(F, S) \
+  LANES_0_TO_7(F, S), F(S, 8), F(S, 9), F(S, 10), F(S, 11), F(S, 12), F(S, 13), F(S, 14), F(S, 15)
+#define HALF_OF_LANES OF_SCALAR(LANES_0_TO_7, LANES_0_TO_3)
+#define ALL_LANES OF_SCALAR(LANES_0_TO_15, LANES_0_TO_7)
+#define EXCHANGE(S)                                                                       \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < LANE_COUNT; i++) if (!(i & S)) { \
+    const vector a = v[i], b = v[i + S];                                                  \
+    v[i] = __builtin_shufflevector(a, b, ALL_LANES(PICK, S));                             \
+    v[i + S] = __builtin_shufflevector(a, b, ALL_LANES(PICK_OTHER, S));                   \
+  }
+
+KERNEL ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+// A square of `source`, LANE_COUNT rows and columns, rows `stride` apart, of which `items` exist, transposed. Blocks of
+// a quarter by a quarter change places while they are loaded, which takes no shuffle; of the floats' 64 shuffles, 32
+// are left.
+KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_t stride, ptrdiff_t items) {
+#pragma clang loop unroll(full)
+  for (int column = 0; column < LANE_COUNT; column += LANE_COUNT / 4)
+#pragma clang loop unroll(full)
+    for (int r = 0; r < LANE_COUNT / 4; r++) {
+      quarter part[4];
+#pragma clang loop unroll(full)
+      for (int group = 0; group < 4; group++) {
+        const int row = LANE_COUNT / 4 * group + r;
+        part[group] = row < items ? *(const quarter *)(source + row * stride + column) : (quarter)0;
+      }
+      const half low = __builtin_shufflevector(part[0], part[1], HALF_OF_LANES(LANE, ));
+      const half high = __builtin_shufflevector(part[2], part[3], HALF_OF_LANES(LANE, ));
+      v[column + r] = __builtin_shufflevector(low, high, ALL_LANES(LANE, ));
+    }
+#if LANE_COUNT == 16
+  EXCHANGE(2)
+#endif
+  EXCHANGE(1)
+}
+
+// The first `rows` of LANE_COUNT vectors, `stored` scalars of each. The counts of whole tiles are constants, so that no
+// call of memcpy is left.
+KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUNT], ptrdiff_t stored, ptrdiff_t rows) {
+#define STORE(N)                                                                                \
+  case N:                                                                                       \
+    for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], N * sizeof *target); \
+    return;
+  switch (stored) {
+    STORE(4)
+    STORE(6)
+    STORE(8)
+#if LANE_COUNT == 16
+    STORE(12)
+    STORE(16)
+#endif
+    default: break;
+  }
+  for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], (size_t)stored * sizeof *target);
+#undef STORE
+}
+
+// Rows of `source`, of which `readable` scalars may be read, become columns of `packed`, a square at a time in
+// registers.
+KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
+                             ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable) {
+  // The last columns first: if they are no whole vector, what their stores write behind them is written again.
+  for (ptrdiff_t first = (width - 1) / LANE_COUNT * LANE_COUNT; first >= 0; first -= LANE_COUNT) {
+    const ptrdiff_t items = least(count - first, LANE_COUNT), stored = least(width - first, LANE_COUNT);
+    const SCALAR *rows = source + first * item_stride;
+    ptrdiff_t d = 0;
+    for (; d < depth && d + LANE_COUNT <= readable; d += LANE_COUNT) {
+      vector v[LANE_COUNT];
+      if (items == LANE_COUNT)
+        load_transposed(v, rows + d, item_stride, LANE_COUNT);
+      else if (items == MOST_ROWS % LANE_COUNT)
+        load_transposed(v, rows + d, item_stride, MOST_ROWS % LANE_COUNT);
+      else
+        load_transposed(v, rows + d, item_stride, items);
+      SCALAR *target = packed + d * width + first;
+      // A store of a whole vector runs into the next scalars, which the following stores write: never past the end.
+      if (d + 2 * LANE_COUNT <= depth) {
+#pragma clang loop unroll(full)
+        for (int i = 0; i < LANE_COUNT; i++) *(vector *)(target + i * width) = v[i];
+      } else {
+        store_rows(target, width, v, stored, least(depth - d, LANE_COUNT));
+      }
+    }
+    for (; d < depth; d++)
+      for (ptrdiff_t i = 0; i < stored; i++) packed[d * width + first + i] = i < items ? rows[i * item_stride + d] : 0;
+  }
+}
+
+KERNEL void pack_copying(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count, ptrdiff_t depth,
+                         ptrdiff_t depth_stride) {
+#define COPY(N)                                                                                                      \
+  if (width == (N) && count == (N)) {                                                                                \
+    for (ptrdiff_t d = 0; d < depth; d++) memcpy(packed + d * (N), source + d * depth_stride, (N) * sizeof *packed); \
+    return;                                                                                                          \
+  }
+  COPY(2 * LANE_COUNT)
+  COPY(LANE_COUNT)
+  COPY(MOST_ROWS)
+#undef COPY
+  // Few scalars a row: a call of memcpy would take longer than its loop.
+  for (ptrdiff_t d = 0; d < depth; d++)
+#pragma clang loop vectorize(disable)
+    for (ptrdiff_t i = 0; i < width; i++) packed[d * width + i] = i < count ? source[d * depth_stride + i] : 0;
+}
+
+KERNEL void pack_either(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count, ptrdiff_t item_stride,
+                        ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride) {
+  if (item_stride == 1)
+    pack_copying(packed, width, source, count, depth, depth_stride);
+  else
+    pack_transposing(packed, width, source, count, item_stride, depth, readable);
+}
+
+KERNEL void unpack_squares(SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed, ptrdiff_t width,
+                           ptrdiff_t count, ptrdiff_t depth) {
+  for (ptrdiff_t first = 0; first < count; first += LANE_COUNT) {
+    const ptrdiff_t items = least(count - first, LANE_COUNT);
+    ptrdiff_t d = 0;
+    for (; d + LANE_COUNT <= depth; d += LANE_COUNT) {
+      vector v[LANE_COUNT];
+      load_transposed(v, packed + d * width + first, width, LANE_COUNT);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < LANE_COUNT; i++)
+        if (i < items) *(vector *)(target + (first + i) * item_stride + d) += v[i];
+    }
+    for (; d < depth; d++)
+      for (ptrdiff_t i = 0; i < items; i++) target[(first + i) * item_stride + d] += packed[d * width + first + i];
+  }
+}
+
+KERNEL void add_vectors(const int vectors, SCALAR *sums, const SCALAR *panel, ptrdiff_t rows) {
+  vector sum[2];
+  for (int v = 0; v < vectors; v++) sum[v] = *(vector *)(sums + LANE_COUNT * v);
+  for (ptrdiff_t r = 0; r < rows; r++)
+    for (int v = 0; v < vectors; v++) sum[v] += *(const vector *)(panel + (r * vectors + v) * LANE_COUNT);
+  for (int v = 0; v < vectors; v++) *(vector *)(sums + LANE_COUNT * v) = sum[v];
+}
+
+KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, ptrdiff_t count, const SCALAR *values,
+                         ptrdiff_t rows) {
+  for (ptrdiff_t q = 0; q < count; q++)
+    for (int v = 0; v < vectors; v++) {
+      const vector row = *(const vector *)(values + (q * vectors + v) * LANE_COUNT);
+      for (ptrdiff_t r = 0; r < rows; r++) *(vector *)(panels + q * stride + (r * vectors + v) * LANE_COUNT) = row;
+    }
+}
+
+#define DEFINE_PACKING(set, architecture, attributes, ...)                                                 \
+  architecture(                                                                                            \
+      attributes void NAMED(pack, set)(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count, \
+                                       ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable,         \
+                                       ptrdiff_t depth_stride) {                                           \
+        pack_either(packed, width, source, count, item_stride, depth, readable, depth_stride);             \
+      } attributes void NAMED(unpack_adding, set)(void *target, ptrdiff_t item_stride, const void *packed, \
+                                                  ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {     \
+        unpack_squares(target, item_stride, packed, width, count, depth);                                  \
+      })
+INSTRUCTION_SETS(DEFINE_PACKING)
+#undef DEFINE_PACKING
+
+#define DEFINE_ROWS(set, width, architecture, attributes, fused, vectors, ...)                        \
+  architecture(                                                                                       \
+      attributes void NAMED(add_rows, set##width)(void *sums, const void *panel, ptrdiff_t rows) {    \
+        add_vectors(vectors, sums, panel, rows);                                                      \
+      } attributes void NAMED(fill_rows, set##width)(void *panels, ptrdiff_t stride, ptrdiff_t count, \
+                                                     const void *values, ptrdiff_t rows) {            \
+        fill_vectors(vectors, panels, stride, count, values, rows);                                   \
+      })
+PRODUCT_FORMS(DEFINE_ROWS)
+#undef DEFINE_ROWS

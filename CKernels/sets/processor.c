@@ -1,0 +1,84 @@
+#include "processor.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+typedef struct {
+  unsigned eax, ebx, ecx, edx;
+} cpuid_answer;
+
+static cpuid_answer cpuid(unsigned leaf) {
+  cpuid_answer answer = {0};
+  __get_cpuid_count(leaf, 0, &answer.eax, &answer.ebx, &answer.ecx, &answer.edx);
+  return answer;
+}
+
+// XCR0: the register state that the operating system saves.
+static unsigned saved_state(void) {
+  if (!(cpuid(1).ecx & bit_OSXSAVE)) return 0;
+  unsigned low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+static bool all(unsigned value, unsigned bits) { return (value & bits) == bits; }
+
+// Whether the operating system saves the registers and the processor has the features (leaf 1, ECX; leaf 7, EBX).
+static bool has(unsigned state, unsigned basic, unsigned extended) {
+  return all(saved_state(), state) && all(cpuid(1).ecx, basic) && all(cpuid(7).ebx, extended);
+}
+static bool has_avx2(void) { return has(0x06, bit_AVX | bit_FMA, bit_AVX2 | bit_BMI | bit_BMI2); }
+static bool has_avx512(void) {
+  return has_avx2() && has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
+}
+
+void processor_brand(char *name) {
+  strcpy(name, "unknown processor");
+  if (cpuid(0x80000000).eax < 0x80000004) return;
+  char text[49] = {0};
+  for (unsigned part = 0; part < 3; part++) {
+    const cpuid_answer answer = cpuid(0x80000002 + part);
+    memcpy(text + 16 * part, &answer, 16);
+  }
+  const char *start = text;
+  while (*start == ' ') start++;
+  if (*start) strcpy(name, start);
+}
+
+bool processor_is_amd(void) {
+  const cpuid_answer maker = cpuid(0);
+  return maker.ebx == signature_AMD_ebx && maker.ecx == signature_AMD_ecx && maker.edx == signature_AMD_edx;
+}
+
+#else
+
+void processor_brand(char *name) { strcpy(name, "unknown processor"); }
+bool processor_is_amd(void) { return false; }
+
+#endif
+
+bool processor_supports(instruction_set set) {
+#define SUPPORTED(of_set, architecture, attributes, supported, ...) \
+  architecture(case instruction_set_##of_set : return supported;)
+  switch (set) {
+    INSTRUCTION_SETS(SUPPORTED)
+    default: return false;
+  }
+#undef SUPPORTED
+}
+
+#define NAME(set, ...) #set,
+static const char *const names[] = {INSTRUCTION_SETS(NAME)};
+#undef NAME
+
+ptrdiff_t instruction_set_count(void) { return sizeof names / sizeof *names; }
+
+const char *instruction_set_name(instruction_set set) { return names[set]; }
+
+instruction_set instruction_set_named(const char *name) {
+  for (ptrdiff_t set = 0; set < instruction_set_count(); set++)
+    if (!strcmp(names[set], name)) return (instruction_set)set;
+  return instruction_set_portable;
+}

@@ -1,0 +1,23 @@
+import CRecurrentKernels
+
+/// c = f∘c' + i∘g, h = o∘tanh(c).
+struct LSTMCell: CellDefinition {
+  let cellOutput: Cell.CellOutput
+
+  var name: String { "lstm" }
+  var description: String { cellOutput == .linear ? "LSTM with linear output" : "LSTM" }
+  var parameters: ParameterLayout { .usual(gates: 4) }
+  var forgetGate: Int? { 1 }
+  var innerStates: Int { 1 }
+
+  // The slots are i f g o.
+  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+    CellProgram(
+      gates: 4, slots: 4, innerStates: innerStates,
+      stages: [
+        CellProgram.Stage(
+          CellProgram.StageProduct(gates: 0..<4, firstSlot: 0), LSTMGates.pass(cellOutput, scalar, set),
+          gradients: 0..<4)
+      ])
+  }
+}

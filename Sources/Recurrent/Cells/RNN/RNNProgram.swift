@@ -1,0 +1,21 @@
+import CRecurrentKernels
+
+/// h = tanh(W x + b_ih + U h' + b_hh), or ReLU instead of tanh.
+struct RNNCell: CellDefinition {
+  let nonlinearity: Cell.Nonlinearity
+
+  var name: String { "rnn" }
+  var description: String { nonlinearity == .relu ? "RNN with ReLU" : "RNN" }
+  var parameters: ParameterLayout { .usual(gates: 1) }
+
+  // The slot holds the pre-activation, then h.
+  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+    CellProgram(
+      gates: 1, slots: 1,
+      stages: [
+        CellProgram.Stage(
+          CellProgram.StageProduct(gates: 0..<1, firstSlot: 0), RNNGates.pass(nonlinearity, scalar, set),
+          gradients: 0..<1)
+      ])
+  }
+}

@@ -1,0 +1,166 @@
+import CRecurrentKernels
+
+/// One part's backward call; every pointer has been checked. A null gradient means zero if it is read and not wanted if
+/// it is written.
+struct PartBackward<E: Element>: BitwiseCopyable {
+  /// Opposite to that of forward.
+  let walk: Walk
+  let x: Rows<E>  // of C
+  let dy: Rows<E>?  // of H
+  let dhn: UnsafePointer<E>?  // [N,H]
+  let dcn: UnsafePointer<E>?  // [N,H]
+  let parameters: PartPointers<E>
+  let dx: MutableRows<E>?  // of C
+  let dh0: UnsafeMutablePointer<E>  // [N,H], overwritten; may be dhn
+  let dc0: UnsafeMutablePointer<E>?  // [N,H], overwritten; may be dcn
+  let record: PartRecord<E>.Place
+
+  var plan: RowPlan { walk.plan }
+  /// Whether forward walked downwards.
+  var isReversed: Bool { !walk.isDownwards }
+}
+
+/// The parameters of a part, and their gradients, which are added to.
+struct PartPointers<E: Element>: BitwiseCopyable {
+  let weightIH: UnsafePointer<E>  // [G·H,C]
+  let weightHH: UnsafePointer<E>?  // [G·H,H]
+  let dWeightIH: UnsafeMutablePointer<E>
+  let dWeightHH: UnsafeMutablePointer<E>?
+  let dBiasIH: UnsafeMutablePointer<E>?  // [G·H]
+  let dBiasHH: UnsafeMutablePointer<E>?
+  let dVectors: UnsafeMutablePointer<E>?  // [vector][H]
+
+  init(_ parameters: PartParameters, _ values: UnsafePointer<E>, _ gradients: UnsafeMutablePointer<E>) {
+    func gradient(_ role: ParameterRole) -> UnsafeMutablePointer<E>? {
+      let range = parameters[role]
+      return range.isEmpty ? nil : gradients + range.lowerBound
+    }
+    let recurrent = parameters[.recurrentWeights]
+    weightIH = values + parameters[.inputWeights].lowerBound
+    weightHH = recurrent.isEmpty ? nil : values + recurrent.lowerBound
+    dWeightIH = gradients + parameters[.inputWeights].lowerBound
+    dWeightHH = gradient(.recurrentWeights)
+    dBiasIH = gradient(.inputBias)
+    dBiasHH = gradient(.recurrentBias)
+    dVectors = gradient(.vector(0))
+  }
+}
+
+/// The memory of a backward call, and the routes that its products take.
+struct BackwardMemory<E: Element>: BitwiseCopyable {
+  /// Where the products of a step read the gradients of its gates.
+  enum StepRoute: BitwiseCopyable {
+    /// In the slots themselves. In a single block of units, each slot's rows are plain rows; packing them would take a
+    /// quarter of the time (GRU, N 16, H 32).
+    case slots
+    /// In row tiles, of even and of odd steps: while a thread reads one, the others may already fill the other.
+    case tiles(even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)
+  }
+
+  /// Where dx = dG·W reads the gradients of the gates.
+  enum InputRoute: BitwiseCopyable {
+    /// Nobody wants dx.
+    case none
+    /// In the slots, a chunk of steps at a time.
+    case slots
+    /// In the tiles of each step. They need at least `Blocking.rowsOfOwnTiles` rows, and weights of both products that
+    /// stay near: packing the tiles again would take 2 to 4 % of the time (N 64, H 64 to 256).
+    case stepTiles
+    /// In tiles of a chunk of steps.
+    case chunkTiles(UnsafeMutablePointer<E>)
+  }
+
+  /// Where the sums of dW and dU are.
+  enum ParameterRoute: BitwiseCopyable {
+    /// One pass has all rows: a group of columns at a time goes to the caller's gradients while it is near. With few
+    /// rows, the sums' way to memory and back would cost more than they do. [thread][gate][groupColumns][P]
+    case groups(UnsafeMutablePointer<E>, stride: Int)
+    /// In memory until the last pass. dW [unit block][gate][C][P], dU [unit block][gate][H][P]
+    case sums(dWeightIH: UnsafeMutablePointer<E>, dWeightHH: UnsafeMutablePointer<E>)
+  }
+
+  let step: StepRoute
+  let input: InputRoute
+  let parameters: ParameterRoute
+  let groupColumns: Int
+  let transposedIH: UnsafePointer<E>?
+  let transposedHH: UnsafePointer<E>?
+  let xColumnTiles: RowTiles
+  let hColumnTiles: RowTiles
+  let dh: UnsafeMutablePointer<E>  // [unit block][N][P]
+  let dc: UnsafeMutablePointer<E>?  // the same, of an LSTM
+  let dOperand: UnsafeMutablePointer<E>?  // the same, of a slot that U is multiplied by
+  let dxRest: UnsafeMutablePointer<E>  // [rows of a chunk][P]
+  let dxRows: UnsafeMutablePointer<E>?  // [rows of a chunk][C], if dx lies otherwise
+  let dyRows: UnsafeMutablePointer<E>  // [N][H], if dy lies otherwise
+  let previousRows: UnsafeMutablePointer<E>?  // [N][H], of ragged rows
+  let xRows: UnsafeMutablePointer<E>?  // [closingRows][C], if x lies otherwise
+  let closingH: UnsafeMutablePointer<E>?  // [closingRows][H], of ragged rows
+  let xColumns: UnsafeMutablePointer<E>  // [columns][closingRows]
+  let hColumns: UnsafeMutablePointer<E>
+  let operandRows: UnsafeMutablePointer<E>?  // [closingRows][H], of a slot that U is multiplied by
+  let bias: UnsafeMutablePointer<E>  // [unit block][slot][P]
+  let dVectors: UnsafeMutablePointer<E>  // [unit block][vector][P]
+
+  init(engine: Engine<E>, call: PartBackward<E>, threadCount: Int, arena: inout Arena<E>) {
+    let program = engine.program, products = engine.products, width = products.width, plan = call.plan
+    let c = engine.inputSize, h = engine.hiddenSize, n = plan.batchSize
+    let depth = program.gates * h, units = engine.blocks * width
+    let chunkRows = engine.chunkRows(plan)
+    let wantsDx = call.dx != nil
+    let columnRows = min(Blocking.closingRows, plan.rowCount)
+    let multipliesSlot = engine.stages.contains { $0.product?.operandSlot != nil }
+    xColumnTiles = products.tiles(c)
+    hColumnTiles = products.tiles(h)
+    transposedIH = wantsDx ? engine.packed.transposedIH(call.parameters.weightIH, products) : nil
+    transposedHH = call.parameters.weightHH.map { engine.packed.transposedHH($0, products) }
+    dh = arena.take(units * n)
+    dc = program.innerStates > 0 ? arena.take(units * n) : nil
+    dOperand = multipliesSlot ? arena.take(units * n) : nil
+    let packs = engine.blocks > 1, tileCount = n * program.gradientSlots * h
+    step = packs ? .tiles(even: arena.take(tileCount), odd: arena.take(tileCount)) : .slots
+    dxRest = arena.take(wantsDx ? chunkRows * width : 0)
+    // The product writes rows that lie one after the other without a gap.
+    let isPlain = call.dx.map { $0.layout.isEven(plan) && ($0.layout.row == c || plan.rowCount == 1) } ?? true
+    dxRows = isPlain ? nil : arena.take(chunkRows * c)
+    let isFar = depth * (c + h) * MemoryLayout<E>.stride >= Blocking.farWeightBytes
+    if !wantsDx {
+      input = .none
+    } else if !packs {
+      input = .slots
+    } else if isPlain, !isFar, plan.rowCount >= Blocking.rowsOfOwnTiles * plan.steps {
+      input = .stepTiles
+    } else {
+      input = .chunkTiles(arena.take(chunkRows * depth))
+    }
+    let dyIsEven = call.dy?.layout.isEvenInSteps(plan) ?? true
+    dyRows = arena.take(dyIsEven ? 0 : n * h)
+    previousRows = plan.isRagged && program.readsPreviousH ? arena.take(n * h) : nil
+    xRows = call.x.layout.isEven(plan) ? nil : arena.take(columnRows * c)
+    closingH = plan.isRagged ? arena.take(columnRows * h) : nil
+    xColumns = arena.take(columnRows * c)
+    hColumns = arena.take(columnRows * h)
+    operandRows = multipliesSlot ? arena.take(columnRows * h) : nil
+    groupColumns = Blocking.groupColumns(tileRows: xColumnTiles.size, lanes: 64 / MemoryLayout<E>.stride)
+    if plan.rowCount > Blocking.closingRows {
+      parameters = .sums(
+        dWeightIH: arena.take(units * program.gates * c), dWeightHH: arena.take(units * program.gates * h))
+    } else {
+      let stride = (program.gates * groupColumns * width + Int(PRODUCT_SLACK) + 15) / 16 * 16
+      parameters = .groups(arena.take(threadCount * stride), stride: stride)
+    }
+    bias = arena.take(units * program.biasedSlots)
+    dVectors = arena.take(units * program.vectors)
+  }
+
+  /// The step that a row belongs to.
+  func step(ofRow row: Int, _ plan: RowPlan) -> Int {
+    if !plan.isRagged { return row / plan.batchSize }
+    var low = 0, high = plan.steps - 1
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if plan.offset(middle) <= row { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+}

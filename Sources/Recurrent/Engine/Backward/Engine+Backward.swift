@@ -1,0 +1,266 @@
+import CRecurrentKernels
+
+/// Backward through time, in the record's place: per step the gates' gradients overwrite the gates and dh' = dG·U; per
+/// chunk of steps dx = dG·W; at the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
+extension Engine {
+  func prepareBackward(_ call: PartBackward<E>, _ scratch: Scratch<E>) -> BackwardMemory<E> {
+    let threadCount = scratch.threads?.count ?? 1
+    return scratch.carve { BackwardMemory(engine: self, call: call, threadCount: threadCount, arena: &$0) }
+  }
+
+  /// One thread's share: its blocks of units, and of C for dx. Between two barriers, a thread may read only what other
+  /// threads wrote before the first barrier.
+  func backward(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ share: Share) {
+    let plan = call.plan, walk = call.walk, own = share.part(of: blocks)
+    packState(call.dhn, plan, own, into: memory.dh)
+    if let dc = memory.dc { packState(call.dcn, plan, own, into: dc) }
+    (memory.dVectors + own.lowerBound * program.vectors * products.width).update(
+      repeating: 0, count: own.count * program.vectors * products.width)
+
+    var done = 0
+    while done < walk.count {
+      let chunk = walk.part(after: done, rows: Blocking.chunkRows)
+      for index in 0..<chunk.count { runStep(call, memory, chunk[index], share) }
+      switch memory.input {
+      case .none, .stepTiles: break
+      case .slots, .chunkTiles: inputGradient(call, memory, chunk.steps, share)
+      }
+      done += chunk.count
+    }
+    copyState(ofPanels: memory.dh, plan, own, to: call.dh0)
+    if let dc0 = call.dc0, let dc = memory.dc { copyState(ofPanels: dc, plan, own, to: dc0) }
+    parameterGradients(call, memory, share)
+  }
+
+  // MARK: - One step
+
+  /// Each thread turns its own units' gates into gradients and packs them. After the barrier, every thread multiplies all
+  /// tiles by its own columns of U; the next step fills other tiles.
+  private func runStep(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ share: Share) {
+    let count = call.plan.count(t)
+    guard count > 0 else { return }
+    let own = share.part(of: blocks)
+    let rows = stepRows(call, memory, t, count: count, own)
+    let tiles: UnsafeMutablePointer<E>? =
+      switch memory.step {
+      case .slots: nil
+      case .tiles(let even, let odd): t & 1 == 0 ? even : odd
+      }
+    for index in stride(from: stages.count - 1, through: 0, by: -1) {
+      let stage = stages[index]
+      forEachTile(rows.tiles, own) { block, row, count in
+        var tile = gateTile(call, memory, rows, block, row, count)
+        stage.pass.backward(&tile)
+      }
+      if let tiles { packGradients(call, slots: stage.gradients, rows, own, into: tiles) }
+      share.barrier()
+      if let product = stage.product {
+        hiddenGradient(call, tiles, memory, own, rows, product, leavesDh: stage.leavesDh)
+      }
+    }
+    if case .stepTiles = memory.input, let tiles, let dx = call.dx {
+      inputGradient(
+        memory, tiles, rows.tiles, depth: program.gradientSlots * hiddenSize, dx.first(call.plan, t), share)
+    }
+    stopAtRestarts(call, memory, t, own)
+  }
+
+  /// The rows of a step.
+  struct BackwardRows: BitwiseCopyable {
+    let first: Int  // in the record
+    let tiles: RowTiles
+    let previousH: UnsafePointer<E>
+    let previousStride: Int
+    let dy: UnsafePointer<E>?
+    let dyStride: Int
+  }
+
+  private func stepRows(
+    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, count: Int, _ own: Range<Int>
+  ) -> BackwardRows {
+    let plan = call.plan, units = units(own), y = call.record.y
+    let toPrevious = (call.isReversed ? 1 : -1) * plan.batchSize * y.layout.row
+    var previousH = UnsafePointer(y.first(plan, t) + toPrevious), previousStride = y.layout.row
+    if let rows = memory.previousRows {
+      for r in 0..<count { copyPreviousH(call, t, r, units, to: rows + r * hiddenSize) }
+      previousH = UnsafePointer(rows)
+      previousStride = hiddenSize
+    }
+    var dy = call.dy.map { $0.first(plan, t) }, dyStride = call.dy?.layout.row ?? 0
+    if let place = call.dy, !place.layout.isEvenInSteps(plan) {
+      dy = UnsafePointer(memory.dyRows)
+      dyStride = hiddenSize
+      for r in 0..<count {
+        (memory.dyRows + (r * hiddenSize + units.lowerBound)).update(
+          from: place.at(plan, t, r) + units.lowerBound, count: units.count)
+      }
+    }
+    return BackwardRows(
+      first: plan.offset(t), tiles: products.tiles(count), previousH: previousH, previousStride: previousStride,
+      dy: dy, dyStride: dyStride)
+  }
+
+  /// Some units of the h' of a row.
+  func copyPreviousH(
+    _ call: PartBackward<E>, _ t: Int, _ r: Int, _ units: Range<Int>, to target: UnsafeMutablePointer<E>
+  ) {
+    let plan = call.plan, before = call.walk.opposite.before(t), y = call.record.y
+    let target = target + units.lowerBound
+    if (0..<plan.steps).contains(before), r < plan.count(before) {
+      if plan.resets(max(t, before), r) {
+        target.update(repeating: 0, count: units.count)
+      } else {
+        target.update(from: y.at(plan, before, r) + units.lowerBound, count: units.count)
+      }
+    } else if !call.isReversed, plan.resets(t, r) {
+      target.update(repeating: 0, count: units.count)
+    } else {
+      // The initial states stand before the rows and behind them, in the plan's order.
+      let row = call.isReversed ? plan.rowCount + r : r - plan.batchSize
+      target.update(from: y.base + row * y.layout.row + units.lowerBound, count: units.count)
+    }
+  }
+
+  /// No gradient flows to the step before where the state was zeroed.
+  private func stopAtRestarts(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ own: Range<Int>) {
+    let plan = call.plan, before = call.walk.opposite.before(t), width = products.width
+    guard plan.hasResets, before < plan.steps else { return }
+    let later = max(t, before)
+    for r in 0..<min(plan.count(t), plan.count(later)) where plan.resets(later, r) {
+      for block in own {
+        let row = (block * plan.batchSize + r) * width
+        (memory.dh + row).update(repeating: 0, count: width)
+        if let dc = memory.dc { (dc + row).update(repeating: 0, count: width) }
+      }
+    }
+  }
+
+  @inline(__always)
+  private func gateTile(
+    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: BackwardRows, _ block: Int, _ row: Int, _ count: Int
+  ) -> gate_tile {
+    let record = call.record, layout = record.layout, width = products.width
+    let slots = record.slots + (block * layout.blockStride + (rows.first + row) * width)
+    let panel = (block * call.plan.batchSize + row) * width
+    var tile = gate_tile()
+    tile.slots = UnsafeMutableRawPointer(slots)
+    tile.slot_stride = layout.slotStride
+    tile.rows = count
+    tile.width = width
+    tile.units = min(width, hiddenSize - block * width)
+    tile.previous_h = UnsafeRawPointer(rows.previousH + (row * rows.previousStride + block * width))
+    tile.previous_stride = rows.previousStride
+    tile.dy = rows.dy.map { UnsafeRawPointer($0 + (row * rows.dyStride + block * width)) }
+    tile.dy_stride = rows.dyStride
+    tile.dh = UnsafeMutableRawPointer(memory.dh + panel)
+    tile.vectors = UnsafeRawPointer(packed.vectors.start + block * program.vectors * width)
+    tile.vector_gradients = UnsafeMutableRawPointer(memory.dVectors + block * program.vectors * width)
+    if let dc = memory.dc {
+      tile.previous_c = UnsafeMutableRawPointer(slots + program.slots * layout.slotStride)
+      tile.dc = UnsafeMutableRawPointer(dc + panel)
+    }
+    if let dOperand = memory.dOperand { tile.d_operand = UnsafeMutableRawPointer(dOperand + panel) }
+    return tile
+  }
+
+  /// Row tiles of a step's gradients of some slots, one slot's units after the other's in the tiles' depth; some blocks
+  /// of them.
+  private func packGradients(
+    _ call: PartBackward<E>, slots: Range<Int>, _ rows: BackwardRows, _ blocks: Range<Int>,
+    into tiles: UnsafeMutablePointer<E>
+  ) {
+    for slot in slots {
+      packSlot(
+        slot, of: call.record.slots, call.record.layout, firstRow: rows.first, rows.tiles, blocks,
+        depth: program.gradientSlots * hiddenSize, offset: slot * hiddenSize, into: tiles)
+    }
+  }
+
+  // MARK: - Products
+
+  /// The slots whose gradients a product takes at once, so that their units are one chain of additions.
+  private var slotsTogether: Int { hiddenSize <= Blocking.gateByGateUnits ? 1 : .max }
+
+  /// Some blocks of panels [unit block][N][P] = or += dG·U over the window of a stage's product.
+  private func hiddenGradient(
+    _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, _ memory: BackwardMemory<E>, _ blocks: Range<Int>,
+    _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool
+  ) {
+    guard let transposed = memory.transposedHH else { return }
+    let width = products.width, panelStride = program.gates * hiddenSize * width
+    let rowCount = call.plan.batchSize
+    let panels: UnsafeMutablePointer<E>
+    let add: Bool
+    if product.operandSlot != nil, let dOperand = memory.dOperand {
+      (panels, add) = (dOperand, false)
+    } else {
+      (panels, add) = (memory.dh, leavesDh)
+    }
+    let weights = transposed + (product.gates.lowerBound * hiddenSize * width + blocks.lowerBound * panelStride)
+    let together = min(slotsTogether, product.gates.count)
+    for first in stride(from: 0, to: product.gates.count, by: together) {
+      let slot = product.firstSlot + first
+      let source = gateGradients(
+        call, tiles, slot: slot, firstRow: rows.first, wholeDepth: program.gradientSlots * hiddenSize)
+      products.multiply(
+        tiles: source.start, rows.tiles, stride: source.stride, of: source.part, depth: together * hiddenSize,
+        panels: weights + first * hiddenSize * width, panelStride: panelStride, panelCount: blocks.count,
+        c: panels + blocks.lowerBound * rowCount * width, cPanelStride: rowCount * width, cRowStride: width,
+        add: add || first > 0)
+    }
+  }
+
+  /// The gradients of some slots as rows of a product: tiles, or the rows of one slot where they are.
+  @inline(__always)
+  private func gateGradients(
+    _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, slot: Int, firstRow: Int, wholeDepth: Int
+  ) -> (start: UnsafePointer<E>, stride: Int, part: TileDepth?) {
+    if let tiles { return (UnsafePointer(tiles), 1, TileDepth(first: slot * hiddenSize, whole: wholeDepth)) }
+    return (UnsafePointer(slotRows(call.record, 0, slot, firstRow)), products.width, nil)
+  }
+
+  /// dx = dG·W of tiles whose depth begins with the slots of W's window.
+  private func inputGradient(
+    _ memory: BackwardMemory<E>, _ tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, depth: Int,
+    _ dx: UnsafeMutablePointer<E>, _ share: Share
+  ) {
+    let width = products.width, panelStride = program.gates * hiddenSize * width
+    let together = min(slotsTogether, program.gates)
+    for slot in stride(from: 0, to: program.gates, by: together) {
+      products.multiply(
+        tiles: tiles, rows, of: TileDepth(first: slot * hiddenSize, whole: depth), depth: together * hiddenSize,
+        panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: panelStride,
+        share.part(of: products.panels(inputSize)), into: dx, units: inputSize, rest: memory.dxRest, add: slot > 0)
+    }
+  }
+
+  /// dx = dG·W for a chunk of steps. The next chunk's tiles wait for this one's products at its steps' barriers.
+  private func inputGradient(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ steps: Range<Int>, _ share: Share)
+  {
+    let plan = call.plan, first = plan.offset(steps.lowerBound), count = plan.offset(steps.upperBound) - first
+    guard count > 0, let place = call.dx else { return }
+    let tiles = products.tiles(count), width = products.width, depth = program.gates * hiddenSize
+    let dx = memory.dxRows ?? place.first(plan, steps.lowerBound)
+    if case .chunkTiles(let chunkTiles) = memory.input {
+      for slot in 0..<program.gates {
+        packSlot(
+          slot, of: call.record.slots, call.record.layout, firstRow: first, tiles, share.part(of: blocks), depth: depth,
+          offset: slot * hiddenSize, into: chunkTiles)
+      }
+      share.barrier()
+      inputGradient(memory, chunkTiles, tiles, depth: depth, dx, share)
+    } else {
+      for slot in 0..<program.gates {
+        products.multiply(
+          tiles: UnsafePointer(slotRows(call.record, 0, slot, first)), tiles, stride: width, depth: hiddenSize,
+          panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: depth * width, into: dx,
+          units: inputSize, rest: memory.dxRest, add: slot > 0)
+      }
+    }
+    if memory.dxRows != nil {
+      share.barrier()
+      if share.index == 0 { place.scatter(plan, steps, size: inputSize, from: dx) }
+      share.barrier()
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import CRecurrentKernels
+
+/// The gradients of the parameters, over all rows of a call.
+extension Engine {
+  /// A slot over all rows is a packed operand already; x and h' are packed by columns, a block of rows at a time.
+  func parameterGradients(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ share: Share) {
+    let rows = call.plan.rowCount, own = share.part(of: blocks)
+    guard rows > 0 else { return }
+    let biased = program.biasedSlots, biasStride = biased * products.width
+    (memory.bias + own.lowerBound * biasStride).update(repeating: 0, count: own.count * biasStride)
+    var row = 0
+    while row < rows {
+      let count = min(Blocking.closingRows, rows - row)
+      let (x, previousH) = closingRows(call, memory, row..<row + count, share)
+      products.packColumns(
+        x.start, stride: x.stride, memory.xColumnTiles, share.part(of: memory.xColumnTiles.count), depth: count,
+        into: memory.xColumns)
+      if call.parameters.dWeightHH != nil { packHColumns(memory, previousH.start, previousH.stride, count, share) }
+      share.barrier()
+      for block in own {
+        close(
+          ClosingProduct(firstSlot: 0, gates: 0..<program.gates, isInput: true), call, memory, block, row, count, share)
+        for stage in stages {
+          if let product = stage.product, product.operandSlot == nil {
+            close(ClosingProduct(product), call, memory, block, row, count, share)
+          }
+        }
+        for slot in 0..<biased {
+          add_rows(
+            products.kernels, memory.bias + (block * biased + slot) * products.width,
+            slotRows(call.record, block, slot, row), count)
+        }
+      }
+      share.barrier()
+      for stage in stages {
+        if let product = stage.product, let slot = product.operandSlot {
+          closeSlotProduct(product, slot, call, memory, row, count, share)
+        }
+      }
+      row += count
+    }
+    unpackGradients(call, memory, own)
+  }
+
+  /// A thread's share of the columns of h', or of a slot that U is multiplied by.
+  private func packHColumns(
+    _ memory: BackwardMemory<E>, _ rows: UnsafePointer<E>, _ stride: Int, _ count: Int, _ share: Share
+  ) {
+    products.packColumns(
+      rows, stride: stride, memory.hColumnTiles, share.part(of: memory.hColumnTiles.count), depth: count,
+      into: memory.hColumns)
+  }
+
+  /// x and h' of some rows, one row after the other.
+  private func closingRows(
+    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: Range<Int>, _ share: Share
+  ) -> (x: (start: UnsafePointer<E>, stride: Int), previousH: (start: UnsafePointer<E>, stride: Int)) {
+    let plan = call.plan, y = call.record.y
+    if share.index == 0, memory.xRows != nil || memory.closingH != nil {
+      var at = 0, t = memory.step(ofRow: rows.lowerBound, plan)
+      while at < rows.count {
+        let r = rows.lowerBound + at - plan.offset(t)
+        guard r < plan.count(t) else {
+          t += 1
+          continue
+        }
+        if let xRows = memory.xRows { (xRows + at * inputSize).update(from: call.x.at(plan, t, r), count: inputSize) }
+        if let closingH = memory.closingH {
+          copyPreviousH(call, t, r, 0..<hiddenSize, to: closingH + at * hiddenSize)
+        }
+        at += 1
+      }
+    }
+    if memory.xRows != nil || memory.closingH != nil { share.barrier() }
+    let stride = y.layout.row, toPrevious = (call.isReversed ? 1 : -1) * plan.batchSize
+    return (
+      memory.xRows.map { (UnsafePointer($0), inputSize) }
+        ?? (call.x.base + rows.lowerBound * call.x.layout.row, call.x.layout.row),
+      memory.closingH.map { (UnsafePointer($0), hiddenSize) }
+        ?? (UnsafePointer(y.base + (rows.lowerBound + toPrevious) * stride), stride)
+    )
+  }
+
+  /// dU of a stage whose product reads a slot, as the GRU's dU_n = dnᵀ·(r∘h').
+  private func closeSlotProduct(
+    _ product: CellProgram.StageProduct, _ slot: Int, _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ row: Int,
+    _ count: Int, _ share: Share
+  ) {
+    guard let operandRows = memory.operandRows else { return }
+    let own = share.part(of: blocks), units = units(own)
+    products.copyRows(
+      ofPanels: UnsafePointer(slotRows(call.record, own.lowerBound, slot, row)),
+      panelStride: call.record.layout.blockStride, rows: count, units: units.count, to: operandRows + units.lowerBound,
+      stride: hiddenSize)
+    share.barrier()
+    packHColumns(memory, operandRows, hiddenSize, count, share)
+    share.barrier()
+    for block in own { close(ClosingProduct(product), call, memory, block, row, count, share) }
+    share.barrier()
+  }
+
+  /// Where the rows of a slot of a block begin.
+  func slotRows(_ record: PartRecord<E>.Place, _ block: Int, _ slot: Int, _ row: Int) -> UnsafeMutablePointer<E> {
+    record.slots
+      + (block * record.layout.blockStride + slot * record.layout.slotStride + row * products.width)
+  }
+
+  /// The gradients of some slots, transposed, times the columns of x or of what U is multiplied by.
+  private struct ClosingProduct {
+    let firstSlot: Int
+    /// The gates of the slots: their places in W's window, or the gates of U.
+    let gates: Range<Int>
+    let isInput: Bool
+
+    init(firstSlot: Int, gates: Range<Int>, isInput: Bool) {
+      self.firstSlot = firstSlot
+      self.gates = gates
+      self.isInput = isInput
+    }
+    init(_ product: CellProgram.StageProduct) {
+      self.init(firstSlot: product.firstSlot, gates: product.gates, isInput: false)
+    }
+  }
+
+  /// Over a block of rows, sums += dGᵀ·columns.
+  private func close(
+    _ closing: ClosingProduct, _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ block: Int, _ row: Int,
+    _ count: Int, _ share: Share
+  ) {
+    let width = products.width, columns = closing.isInput ? memory.xColumnTiles : memory.hColumnTiles
+    let columnTiles = UnsafePointer(closing.isInput ? memory.xColumns : memory.hColumns)
+    func run(_ column: Int, _ together: Int, into c: UnsafeMutablePointer<E>, panelStride: Int, add: Bool) {
+      products.run(
+        columnTiles + column * count, count: together, slotRows(call.record, block, closing.firstSlot, row),
+        panelCount: closing.gates.count, panelStride: call.record.layout.slotStride, depth: count, c: c,
+        cPanelStride: panelStride, cRowStride: width, add: add)
+    }
+    switch memory.parameters {
+    case .sums(let dWeightIH, let dWeightHH):
+      let panelStride = columns.rows * width
+      let sums =
+        (closing.isInput ? dWeightIH : dWeightHH)
+        + (block * program.gates + closing.gates.lowerBound) * panelStride
+      columns.forEach { column, together in
+        run(column, together, into: sums + column * width, panelStride: panelStride, add: row > 0)
+      }
+    case .groups(let groups, let stride):
+      let near = groups + share.index * stride, groupStride = memory.groupColumns * width
+      let target = closing.isInput ? call.parameters.dWeightIH : call.parameters.dWeightHH!
+      closeGroups(columns, memory.groupColumns, closing, near, groupStride, block, to: target) {
+        first, column, together in
+        run(column, together, into: near + (column - first) * width, panelStride: groupStride, add: false)
+      }
+    }
+  }
+
+  /// The products of a group of columns at a time, each added to the caller's gradients at once.
+  @inline(__always)
+  private func closeGroups(
+    _ columns: RowTiles, _ groupColumns: Int, _ closing: ClosingProduct, _ near: UnsafeMutablePointer<E>,
+    _ groupStride: Int, _ block: Int, to target: UnsafeMutablePointer<E>,
+    product: (_ first: Int, _ column: Int, _ together: Int) -> Void
+  ) {
+    let units = units(block..<block + 1)
+    for first in stride(from: 0, to: columns.rows, by: groupColumns) {
+      let group = min(groupColumns, columns.rows - first)
+      columns.forEach(first / columns.size..<(first + group + columns.size - 1) / columns.size) { column, together in
+        product(first, column, together)
+      }
+      for place in 0..<closing.gates.count {
+        let gate = closing.isInput ? program.inputGates[place] : closing.gates.lowerBound + place
+        unpack_adding(
+          products.kernels, target + ((gate * hiddenSize + units.lowerBound) * columns.rows + first),
+          columns.rows, near + place * groupStride, products.width, units.count, group)
+      }
+    }
+  }
+
+  /// Some blocks of the packed gradients, added to the caller's.
+  private func unpackGradients(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ blocks: Range<Int>) {
+    let gates = program.gates, width = products.width, parameters = call.parameters
+    let units = units(blocks), firstUnit = units.lowerBound
+    func unpack(_ packed: UnsafeMutablePointer<E>, place: Int, depth: Int, to target: UnsafeMutablePointer<E>) {
+      products.unpackAdding(
+        packed + (blocks.lowerBound * gates + place) * depth * width, panelStride: gates * depth * width,
+        units: units.count, depth: depth, to: target + firstUnit * depth)
+    }
+    for (place, gate) in program.inputGates.enumerated() {
+      let first = gate * hiddenSize
+      if case .sums(let dWeightIH, let dWeightHH) = memory.parameters {
+        unpack(dWeightIH, place: place, depth: inputSize, to: parameters.dWeightIH + first * inputSize)
+        if let target = parameters.dWeightHH {
+          unpack(dWeightHH, place: gate, depth: hiddenSize, to: target + first * hiddenSize)
+        }
+      }
+      if let dBiasIH = parameters.dBiasIH { addBias(memory, slot: place, units, to: dBiasIH + first) }
+      if let dBiasHH = parameters.dBiasHH {
+        addBias(memory, slot: program.recurrentBiasSlots[gate], units, to: dBiasHH + first)
+      }
+    }
+    if let dVectors = parameters.dVectors {
+      for vector in 0..<program.vectors {
+        addUnits(
+          memory.dVectors, vector, of: program.vectors, units, to: dVectors + vector * hiddenSize)
+      }
+    }
+  }
+
+  private func addBias(
+    _ memory: BackwardMemory<E>, slot: Int, _ units: Range<Int>, to target: UnsafeMutablePointer<E>
+  ) {
+    addUnits(memory.bias, slot, of: program.biasedSlots, units, to: target)
+  }
+
+  /// target[unit] += one of the rows of [unit block][row][P]
+  private func addUnits(
+    _ sums: UnsafeMutablePointer<E>, _ row: Int, of rows: Int, _ units: Range<Int>, to target: UnsafeMutablePointer<E>
+  ) {
+    let width = products.width
+    for unit in units { target[unit] += sums[(unit / width * rows + row) * width + unit % width] }
+  }
+}

@@ -1,0 +1,157 @@
+import CRecurrentKernels
+
+/// Forward: per chunk of steps, slots = b + W x for all its rows; then step by step slots += U h' and the gates.
+extension Engine {
+  /// One thread's share of a call: its own blocks of units. Between two barriers, a thread may read only what other
+  /// threads wrote before the first barrier.
+  func forward(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ share: Share) {
+    let own = share.part(of: blocks)
+    if let c = memory.c { packState(call.c0, call.plan, own, into: c) }
+    runSteps(call, memory, share)
+    if let cn = call.cn, let c = memory.c { copyState(ofPanels: c, call.plan, own, to: cn) }
+  }
+
+  /// The same with c where the memory has it, before and after.
+  func runSteps(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ share: Share) {
+    let plan = call.plan, walk = call.walk, own = share.part(of: blocks)
+    copyInitialH(call, memory, own)
+    var done = 0
+    while done < walk.count {
+      let chunk = walk.part(after: done, rows: Blocking.chunkRows)
+      let offset = chunk.firstRow, firstRow = call.record == nil ? 0 : offset
+      let rows = chunk.rowCount
+      if rows > 0 { inputProduct(call, chunk.steps, rows: rows, firstRow: firstRow, memory, share) }
+      for index in done..<done + chunk.count {
+        let t = walk[index], count = plan.count(t)
+        if count > 0 {
+          let step = StepRows(
+            count: count, firstRow: firstRow + plan.offset(t) - offset, previous: previousH(call, memory, index),
+            h: nextH(call, memory, index))
+          runStep(step, memory, turn: index, share)
+        }
+        if memory.copiesH || index + 1 == walk.count { copyH(call, memory, index, own, share) }
+        share.barrier()
+      }
+      done += chunk.count
+    }
+  }
+
+  // MARK: - Products and gates
+
+  /// slots[rows] = b + W x
+  private func inputProduct(
+    _ call: PartForward<E>, _ steps: Range<Int>, rows: Int, firstRow: Int, _ memory: ForwardMemory<E>, _ share: Share
+  ) {
+    var x = call.x.first(call.plan, steps.lowerBound), stride = call.x.layout.row
+    if let gathered = memory.xRows {
+      if share.index == 0 { call.x.gather(call.plan, steps, size: inputSize, to: gathered) }
+      share.barrier()
+      x = UnsafePointer(gathered)
+      stride = inputSize
+    }
+    let gates = program.gates, biased = program.biasedSlots, width = products.width
+    let slotStride = memory.layout.slotStride, panelStride = inputSize * width
+    let tiles = products.tiles(rows)
+    if let xTiles = memory.xTiles {
+      products.packRows(x, tiles, share.part(of: tiles.count), stride: stride, depth: inputSize, into: xTiles)
+    }
+    share.barrier()
+    let source = memory.xTiles.map { UnsafePointer($0) } ?? x
+    let sourceStride = memory.xTiles == nil && rows > 1 ? stride : 1
+    let own = share.part(of: blocks), far = products.isFar(own.count * gates * panelStride)
+    for block in own {
+      let slots = memory.slots + (block * memory.layout.blockStride + firstRow * width)
+      let weights = UnsafePointer(packed.weightIH.start + block * gates * panelStride)
+      products.run(
+        source, tiles, stride: sourceStride, depth: inputSize, weights, panelCount: gates, panelStride: panelStride,
+        c: slots, cPanelStride: slotStride, cRowStride: width, add: true, far: far,
+        next: block + 1 < own.upperBound ? weights + gates * panelStride : nil,
+        before: { row, count in
+          fill_rows(
+            products.kernels, slots + row * width, slotStride, biased, packed.bias.start + block * biased * width, count
+          )
+        })
+    }
+  }
+
+  /// The rows of one step.
+  struct StepRows: BitwiseCopyable {
+    let count: Int
+    let firstRow: Int  // in the slots
+    let previous: PreviousH
+    let h: NextH
+  }
+
+  /// One step: the gates of a block of units run on its tile as soon as its product is done.
+  private func runStep(_ rows: StepRows, _ memory: ForwardMemory<E>, turn: Int, _ share: Share) {
+    let own = share.part(of: blocks), downwards = (memory.turns + turn) & 1 == 1
+    let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
+    for stage in stages {
+      let operandTiles = packOperand(of: stage.product, rows, memory, own)
+      // The product needs the slot of all units.
+      if operandTiles != nil { share.barrier() }
+      forEachBlock(own, downwards: downwards) { block, next in
+        if isSmall {
+          var call = stepCall(stage, rows, memory, block)
+          return run(stage, &call)
+        }
+        @inline(__always) func gates(_ row: Int, _ count: Int) {
+          var tile = gateTile(rows, memory, block, row, count)
+          stage.pass.forward(&tile)
+        }
+        if let product = stage.product {
+          hiddenProduct(product, operandTiles, rows, memory, block, next, then: gates)
+        } else {
+          products.tiles(rows.count).forEach { row, count in gates(row, count) }
+        }
+      }
+    }
+  }
+
+  /// slots += U h' of a block of units, or U times the tiles of a slot; `gatePass` is called with each row tile when its
+  /// product is done.
+  @inline(__always)
+  private func hiddenProduct(
+    _ product: CellProgram.StageProduct, _ operandTiles: UnsafePointer<E>?, _ rows: StepRows,
+    _ memory: ForwardMemory<E>, _ block: Int, _ next: Int?, then gatePass: (_ row: Int, _ count: Int) -> Void
+  ) {
+    let width = products.width, panelStride = hiddenSize * width
+    func weights(_ block: Int) -> UnsafePointer<E> {
+      UnsafePointer(packed.weightHH.start + (block * program.gates + product.gates.lowerBound) * panelStride)
+    }
+    let tiles = operandTiles ?? rows.previous.tiles
+    products.run(
+      tiles ?? rows.previous.start, products.tiles(rows.count),
+      stride: tiles == nil && rows.count > 1 ? rows.previous.stride : 1, depth: hiddenSize, weights(block),
+      panelCount: product.gates.count, panelStride: panelStride,
+      c: memory.slots
+        + (block * memory.layout.blockStride + product.firstSlot * memory.layout.slotStride + rows.firstRow * width),
+      cPanelStride: memory.layout.slotStride, cRowStride: width, add: true,
+      far: memory.farHH, next: next.map(weights), after: gatePass)
+  }
+
+  /// What a gate pass reads and writes of some rows of a block.
+  @inline(__always)
+  func gateTile(_ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int, _ row: Int, _ count: Int) -> gate_tile {
+    let width = products.width
+    let slots = memory.slots + (block * memory.layout.blockStride + (rows.firstRow + row) * width)
+    var tile = gate_tile()
+    tile.slots = UnsafeMutableRawPointer(slots)
+    tile.slot_stride = memory.layout.slotStride
+    tile.rows = count
+    tile.width = width
+    tile.units = min(width, hiddenSize - block * width)
+    tile.previous_h = UnsafeRawPointer(rows.previous.start + (row * rows.previous.stride + block * width))
+    tile.previous_stride = rows.previous.stride
+    tile.h = UnsafeMutableRawPointer(rows.h.start + (row * rows.h.stride + block * width))
+    tile.h_stride = rows.h.stride
+    tile.vectors = UnsafeRawPointer(packed.vectors.start + block * program.vectors * width)
+    if let c = memory.c {
+      tile.c = UnsafeMutableRawPointer(c + (block * memory.cRows + row) * width)
+      if memory.keepsC {
+        tile.previous_c = UnsafeMutableRawPointer(slots + program.slots * memory.layout.slotStride)
+      }
+    }
+    return tile
+  }
+}

@@ -1,0 +1,122 @@
+import CRecurrentKernels
+
+/// The levels of a layer and their directions: each part's output is the next level's input.
+package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
+  package let shape: LayerShape
+  private let instructionSet: InstructionSet
+  private let dropout: Float
+  private let flushesDenormals: Bool
+  let parts: [Engine<E>]
+
+  init(_ options: EngineOptions) throws(RecurrentError) {
+    shape = options.shape
+    instructionSet = options.instructionSet
+    dropout = options.dropout
+    flushesDenormals = options.flushesDenormals
+    let products = try Products<E>(options.instructionSet, units: shape.hiddenSize)
+    let program = shape.cell.definition.program(E.kind, products.set)
+    parts = (0..<options.shape.parts).map { [shape = options.shape] part in
+      Engine(
+        program, shape.parameterLayout, inputSize: shape.inputSize(ofLevel: part / shape.directions),
+        hiddenSize: shape.hiddenSize, products: products)
+    }
+  }
+
+  private init(like other: Stack) {
+    shape = other.shape
+    instructionSet = other.instructionSet
+    dropout = other.dropout
+    flushesDenormals = other.flushesDenormals
+    parts = other.parts.map { $0.copy() }
+  }
+
+  package func copy() -> any LayerEngine<E> { Stack(like: self) }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func adopt(_ parameters: Parameters<E>) {
+    parameters.values.withUnsafeBufferPointer { values in
+      for part in parts.indices {
+        parts[part].packed.fill(
+          values.baseAddress!, shape.parameters(ofPart: part), products: parts[part].products)
+      }
+    }
+  }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func prepare(_ record: Record<E>, steps: Int, batchSize: Int, options: BorrowedOptions) {
+    record.prepare(
+      shape, parts[0].slotLayout, instructionSet, steps: steps, batchSize: batchSize, options: options,
+      drops: mask(record.dropoutSeed) != nil)
+  }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func makeStream(batchSize: Int) -> any StreamEngine<E> { StackStream(self, batchSize: batchSize) }
+
+  // MARK: - Entries
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func forward(_ call: ForwardCall<E>) {
+    let mode = setMode()
+    runForward(call)
+    restoreMode(mode)
+  }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func backward(_ call: BackwardCall<E>) {
+    let mode = setMode()
+    runBackward(call)
+    restoreMode(mode)
+  }
+
+  /// Sets the floating-point mode of the layer; gives the mode before, for `restoreMode`.
+  @inline(__always)
+  func setMode() -> UInt32 { flushesDenormals ? flush_to_zero() : 0 }
+  @inline(__always)
+  func restoreMode(_ mode: UInt32) { if flushesDenormals { restore_denormals(mode) } }
+
+  /// Nil if the call drops nothing.
+  func mask(_ seed: DropoutSeed?) -> DropoutMask? {
+    seed.map { DropoutMask(rate: dropout, seed: $0, set: parts[0].products.set) }
+  }
+
+  // MARK: - Threads
+
+  /// The parts of a level, one after the other, each on the scratch's threads where that pays. Two directions run on two
+  /// threads at once, without a barrier.
+  @inline(__always)
+  func runLevel<Work: SharedWork>(
+    _ level: Int, _ plan: RowPlan, _ scratch: Scratch<E>,
+    prepare: (_ engine: Engine<E>, _ part: Int, _ scratch: Scratch<E>) -> Work
+  ) {
+    let first = level * shape.directions, shares = parts[first].shares(batchSize: plan.batchSize)
+    if let threads = scratch.threads, threads.count > 1, shape.directions == 2, threads.count == 2 || !shares,
+      plan.rowCount * shape.hiddenSize * shape.hiddenSize >= Blocking.apartMultiplies
+    {
+      threads.run(
+        BothDirections(
+          forward: prepare(parts[first], first, scratch),
+          reverse: prepare(parts[first + 1], first + 1, scratch.second)))
+      return
+    }
+    for part in first..<first + shape.directions {
+      let work = prepare(parts[part], part, scratch)
+      if let threads = scratch.threads, shares { threads.run(work) } else { work.run(.whole) }
+    }
+  }
+}
+
+/// Both directions of a level at once, each on one thread.
+private struct BothDirections<Work: SharedWork>: SharedWork {
+  let forward: Work
+  let reverse: Work
+
+  func run(_ share: Share) {
+    if share.index == 0 { forward.run(.whole) }
+    if share.index == 1 { reverse.run(.whole) }
+  }
+}

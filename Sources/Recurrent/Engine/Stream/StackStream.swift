@@ -1,0 +1,282 @@
+/// The state of a stream, where the kernels have it: h by row, c in panels. Rows are the sequences that have joined, in
+/// any order; `seats` tells which is which.
+package final class StackStream<E: Element>: StreamEngine {
+  private let stack: Stack<E>
+  private let capacity: Int  // N
+  @exclusivity(unchecked) private var seats: [Int]  // [rows]: the seat of a row
+  /// All seats are taken, each by the row of its number.
+  @exclusivity(unchecked) private var rowsAreSeats = true
+  /// One for each level, in memory of its own: a step counts no reference and checks no access.
+  private let levels: UnsafeMutableBufferPointer<Level>
+  /// h of each level.
+  private let states: UnsafeMutableBufferPointer<HiddenState<E>>
+  /// Which of its two buffers h is in.
+  @exclusivity(unchecked) private var isOdd = false
+  private var owned: [AnyObject] = []
+  /// A single step of few sequences; nil if they are too many.
+  private let plan: Unmanaged<StepPlan<E>>?
+  /// Steps that run at once, level by level.
+  private let chunkSteps: Int
+  /// x and y of a chunk, if rows are not seats.
+  private let x: AlignedBuffer<E>
+  private let y: AlignedBuffer<E>
+
+  /// What one level has between two steps.
+  private struct Level: BitwiseCopyable {
+    let engine: Unmanaged<Engine<E>>
+    var memory: ForwardMemory<E>
+    let y: UnsafeMutablePointer<E>  // [rows of a chunk][H]: what the next level reads
+  }
+
+  init(_ stack: Stack<E>, batchSize: Int) {
+    self.stack = stack
+    capacity = batchSize
+    seats = Array(0..<batchSize)
+    chunkSteps = max(1, Blocking.chunkRows / batchSize)
+    let rows = chunkSteps * batchSize, shape = stack.shape
+    x = AlignedBuffer(count: rows * shape.inputSize)
+    y = AlignedBuffer(count: rows * shape.hiddenSize)
+    levels = .allocate(capacity: shape.layerCount)
+    states = .allocate(capacity: shape.layerCount)
+    let plan = RowPlan(steps: chunkSteps, batchSize: batchSize)
+    for index in levels.indices {
+      let engine = stack.parts[index], scratch = Scratch<E>()
+      let even = AlignedBuffer<E>(count: batchSize * shape.hiddenSize), odd = AlignedBuffer<E>(count: even.count)
+      let y = AlignedBuffer<E>(count: index + 1 == shape.layerCount ? 0 : rows * shape.hiddenSize)
+      states.initializeElement(at: index, to: HiddenState(even: even.start, odd: odd.start))
+      let call = StackStream.call(
+        plan, x: x.start, size: engine.inputSize, y: y.start, stride: shape.hiddenSize, h: even.start)
+      levels.initializeElement(
+        at: index,
+        to: Level(engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), y: y.start))
+      owned += [engine, scratch, even, odd, y]
+    }
+    if stack.parts.allSatisfy({ $0.servesSteps(rows: batchSize) && !$0.packsRows(batchSize, depth: $0.inputSize) }) {
+      let plan = StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
+      owned.append(plan)
+      self.plan = .passUnretained(plan)
+    } else {
+      self.plan = nil
+    }
+  }
+
+  deinit {
+    levels.deallocate()
+    states.deallocate()
+  }
+
+  package func copy() -> any StreamEngine<E> {
+    let other = StackStream(stack, batchSize: capacity)
+    other.seats = seats
+    other.rowsAreSeats = rowsAreSeats
+    for index in levels.indices {
+      let engine = levels[index].engine.takeUnretainedValue()
+      other.h(index).update(from: h(index), count: capacity * engine.hiddenSize)
+      if let c = levels[index].memory.c, let target = other.levels[index].memory.c {
+        target.update(from: c, count: engine.blocks * capacity * engine.products.width)
+      }
+    }
+    return other
+  }
+
+  private static func call(
+    _ plan: RowPlan, x: UnsafePointer<E>, size: Int, y: UnsafeMutablePointer<E>, stride: Int,
+    h: UnsafeMutablePointer<E>
+  ) -> PartForward<E> {
+    PartForward(
+      walk: Walk(plan, isDownwards: false), x: Rows(x, RowLayout(packed: size, batchSize: plan.batchSize)),
+      y: packedRows(y, stride: stride, plan), h0: UnsafePointer(h), c0: nil, hn: h, cn: nil, record: nil)
+  }
+
+  /// Where h of a level is between two steps.
+  @inline(__always)
+  private func h(_ level: Int) -> UnsafeMutablePointer<E> { states[level].now(isOdd) }
+
+  // MARK: - Steps
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func process(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+    let mode = stack.setMode()
+    if steps != 1 || !runStep(x, into: y) { processChunks(x, steps: steps, into: y) }
+    stack.restoreMode(mode)
+  }
+
+  /// Runs one step by the plan, if there is one for the rows. The benchmark measures it as the kernels of a step.
+  @inline(__always)
+  package func runStep(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) -> Bool {
+    guard rowsAreSeats, let plan else { return false }
+    plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
+    isOdd.toggle()
+    return true
+  }
+
+  private func processChunks(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+    let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
+    var done = 0
+    while done < steps {
+      let chunk = min(chunkSteps, steps - done)
+      let xChunk = x + done * xStep, yChunk = y + done * yStep
+      if rowsAreSeats {
+        run(xChunk, steps: chunk, into: yChunk)
+      } else {
+        gather(xChunk, steps: chunk)
+        if !seats.isEmpty { run(UnsafePointer(self.x.start), steps: chunk, into: self.y.start) }
+        scatter(steps: chunk, to: yChunk)
+      }
+      done += chunk
+    }
+  }
+
+  /// Rows of x and y one after the other, those of a step together.
+  @inline(__always)
+  private func run(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+    var x = x
+    let plan = RowPlan(steps: steps, batchSize: seats.count), size = stack.shape.hiddenSize
+    for index in levels.indices {
+      let target = index + 1 == levels.count ? y : levels[index].y
+      levels[index].engine._withUnsafeGuaranteedRef { engine in
+        engine.runSteps(
+          StackStream.call(plan, x: x, size: engine.inputSize, y: target, stride: size, h: h(index)),
+          levels[index].memory, .whole)
+      }
+      levels[index].memory.turns &+= steps
+      x = UnsafePointer(target)
+    }
+  }
+
+  private func gather(_ x: UnsafePointer<E>, steps: Int) {
+    let size = stack.shape.inputSize
+    for t in 0..<steps {
+      for (row, seat) in seats.enumerated() {
+        (self.x.start + (t * seats.count + row) * size).update(from: x + (t * capacity + seat) * size, count: size)
+      }
+    }
+  }
+
+  private func scatter(steps: Int, to y: UnsafeMutablePointer<E>) {
+    let size = stack.shape.hiddenSize
+    y.update(repeating: 0, count: steps * capacity * size)
+    for t in 0..<steps {
+      for (row, seat) in seats.enumerated() {
+        (y + (t * capacity + seat) * size).update(from: self.y.start + (t * seats.count + row) * size, count: size)
+      }
+    }
+  }
+
+  // MARK: - State
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func reset() {
+    for row in seats.indices { clear(row) }
+    if seats.count == capacity { order() }
+  }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func reset(seat: Int) {
+    if let row = seats.firstIndex(of: seat) { clear(row) }
+  }
+
+  package func isTaken(seat: Int) -> Bool { seats.contains(seat) }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func join(seat: Int) {
+    if let row = seats.firstIndex(of: seat) { return clear(row) }
+    seats.append(seat)
+    clear(seats.count - 1)
+    if seats.count == capacity { order() }
+  }
+
+  /// The last row takes the place of the one that leaves.
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func leave(seat: Int) {
+    guard let row = seats.firstIndex(of: seat) else { return }
+    let last = seats.count - 1
+    if row != last { swap(row, last) }
+    seats.removeLast()
+    rowsAreSeats = false
+  }
+
+  /// All seats are taken: brings each to the row of its number, where x and y need no gathering.
+  private func order() {
+    for row in seats.indices {
+      while seats[row] != row { swap(row, seats[row]) }
+    }
+    rowsAreSeats = true
+  }
+
+  /// Exchanges two rows and their states.
+  private func swap(_ a: Int, _ b: Int) {
+    forEachLevel { engine, h, c in
+      let size = engine.hiddenSize, width = engine.products.width
+      for unit in 0..<size { Swift.swap(&h[a * size + unit], &h[b * size + unit]) }
+      guard let c else { return }
+      for block in 0..<engine.blocks {
+        for unit in 0..<width {
+          Swift.swap(&c[(block * capacity + a) * width + unit], &c[(block * capacity + b) * width + unit])
+        }
+      }
+    }
+    seats.swapAt(a, b)
+  }
+
+  /// h and c [L,N,H]; zero of seats that have left.
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func readState(h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?) {
+    let size = stack.shape.hiddenSize, count = capacity * size
+    var level = 0
+    forEachLevel { engine, rows, panels in
+      let h = h + level * count, c = c.map { $0 + level * count }
+      h.update(repeating: 0, count: count)
+      c?.update(repeating: 0, count: count)
+      for (row, seat) in seats.enumerated() {
+        (h + seat * size).update(from: rows + row * size, count: size)
+        guard let c, let panels else { continue }
+        let width = engine.products.width
+        engine.products.copyRows(
+          ofPanels: panels + row * width, panelStride: capacity * width, rows: 1, units: size, to: c + seat * size,
+          stride: size)
+      }
+      level += 1
+    }
+  }
+
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func writeState(h: UnsafePointer<E>, c: UnsafePointer<E>?) {
+    let size = stack.shape.hiddenSize, count = capacity * size
+    var level = 0
+    forEachLevel { engine, rows, panels in
+      let h = h + level * count, c = c.map { $0 + level * count }
+      for (row, seat) in seats.enumerated() {
+        (rows + row * size).update(from: h + seat * size, count: size)
+        guard let c, let panels else { continue }
+        let width = engine.products.width
+        engine.products.packPanels(
+          columnsOf: c + seat * size, units: size, depth: 1, stride: size, panelStride: capacity * width,
+          into: panels + row * width)
+      }
+      level += 1
+    }
+  }
+
+  private func clear(_ row: Int) {
+    forEachLevel { engine, h, c in
+      (h + row * engine.hiddenSize).update(repeating: 0, count: engine.hiddenSize)
+      guard let c else { return }
+      let width = engine.products.width
+      for block in 0..<engine.blocks { (c + (block * capacity + row) * width).update(repeating: 0, count: width) }
+    }
+  }
+
+  private func forEachLevel(
+    _ body: (_ engine: Engine<E>, _ h: UnsafeMutablePointer<E>, _ c: UnsafeMutablePointer<E>?) -> Void
+  ) {
+    for index in levels.indices { body(levels[index].engine.takeUnretainedValue(), h(index), levels[index].memory.c) }
+  }
+}

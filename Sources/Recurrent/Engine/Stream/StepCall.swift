@@ -1,0 +1,63 @@
+import CRecurrentKernels
+
+/// The recurrence of one block of units in one stage of a step of few rows: the product with U and the gate pass, with
+/// operands that stand ready.
+struct StepCall: BitwiseCopyable {
+  /// slots += U times h' or a slot.
+  var hidden: product
+  var gates: gate_tile
+}
+
+extension Engine {
+  /// Whether a step's rows fit one tile and no product packs them: such a step is run by `StepCall`.
+  func servesSteps(rows: Int) -> Bool {
+    rows <= products.tiles(rows).size && !packsRows(rows, depth: hiddenSize)
+  }
+
+  /// The operands of a stage.
+  @inline(__always)
+  func stepCall(
+    _ stage: CellProgram.Stage, _ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int
+  ) -> StepCall {
+    // A slot is packed, as one tile [H][rows]. A stage without a product has one of no panels.
+    let isSlot = stage.product?.operandSlot != nil
+    let hidden = operands(
+      isSlot ? UnsafePointer(memory.operandTiles!) : rows.previous.start, isSlot ? 1 : rows.previous.stride, rows,
+      depth: hiddenSize, packed.weightHH, stage.product?.gates ?? 0..<0, memory, block,
+      slot: stage.product?.firstSlot ?? 0)
+    return StepCall(hidden: hidden, gates: gateTile(rows, memory, block, 0, rows.count))
+  }
+
+  /// slots += the rows times some gates of packed weights.
+  @inline(__always)
+  func operands(
+    _ source: UnsafePointer<E>, _ stride: Int, _ rows: StepRows, depth: Int, _ weights: AlignedBuffer<E>,
+    _ gates: Range<Int>, _ memory: ForwardMemory<E>, _ block: Int, slot: Int
+  ) -> product {
+    let width = products.width, panelStride = depth * width, slotStride = memory.layout.slotStride
+    return product(
+      rows: source, row_count: rows.count, row_stride: rows.count == 1 ? 1 : stride,
+      panels: weights.start + (block * program.gates + gates.lowerBound) * panelStride, panel_count: gates.count,
+      panel_stride: panelStride, k: depth,
+      c: memory.slots + (block * memory.layout.blockStride + slot * slotStride + rows.firstRow * width),
+      c_panel_stride: slotStride, c_row_stride: width, add: true, next: nil, next_count: 0)
+  }
+
+  @inline(__always)
+  func run(_ stage: CellProgram.Stage, _ call: UnsafeMutablePointer<StepCall>) {
+    product_run_own(products.kernels, &call.pointee.hidden)
+    stage.pass.forward(&call.pointee.gates)
+  }
+
+  /// Packs a slot that the product of a stage reads into row tiles, some blocks of it.
+  @inline(__always)
+  func packOperand(
+    of product: CellProgram.StageProduct?, _ rows: StepRows, _ memory: ForwardMemory<E>, _ blocks: Range<Int>
+  ) -> UnsafePointer<E>? {
+    guard let slot = product?.operandSlot, let tiles = memory.operandTiles else { return nil }
+    packSlot(
+      slot, of: memory.slots, memory.layout, firstRow: rows.firstRow, products.tiles(rows.count), blocks,
+      depth: hiddenSize, into: tiles)
+    return UnsafePointer(tiles)
+  }
+}

@@ -1,0 +1,62 @@
+/// What the activations need of exp in one scalar: exp(-x) = 2^n·exp(-r) with r = x + n·ln 2, |r| ≤ ln 2 / 2.
+protocol ExpConstants {
+  /// 1.5·2^m plus the exponent's bias, m the bits behind the point: adding it rounds to an integer n and leaves the
+  /// exponent field of 2^n in the low bits.
+  static var exponentShift: Self { get }
+  /// 1 / ln 2
+  static var log2OfE: Self { get }
+  /// ln 2 in two parts, of which the first times any n of σ is exact.
+  static var ln2: (high: Self, low: Self) { get }
+  /// ln 2 / 2
+  static var halfLn2: Self { get }
+  /// 2^k, with k; exp(-sigmoidLimit) times it is no denormal.
+  static var sigmoidScale: (power: Self, k: Self) { get }
+  /// exp(-sigmoidLimit) rounds to zero.
+  static var sigmoidLimit: Self { get }
+  /// tanh(tanhLimit) rounds to one.
+  static var tanhLimit: Self { get }
+}
+
+extension Float {
+  @inline(always) static var exponentShift: Float { 12_582_912 + 127 }
+  @inline(always) static var log2OfE: Float { 1.442_695_04 }
+  @inline(always) static var ln2: (high: Float, low: Float) { (0.693_359_375, -2.121_944_40e-4) }
+  @inline(always) static var halfLn2: Float { 0.346_573_59 }
+  @inline(always) static var sigmoidScale: (power: Float, k: Float) { (16_777_216, 24) }
+  @inline(always) static var sigmoidLimit: Float { 104 }
+  @inline(always) static var tanhLimit: Float { 9.1 }
+
+  /// Of degree 4: 3.1e-9 of exp.
+  @inline(always) static func expSeries(_ r: Lanes<Float>, factor f: Float) -> Lanes<Float> {
+    let f2 = f * f, f4 = f2 * f2
+    var p = Lanes(f4 * 0.008_368_781).adding(r, times: Lanes(f4 * f * -0.001_381_446_5))
+    p = Lanes(f2 * f * -0.041_668_393).adding(p, times: r)
+    p = Lanes(f2 * 0.166_665_196).adding(p, times: r)
+    return Lanes(f * -0.499_999_94).adding(p, times: r)
+  }
+}
+
+extension Double {
+  @inline(always) static var exponentShift: Double { 0x1.8p52 + 1023 }
+  @inline(always) static var log2OfE: Double { 1.442_695_040_888_963_4 }
+  @inline(always) static var ln2: (high: Double, low: Double) { (0x1.62e42fefa38p-1, 0x1.ef35793c7673p-45) }
+  @inline(always) static var halfLn2: Double { 0.346_573_590_279_972_64 }
+  @inline(always) static var sigmoidScale: (power: Double, k: Double) { (0x1p54, 54) }
+  @inline(always) static var sigmoidLimit: Double { 745.2 }
+  @inline(always) static var tanhLimit: Double { 19.1 }
+
+  /// Of degree 10: 2.9e-19 of exp.
+  @inline(always) static func expSeries(_ r: Lanes<Double>, factor f: Double) -> Lanes<Double> {
+    let f2 = f * f, f4 = f2 * f2, f8 = f4 * f4
+    var p = Lanes(f8 * f2 * 0x1.af4dde4d2b6acp-26).adding(r, times: Lanes(f8 * f2 * f * -0x1.1f8b425d6e9ffp-29))
+    p = Lanes(f8 * f * -0x1.27e4ccd3e878p-22).adding(p, times: r)
+    p = Lanes(f8 * 0x1.71de0236ee8f8p-19).adding(p, times: r)
+    p = Lanes(f4 * f2 * f * -0x1.a01a01acf844ep-16).adding(p, times: r)
+    p = Lanes(f4 * f2 * 0x1.a01a01abe650bp-13).adding(p, times: r)
+    p = Lanes(f4 * f * -0x1.6c16c16c15203p-10).adding(p, times: r)
+    p = Lanes(f4 * 0x1.11111111100dfp-7).adding(p, times: r)
+    p = Lanes(f2 * f * -0x1.5555555555558p-5).adding(p, times: r)
+    p = Lanes(f2 * 0x1.5555555555557p-3).adding(p, times: r)
+    return Lanes(f * -0.5).adding(p, times: r)
+  }
+}

@@ -1,0 +1,8 @@
+/// The numbers that layers compute with: `Float` and `Double`.
+///
+/// Each scalar needs kernels of its own, so a conformance outside of the package is of no use: a layer of such a scalar
+/// throws an error.
+public protocol RecurrentScalar: BinaryFloatingPoint, Sendable {}
+
+extension Float: RecurrentScalar {}
+extension Double: RecurrentScalar {}

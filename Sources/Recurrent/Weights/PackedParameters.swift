@@ -1,0 +1,95 @@
+import CRecurrentKernels
+
+/// The weights of a part in gate-fused panels, read only once filled: [unit block][gate][depth][P]. The biases that the
+/// slots start from: [unit block][slot][P]. The cell's vectors by unit: [unit block][vector][P]. For backward, the
+/// weights once more, by columns.
+package final class PackedParameters<E: Element>: @unchecked Sendable {
+  package let weightIH: AlignedBuffer<E>
+  package let weightHH: AlignedBuffer<E>
+  package let bias: AlignedBuffer<E>
+  package let vectors: AlignedBuffer<E>
+  package let transposedIH = LazyPanels<E>()  // [block of C][G·H][P]
+  package let transposedHH = LazyPanels<E>()  // [block of H][G·H][P]
+  private let program: CellProgram
+  private let inputSize: Int
+  private let hiddenSize: Int
+
+  /// - Parameter hasU: whether the cell multiplies by a matrix U.
+  package init(_ program: CellProgram, hasU: Bool, inputSize: Int, hiddenSize: Int, products: Products<E>) {
+    self.program = program
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    let units = products.panels(hiddenSize) * products.width
+    weightIH = AlignedBuffer(count: units * program.gates * inputSize)
+    weightHH = AlignedBuffer(count: hasU ? units * program.gates * hiddenSize : 0)
+    bias = AlignedBuffer(count: units * program.biasedSlots)
+    vectors = AlignedBuffer(count: units * program.vectors)
+  }
+
+  func fill(_ values: UnsafePointer<E>, _ parameters: PartParameters, products: Products<E>) {
+    let gates = program.gates, width = products.width
+    transposedIH.empty()
+    transposedHH.empty()
+    func fuse(_ weights: Range<Int>, depth: Int, order: [Int], into panels: AlignedBuffer<E>) {
+      for (place, gate) in order.enumerated() {
+        products.packPanels(
+          rowsOf: values + (weights.lowerBound + gate * hiddenSize * depth), units: hiddenSize, depth: depth,
+          panelStride: gates * depth * width, into: panels.start + place * depth * width)
+      }
+    }
+    fuse(parameters[.inputWeights], depth: inputSize, order: program.inputGates, into: weightIH)
+    if !parameters[.recurrentWeights].isEmpty {
+      fuse(parameters[.recurrentWeights], depth: hiddenSize, order: Array(0..<gates), into: weightHH)
+    }
+    for vector in 0..<program.vectors {
+      products.packPanels(
+        columnsOf: values + parameters[.vector(vector)].lowerBound, units: hiddenSize, depth: 1, stride: hiddenSize,
+        panelStride: program.vectors * width, into: vectors.start + vector * width)
+    }
+    fillBias(values, parameters[.inputBias], parameters[.recurrentBias], width: width)
+  }
+
+  /// A gate's two biases are added up if both belong to the same slot.
+  private func fillBias(_ values: UnsafePointer<E>, _ input: Range<Int>, _ recurrent: Range<Int>, width: Int) {
+    guard !input.isEmpty else { return }
+    for (slot, gate) in program.inputGates.enumerated() {
+      let recurrentSlot = program.recurrentBiasSlots[gate]
+      for unit in 0..<hiddenSize {
+        let at = gate * hiddenSize + unit
+        let ofInput = values[input.lowerBound + at]
+        let ofRecurrent = recurrent.isEmpty ? 0 : values[recurrent.lowerBound + at]
+        self[bias: slot, unit, width] = ofInput + (recurrentSlot == slot ? ofRecurrent : 0)
+        if recurrentSlot != slot { self[bias: recurrentSlot, unit, width] = ofRecurrent }
+      }
+    }
+  }
+
+  private subscript(bias slot: Int, unit: Int, width: Int) -> E {
+    get { bias.start[(unit / width * program.biasedSlots + slot) * width + unit % width] }
+    set { bias.start[(unit / width * program.biasedSlots + slot) * width + unit % width] = newValue }
+  }
+
+  // MARK: - For backward
+
+  /// Uᵀ [block of H][G·H][P]
+  func transposedHH(_ weightHH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
+    let depth = program.gates * hiddenSize, width = products.width
+    return transposedHH.start(count: products.panels(hiddenSize) * width * depth) { panels in
+      products.packPanels(
+        columnsOf: weightHH, units: hiddenSize, depth: depth, stride: hiddenSize, panelStride: depth * width,
+        into: panels)
+    }
+  }
+
+  /// Wᵀ [block of C][G·H][P], its gates in the order of the slots, so that its depth is that of the packed gradients.
+  func transposedIH(_ weightIH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
+    let depth = program.gates * hiddenSize, width = products.width
+    return transposedIH.start(count: products.panels(inputSize) * width * depth) { panels in
+      for (place, gate) in program.inputGates.enumerated() {
+        products.packPanels(
+          columnsOf: weightIH + gate * hiddenSize * inputSize, units: inputSize, depth: hiddenSize, stride: inputSize,
+          panelStride: depth * width, into: panels + place * hiddenSize * width)
+      }
+    }
+  }
+}

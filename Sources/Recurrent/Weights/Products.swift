@@ -1,0 +1,196 @@
+import CRecurrentKernels
+
+/// The kernels of one instruction set and scalar, with the loops around them.
+package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
+  package let kernels: UnsafePointer<product_kernels>
+  /// P, the units of a panel.
+  package let width: Int
+  /// - Parameter units: of the layer, for panels that waste the least; nil for the widest.
+  package init(_ instructionSet: InstructionSet?, units: Int? = nil) throws(RecurrentError) {
+    let chosen = try Processor.kernels(instructionSet, scalar: E.kernelScalar)
+    kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
+    width = kernels.pointee.panel_width
+  }
+
+  package var set: instruction_set { kernels.pointee.set }
+
+  /// Whether so many weights are fetched ahead, by our kernel in the place of BLIS's: only AVX-512's keeps up
+  /// with it (AVX2: 11 % slower at H 512, 16 % faster at 2048).
+  package func isFar(_ weights: Int) -> Bool {
+    weights * MemoryLayout<E>.stride >= Blocking.farWeightBytes && set == .avx512
+  }
+
+  package func panels(_ units: Int) -> Int { (units + width - 1) / width }
+
+  /// How some rows are cut into tiles.
+  package func tiles(_ rows: Int) -> RowTiles {
+    RowTiles(rows: rows, size: kernels.pointee.tile_rows)
+  }
+
+  // MARK: - Packing
+
+  /// Row tiles of `source` [rows][depth], rows `stride` apart: [tile][depth][rows of the tile].
+  package func packRows(
+    _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int,
+    into tiles: UnsafeMutablePointer<E>
+  ) {
+    rows.forEach(some) { first, count in
+      pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, depth, 1)
+    }
+  }
+
+  /// Row tiles of the columns of `source` [depth][columns], rows `stride` apart: the operand that contracts over rows.
+  package func packColumns(
+    _ source: UnsafePointer<E>, stride: Int, _ columns: RowTiles, _ some: Range<Int>? = nil, depth: Int,
+    into tiles: UnsafeMutablePointer<E>
+  ) {
+    columns.forEach(some) { first, count in
+      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, depth, stride)
+    }
+  }
+
+  /// Panels of the rows of `source` [units][depth]: [panel][depth][P], `panelStride` apart.
+  package func packPanels(
+    rowsOf source: UnsafePointer<E>, units: Int, depth: Int, panelStride: Int, into panels: UnsafeMutablePointer<E>
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width
+      pack(
+        kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth,
+        depth, 1
+      )
+    }
+  }
+
+  /// Panels of the columns of `source` [depth][units], rows `stride` apart: [panel][depth][P], `panelStride` apart.
+  package func packPanels(
+    columnsOf source: UnsafePointer<E>, units: Int, depth: Int, stride: Int, panelStride: Int,
+    into panels: UnsafeMutablePointer<E>
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width
+      pack(
+        kernels, panels + panel * panelStride, width, source + first, min(width, units - first), 1, depth, depth, stride
+      )
+    }
+  }
+
+  /// target [units][depth] += the panels [panel][depth][P], `panelStride` apart.
+  package func unpackAdding(
+    _ panels: UnsafePointer<E>, panelStride: Int, units: Int, depth: Int, to target: UnsafeMutablePointer<E>
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width
+      unpack_adding(
+        kernels, target + first * depth, depth, panels + panel * panelStride, width, min(width, units - first), depth)
+    }
+  }
+
+  /// target [rows][units], rows `stride` apart = the panels [panel][rows][P], `panelStride` apart.
+  package func copyRows(
+    ofPanels panels: UnsafePointer<E>, panelStride: Int, rows: Int, units: Int, to target: UnsafeMutablePointer<E>,
+    stride: Int
+  ) {
+    for panel in 0..<self.panels(units) {
+      let first = panel * width, count = min(width, units - first)
+      for row in 0..<rows {
+        (target + (row * stride + first)).update(from: panels + (panel * panelStride + row * width), count: count)
+      }
+    }
+  }
+
+  // MARK: - Products
+
+  /// One row tile times some panels. Packed rows have the stride 1, plain ones that of their matrix.
+  @inline(__always)
+  package func run(
+    _ rows: UnsafePointer<E>, count: Int, stride: Int = 1, _ panels: UnsafePointer<E>, panelCount: Int,
+    panelStride: Int, depth: Int,
+    c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool, next: UnsafePointer<E>? = nil,
+    nextCount: Int = 0
+  ) {
+    var operands = product(
+      rows: rows, row_count: count, row_stride: stride, panels: panels, panel_count: panelCount,
+      panel_stride: panelStride, k: depth, c: c,
+      c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add, next: next, next_count: nextCount)
+    product_run(kernels, &operands)
+  }
+
+  /// All row tiles times some panels. The block of k is outermost, so that the panels' block stays in the second cache
+  /// while the tiles pass by. `before` and `after` are called with each tile, before its first block of k and after its
+  /// last. Where the weights come from far, full tiles fetch their next block meanwhile, at the end that of `next`.
+  /// Packed tiles may be deeper than the product, which then reads a part `of` their depth.
+  @inline(__always)
+  package func run(
+    _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
+    _ panels: UnsafePointer<E>,
+    panelCount: Int, panelStride: Int,
+    c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool, far: Bool = false,
+    next: UnsafePointer<E>? = nil,
+    before: (_ row: Int, _ count: Int) -> Void = { _, _ in },
+    after: (_ row: Int, _ count: Int) -> Void = { _, _ in }
+  ) {
+    var k = 0
+    let fullTiles = far ? tiles.rows / tiles.size : 0
+    let fetches = fullTiles >= Blocking.fetchingTiles
+    while k < depth {
+      let block = min(Int(PRODUCT_K_BLOCK), depth - k)
+      let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
+      let fetched = fetches ? (block * width / fullTiles + 15) / 16 * 16 : 0
+      tiles.forEach { row, count in
+        if k == 0 { before(row, count) }
+        run(
+          rows + (stride == 1 ? row * (part?.whole ?? depth) + ((part?.first ?? 0) + k) * count : row * stride + k),
+          count: count, stride: stride,
+          panels + k * width,
+          panelCount: panelCount, panelStride: panelStride, depth: block, c: c + row * cRowStride,
+          cPanelStride: cPanelStride, cRowStride: cRowStride, add: add || k > 0,
+          next: following.map { $0 + row / tiles.size * fetched }, nextCount: fetched)
+        if k + block == depth { after(row, count) }
+      }
+      k += block
+    }
+  }
+
+  /// All row tiles times all panels, each [depth][P], `panelStride` apart.
+  package func multiply(
+    tiles: UnsafePointer<E>, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int,
+    panels: UnsafePointer<E>,
+    panelStride: Int, panelCount: Int,
+    c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool
+  ) {
+    let far = isFar(panelCount * panelStride)
+    for panel in stride(from: 0, to: panelCount, by: 4) {
+      let next = panel + 4 < panelCount ? panels + (panel + 4) * panelStride : nil
+      run(
+        tiles, rows, stride: rowStride, of: part, depth: depth, panels + panel * panelStride,
+        panelCount: min(4, panelCount - panel),
+        panelStride: panelStride, c: c + panel * cPanelStride, cPanelStride: cPanelStride, cRowStride: cRowStride,
+        add: add, far: far, next: next)
+    }
+  }
+
+  /// The same into a matrix [rows][units], all panels or some. A last panel that is not full goes through `rest`
+  /// [rows][P], which adds up by itself.
+  package func multiply(
+    tiles: UnsafePointer<E>, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int,
+    panels: UnsafePointer<E>,
+    panelStride: Int, _ some: Range<Int>? = nil, into matrix: UnsafeMutablePointer<E>, units: Int,
+    rest: UnsafeMutablePointer<E>,
+    add: Bool = false
+  ) {
+    let full = units / width, left = units - full * width
+    let some = some ?? 0..<self.panels(units)
+    multiply(
+      tiles: tiles, rows, stride: rowStride, of: part, depth: depth, panels: panels + some.lowerBound * panelStride,
+      panelStride: panelStride, panelCount: min(full, some.upperBound) - some.lowerBound,
+      c: matrix + some.lowerBound * width, cPanelStride: width, cRowStride: units, add: add)
+    guard left > 0, some.contains(full) else { return }
+    multiply(
+      tiles: tiles, rows, stride: rowStride, of: part, depth: depth, panels: panels + full * panelStride,
+      panelStride: 0,
+      panelCount: 1, c: rest, cPanelStride: 0, cRowStride: width, add: add)
+    copyRows(
+      ofPanels: rest, panelStride: 0, rows: rows.rows, units: left, to: matrix + full * width, stride: units)
+  }
+}
