@@ -162,7 +162,9 @@ struct Kernels: Sendable, CustomStringConvertible {
   let set: InstructionSet
 
   /// A new scalar adds itself here, and to the `@specialized` of the generic tests if it should run fast.
-  static let all = Processor.available.map { Kernels(scalar: Float.self, set: $0) }
+  static let all: [Kernels] = Processor.available.flatMap { set -> [Kernels] in
+    [Kernels(scalar: Float.self, set: set), Kernels(scalar: Double.self, set: set)]
+  }
 
   var description: String { "\(scalar) on \(set.rawValue)" }
 }
