@@ -13,7 +13,8 @@ extension RecurrentLayer {
 }
 
 extension Layer {
-  private func checkApart(
+  /// No buffer of a forward call may overlap another one that is written.
+  func checkNoOverlap(
     _ x: UnsafeBufferPointer<Scalar>, _ y: UnsafeMutableBufferPointer<Scalar>?, _ state: StatePlace<Scalar>
   ) throws(RecurrentError) {
     let regions: [4 of Region] = [
@@ -21,7 +22,7 @@ extension Layer {
       Region("state.h", written: UnsafeRawBufferPointer(state.h)),
       Region("state.c", written: UnsafeRawBufferPointer(state.c)),
     ]
-    try Recurrent.checkApart(regions.span)
+    try checkApart(regions.span)
   }
 
   /// Sizes that are positive and countable; lengths and resets that fit them.

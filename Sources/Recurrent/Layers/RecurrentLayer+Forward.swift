@@ -123,7 +123,7 @@ extension Layer {
     try withPlace(&state) { state throws(RecurrentError) in
       try options.borrowed { options throws(RecurrentError) in
         try runForward(x, steps, batchSize, state, y, options, scratch) { () throws(RecurrentError) in
-          try checkApart(x, y, state)
+          try checkNoOverlap(x, y, state)
         }
       }
     }
@@ -159,7 +159,7 @@ extension Layer {
     try withPlace(&state) { state throws(RecurrentError) in
       try options.borrowed { options throws(RecurrentError) in
         try runRecord(x, steps, batchSize, state, nil, record, options, scratch) { () throws(RecurrentError) in
-          try checkApart(x, nil, state)
+          try checkNoOverlap(x, nil, state)
         }
       }
     }
