@@ -16,7 +16,7 @@ typedef struct form {
 
 // sums[q][r] += rows[k][r] · panels[q][k]. Three plain rows share a pointer: with one for each, pointers would be
 // spilled.
-KERNEL void step_of_k(const form f, const product *p, const SCALAR *row_tile, const SCALAR *const *triples,
+KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_tile, const SCALAR *const *triples,
                       const SCALAR *first_panel, ptrdiff_t k, vector *sums) {
   const ptrdiff_t width = LANE_COUNT * f.vectors, stride = p->row_stride;
   vector weights[8];
@@ -59,7 +59,7 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
     for (ptrdiff_t line = 0; line < fetches; line++, k += pace) {
       __builtin_prefetch(next + line * LINE, 0, 2);
 #pragma clang loop unroll(full)
-      for (int i = 0; i < pace; i++) step_of_k(f, p, row_tile, triples, first_panel, k + i, sums);
+      for (int i = 0; i < pace; i++) multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
     }
   }
   for (; k < k_count; k++) {
@@ -68,7 +68,7 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
       for (int qv = 0; qv < f.panels * 2; qv++)
         __builtin_prefetch(
             first_panel + qv / 2 * p->panel_stride + (k + AHEAD) * (2 * LANE_COUNT) + qv % 2 * LANE_COUNT, 0, 2);
-    step_of_k(f, p, row_tile, triples, first_panel, k, sums);
+    multiply_add_k(f, p, row_tile, triples, first_panel, k, sums);
   }
 #pragma clang loop unroll(full)
   for (int q = 0; q < f.panels; q++)

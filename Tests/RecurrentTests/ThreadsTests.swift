@@ -23,7 +23,7 @@ import Testing
         threads.run(Rounds(sums: sums))
         #expect(sums.allSatisfy { $0 == 50 }, "\(count) threads: \(Array(sums))")
       }
-      #expect((0..<count).flatMap { Array(Share(index: $0, count: count).part(of: 13)) } == Array(0..<13))
+      #expect((0..<count).flatMap { Array(Share(index: $0, count: count).range(of: 13)) } == Array(0..<13))
     }
   }
 

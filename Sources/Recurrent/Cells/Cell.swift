@@ -2,28 +2,28 @@ import CRecurrentKernels
 
 /// Which recurrent cell a layer computes.
 public enum Cell: Equatable, Sendable, BitwiseCopyable {
-  /// What an RNN's h passes through.
+  /// The function that gives an RNN's h.
   public enum Nonlinearity: Sendable, BitwiseCopyable {
     /// The hyperbolic tangent.
     case tanh
     /// max(0, x)
     case relu
   }
-  /// How an LSTM's h follows from its c.
+  /// How an LSTM computes h from c.
   public enum CellOutput: Sendable, BitwiseCopyable {
     /// h = o∘tanh(c)
     case tanh
     /// h = o∘c, a published variant.
     case linear
   }
-  /// Where a GRU's reset gate acts.
+  /// Whether a GRU's reset gate acts before or after the product with U.
   public enum Reset: Sendable, BitwiseCopyable {
-    /// On U h' + b_hh: one product serves all gates.
+    /// The gate multiplies U h' + b_hh. One product serves all gates.
     case afterProduct
-    /// On h': n's product waits for the gate.
+    /// The gate multiplies h', so the product for n waits for the gate.
     case beforeProduct
   }
-  /// What a GRU's update gate z lets through.
+  /// Whether a GRU's update gate z keeps the old state or takes the new one.
   public enum Update: Sendable, BitwiseCopyable {
     /// h = (1 - z)∘n + z∘h'
     case keepsOld
@@ -41,7 +41,7 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   /// Every variant of every cell.
   package static let all = RNNCell.variants + LSTMCell.variants + GRUCell.variants
 
-  /// The definition of each cell is in a folder of its own.
+  /// The cell's definition. Each cell has it in a folder of its own.
   package var definition: any CellDefinition {
     switch self {
     case .rnn(let nonlinearity): RNNCell(nonlinearity: nonlinearity)
@@ -50,7 +50,7 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
     }
   }
 
-  /// Without its variant, for names of files and cases.
+  /// The cell's name without its variant, for the names of files and of benchmark cases.
   package var name: String { definition.name }
   /// G, the gates that W and U have rows for.
   package var gates: Int { definition.parameters.gates }
@@ -63,19 +63,19 @@ extension Cell: CustomStringConvertible {
   public var description: String { definition.description }
 }
 
-/// What a cell tells the package about itself.
+/// What the package has to know about a cell.
 package protocol CellDefinition: Sendable, CustomStringConvertible {
   /// Every variant.
   static var variants: [Cell] { get }
   /// The name without the variant.
   var name: String { get }
+  /// The parameters of one part of a layer.
   var parameters: ParameterLayout { get }
-  /// The gate that an LSTM forgets by, among those of the parameters; nil if the cell has none.
+  /// The number of the forget gate among the gates of the parameters; nil if the cell has none.
   var forgetGate: Int? { get }
   /// The states beside h that the cell carries from step to step: 1 for an LSTM's c.
   var innerStates: Int { get }
-  /// The program, with the gate passes of a scalar and an instruction set. Which slots and stages it has depends on
-  /// neither.
+  /// The program with the gate passes for a scalar and an instruction set. Its slots and stages depend on neither.
   func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram
 }
 

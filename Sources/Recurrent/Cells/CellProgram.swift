@@ -2,29 +2,29 @@ import CRecurrentKernels
 
 /// A cell as the engine runs it.
 ///
-/// A *gate slot* keeps the values of one gate for all rows: first the pre-activation, then the gate, and after backward
-/// its gradient. W feeds a window of neighboring slots that starts at slot 0; the product of each stage feeds a window
-/// too. After backward, the same windows are what the gradients' products read.
+/// A *gate slot* holds the values of one gate for all rows: first the pre-activation, then the gate, and after backward
+/// its gradient. A *window* is a range of neighboring slots that one product adds to. The window of W starts at slot 0;
+/// the product of each stage has a window too. After backward, the products of the gradients read the same windows.
 package struct CellProgram: Sendable {
-  /// G: the gates of W.
+  /// G: the number of gates that W has rows for.
   package let gates: Int
-  /// The slots that a call works on.
+  /// The number of slots.
   package let slots: Int
-  /// The slots that start from a bias, the first ones.
+  /// The number of slots that start from a bias. They are the first ones.
   package let biasedSlots: Int
-  /// The slots that backward leaves gradients in, the first ones.
+  /// The number of slots in which backward leaves gradients. They are the first ones.
   package let gradientSlots: Int
   /// For each slot of W's window, the gate of the parameters that it belongs to.
   package let inputGates: [Int]
   /// For each gate of the parameters, the slot that its recurrent bias is added to.
   package let recurrentBiasSlots: [Int]
-  /// The states beside h that a cell carries from step to step: 1 for an LSTM's c.
+  /// The number of states beside h that the cell carries from step to step: 1 for an LSTM's c.
   package let innerStates: Int
-  /// The vectors by unit that a tile carries.
+  /// The number of parameters with one value for each unit. A gate tile carries them as vectors.
   package let vectors: Int
-  /// Whether a backward pass reads h'.
+  /// Whether a backward gate pass reads h'.
   package let readsPreviousH: Bool
-  /// Forward runs the stages in this order and backward in reverse.
+  /// Forward runs the stages in this order, and backward runs them in the opposite order.
   package let stages: [Stage]
 
   package init(
@@ -44,14 +44,14 @@ package struct CellProgram: Sendable {
     self.stages = stages
   }
 
-  /// One gate pass with its backward, after a product with a part of U or after none.
+  /// One gate pass with its backward. It comes after a product with some gates of U, or after no product.
   package struct Stage: Sendable {
     /// The product whose result the pass reads; nil if the stage has none.
     package let product: StageProduct?
     package let pass: GatePass
-    /// The slots whose gradients are complete after the stage's backward pass, and were not before.
+    /// The slots whose gradients the stage's backward gate pass completes.
     package let gradients: Range<Int>
-    /// Whether the backward pass leaves a direct part of the gradient of h', to which the product adds.
+    /// Whether the backward gate pass leaves a direct term of the gradient of h', to which the product then adds.
     package let leavesDh: Bool
 
     package init(_ product: StageProduct?, _ pass: GatePass, gradients: Range<Int>, leavesDh: Bool = false) {
@@ -62,15 +62,15 @@ package struct CellProgram: Sendable {
     }
   }
 
-  /// slots[window] += U[gates] times the operand.
+  /// slots[window] += U[gates]·operand
   package struct StageProduct: Sendable {
-    /// The rows of U, by gate, in the order of the parameters.
+    /// The gates of U that are multiplied, numbered as in the parameters.
     package let gates: Range<Int>
     package let firstSlot: Int
-    /// The slot that U is multiplied by; nil for h'.
+    /// The slot that is the operand; nil if the operand is h'.
     package let operandSlot: Int?
 
-    /// The slots that the product feeds.
+    /// The slots that the product adds to.
     package var window: Range<Int> { firstSlot..<firstSlot + gates.count }
 
     package init(gates: Range<Int>, firstSlot: Int, operandSlot: Int? = nil) {

@@ -1,4 +1,4 @@
-/// What one parameter of a cell is for.
+/// The role of one parameter of a cell.
 package enum ParameterRole: Sendable, Equatable, BitwiseCopyable {
   /// W, [G·H,C]
   case inputWeights
@@ -8,21 +8,21 @@ package enum ParameterRole: Sendable, Equatable, BitwiseCopyable {
   case inputBias
   /// [G·H], added to U h'
   case recurrentBias
-  /// [H], one number for each unit; the index is its place among a tile's vectors.
+  /// [H], one value for each unit. The index is the parameter's number among the vectors of a gate tile.
   case vector(Int)
 
   var isBias: Bool { self == .inputBias || self == .recurrentBias }
 }
 
 /// The parameters of a cell, in the order in which a part of a layer keeps them. Names, ranges, initialization, packing,
-/// gradients and files follow from it.
+/// gradients and files all follow from this list.
 package struct ParameterLayout: Sendable, Equatable {
   /// One parameter: its name without the part's suffix, and its role.
   package struct Row: Sendable, Equatable {
     package let name: String
     package let role: ParameterRole
   }
-  /// G, the gates that W, U and the biases have rows for.
+  /// G: the number of gates that W, U and the biases have rows for.
   package let gates: Int
   package let rows: [Row]
 
@@ -41,7 +41,7 @@ package struct ParameterLayout: Sendable, Equatable {
       ])
   }
 
-  /// The same without biases.
+  /// The same layout without biases.
   package var withoutBiases: ParameterLayout { ParameterLayout(gates: gates, rows.filter { !$0.role.isBias }) }
 
   package func has(_ role: ParameterRole) -> Bool { rows.contains { $0.role == role } }
@@ -56,7 +56,7 @@ package struct ParameterLayout: Sendable, Equatable {
     }
   }
 
-  /// The number of values of a parameter. Allocates nothing: calls ask for it.
+  /// The number of values of a parameter. This allocates nothing, because calls use it.
   package func count(_ role: ParameterRole, inputSize: Int, hiddenSize: Int) -> Int {
     switch role {
     case .inputWeights: gates * hiddenSize * inputSize
@@ -92,7 +92,7 @@ package struct PartParameters: Sendable {
     return first..<first
   }
 
-  /// Behind the last value of the part.
+  /// One past the last value of the part.
   package var end: Int { start + layout.count(inputSize: inputSize, hiddenSize: hiddenSize) }
 
   package func shape(_ role: ParameterRole) -> [Int] {

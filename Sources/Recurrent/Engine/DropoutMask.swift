@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
 /// Dropout between levels (Zaremba, Sutskever, Vinyals 2014, arXiv 1409.2329): each value is zeroed with a probability,
-/// the others are scaled up so that the mean stays.
+/// and the others are scaled up so that the mean does not change.
 package struct DropoutMask: Sendable {
   private let rate: Float
   private let seed: DropoutSeed
@@ -13,7 +13,7 @@ package struct DropoutMask: Sendable {
     self.set = set
   }
 
-  /// target [rows][size] = the mask of a layer's output times source, which may be the same.
+  /// target [rows][size] = the mask of a level's output times source. `target` may be `source`.
   func apply<E: Element>(
     _ plan: RowPlan, layer: Int, size: Int, from source: UnsafeMutablePointer<E>, to target: UnsafeMutablePointer<E>
   ) {
@@ -25,7 +25,7 @@ package struct DropoutMask: Sendable {
     }
   }
 
-  /// The same of one row.
+  /// The same for one row.
   package func apply<E: Element>(
     layer: Int, step: Int, sequence: Int, size: Int, from source: UnsafePointer<E>, to target: UnsafeMutablePointer<E>
   ) {

@@ -1,12 +1,12 @@
 import CRecurrentKernels
 
-/// A scalar that the package has kernels for. Engines are generic over it.
+/// A scalar that the package has kernels for. The engine is generic over it.
 package protocol Element: RecurrentScalar {
-  /// Which gate passes are the scalar's.
+  /// The scalar's kind, which selects its gate passes.
   static var kind: ScalarKind { get }
-  /// Which rows of C's table of kernels are the scalar's.
+  /// The scalar's type in C, which selects its rows in the table of kernels.
   static var kernelScalar: scalar_type { get }
-  /// target[u] = dropped ? 0 : scale · source[u] for `count` units of a row.
+  /// target[u] = (u is dropped) ? 0 : scale · source[u], for `count` units of a row.
   static func dropUnits(
     _ set: instruction_set, _ target: UnsafeMutablePointer<Self>, _ source: UnsafePointer<Self>, _ count: Int,
     _ row: UnsafePointer<dropout_row>)

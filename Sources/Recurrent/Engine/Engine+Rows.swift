@@ -1,6 +1,6 @@
 import CRecurrentKernels
 
-/// Units, blocks of them and their rows, forward and backward.
+/// The blocks of units and their rows, as both forward and backward use them.
 extension Engine {
   /// The units of some blocks.
   func units(_ blocks: Range<Int>) -> Range<Int> {
@@ -8,8 +8,8 @@ extension Engine {
     return first..<max(first, min(blocks.upperBound * products.width, hiddenSize))
   }
 
-  /// Some blocks of units. Step by step they are walked in turn upwards and downwards: the weights that were used last
-  /// are still in the nearest cache that holds a part of them.
+  /// Calls `body` with each of some blocks and with the block after it. Steps visit the blocks upwards and downwards in
+  /// turn, because the weights that a step used last are still in a near cache when the next step begins.
   @inline(__always)
   package func forEachBlock(_ blocks: Range<Int>, downwards: Bool, _ body: (_ block: Int, _ next: Int?) -> Void) {
     for index in 0..<blocks.count {
@@ -18,7 +18,7 @@ extension Engine {
     }
   }
 
-  /// Some blocks of units with every row tile of a step.
+  /// Calls `body` with each of some blocks and each row tile of a step.
   @inline(__always)
   package func forEachTile(
     _ rows: RowTiles, _ blocks: Range<Int>, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
@@ -26,8 +26,8 @@ extension Engine {
     for block in blocks { rows.forEach { row, count in body(block, row, count) } }
   }
 
-  /// Some blocks of a slot's rows as row tiles [tile][depth][rows of the tile], with its units from `offset` in the
-  /// tiles' depth.
+  /// Packs some blocks of a gate slot into row tiles [tile][depth][rows of the tile]. The slot's units start at `offset`
+  /// in the depth of the tiles.
   package func packSlot(
     _ slot: Int, of slots: UnsafeMutablePointer<E>, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles,
     _ blocks: Range<Int>,
@@ -42,7 +42,8 @@ extension Engine {
     }
   }
 
-  /// Some blocks of a state [N,H] as panels [unit block][N][P], in the plan's order; zero where there is none.
+  /// Copies some blocks of a state [N,H] to panels [unit block][N][P], whose rows are in the plan's order. Without a
+  /// state, the panels become zero.
   func packState(
     _ state: UnsafePointer<E>?, _ plan: RowPlan, _ blocks: Range<Int>, into panels: UnsafeMutablePointer<E>
   ) {
@@ -64,7 +65,7 @@ extension Engine {
     }
   }
 
-  /// Some blocks of such panels as a state [N,H].
+  /// Copies some blocks of such panels back to a state [N,H].
   func copyState(
     ofPanels panels: UnsafePointer<E>, _ plan: RowPlan, _ blocks: Range<Int>, to state: UnsafeMutablePointer<E>
   ) {

@@ -1,17 +1,18 @@
 import CRecurrentKernels
 
-/// The loops of one part of a layer: products into the gates' tiles, gates on the tiles while they are hot.
+/// The loops of one part of a layer. A product writes a gate tile, and the gate pass runs on the tile while it is in the
+/// nearest cache.
 ///
-/// A class, and what its calls pass around is plain memory: nothing in the loops counts a reference. It knows a cell by
-/// its program only.
+/// An engine is a class, and its functions pass plain memory around, so that the loops count no references. It knows a
+/// cell only by its program.
 package final class Engine<E: Element>: @unchecked Sendable {
   package let program: CellProgram
   package let inputSize: Int  // C
   package let hiddenSize: Int  // H
   package let products: Products<E>
-  package let blocks: Int  // unit blocks of P units
+  package let blocks: Int  // the number of blocks of P units
   let packed: PackedParameters<E>
-  /// The program's, in memory that a loop can walk over without counting references.
+  /// The program's stages, in memory that a loop can read without counting references.
   let stages: UnsafeBufferPointer<CellProgram.Stage>
   private let parameterLayout: ParameterLayout
 
@@ -34,24 +35,24 @@ package final class Engine<E: Element>: @unchecked Sendable {
 
   deinit { stages.deallocate() }
 
-  /// Another one for other parameters.
+  /// A new engine for other parameters of the same shape.
   func copy() -> Engine {
     Engine(program, parameterLayout, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
   }
 
-  /// The scalars of a record's slots, and of what backward keeps of a state.
+  /// What a record has to know of the part: its blocks, its gate slots with those of the inner states, and P.
   package var slotLayout: PartLayout {
     PartLayout(blocks: blocks, slots: program.slots + program.innerStates, width: products.width)
   }
 
-  /// Whether a step's work pays for the barrier of several threads.
-  func shares(batchSize: Int) -> Bool {
+  /// Whether a step has enough work to pay for the barrier between several threads.
+  func paysForThreads(batchSize: Int) -> Bool {
     blocks > 1 && program.gates * hiddenSize * hiddenSize * batchSize >= Blocking.sharedMultiplies
   }
 
-  /// Whether a product's rows are packed into tiles. A single row is its own tile.
+  /// Whether a product's rows are packed into tiles. A single row is a tile already.
   func packsRows(_ rows: Int, depth: Int) -> Bool { rows > 1 && depth > Blocking.plainDepth }
 
-  /// The number of rows that a part of a walk has at most.
+  /// The largest number of rows that a chunk of a walk can have.
   func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(Blocking.chunkRows, plan.batchSize)) }
 }

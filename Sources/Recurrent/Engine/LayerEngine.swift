@@ -1,25 +1,25 @@
-/// The code of one scalar behind a layer. A layer reaches it once, when it is made; each call enters it through one of
+/// The code behind a layer for one scalar. A layer gets it once, when it is made. Each call enters it through one of
 /// these functions, which are specialized for every scalar.
 package protocol LayerEngine<Scalar>: AnyObject, Sendable {
   associatedtype Scalar: RecurrentScalar
-  /// Another one, for other parameters.
+  /// A new engine for other parameters of the same shape.
   func copy() -> any LayerEngine<Scalar>
-  /// Packs the parameters; nobody else may use the engine meanwhile.
+  /// Packs the parameters. Nothing else may use the engine at the same time.
   func adopt(_ parameters: Parameters<Scalar>)
-  /// Makes room in a record for a call.
+  /// Allocates the memory of a record that a call needs.
   func prepare(_ record: Record<Scalar>, steps: Int, batchSize: Int, options: BorrowedOptions)
-  /// Runs a call of `forward`, or of `record` if it has a record.
+  /// Runs a call of `forward`, or a call of `record` if it has a record.
   func forward(_ call: ForwardCall<Scalar>)
   /// Runs a call of `backward`.
   func backward(_ call: BackwardCall<Scalar>)
-  /// The state of `batchSize` sequences that start from zero, with the parameters that the engine has now.
+  /// A stream of `batchSize` sequences that start from zero, with the parameters that the engine has now.
   func makeStream(batchSize: Int) -> any StreamEngine<Scalar>
 }
 
-/// The state of a stream and its kernels; every pointer has been checked.
+/// The state of a stream and the code that runs it for one scalar. The caller has checked every pointer.
 package protocol StreamEngine<Scalar>: AnyObject {
   associatedtype Scalar: RecurrentScalar
-  /// Another one with the same state.
+  /// Another stream with the same state.
   func copy() -> any StreamEngine<Scalar>
   /// Runs `steps` steps from x [T,N,C] to y [T,N,H].
   func process(_ x: UnsafePointer<Scalar>, steps: Int, into y: UnsafeMutablePointer<Scalar>)
@@ -31,7 +31,7 @@ package protocol StreamEngine<Scalar>: AnyObject {
   func reset()
   /// One sequence starts again from zero.
   func reset(seat: Int)
-  /// A new sequence takes a seat, from zero.
+  /// A new sequence takes a seat and starts from zero.
   func join(seat: Int)
   /// A sequence gives up its seat.
   func leave(seat: Int)
@@ -39,7 +39,7 @@ package protocol StreamEngine<Scalar>: AnyObject {
   func isTaken(seat: Int) -> Bool
 }
 
-/// What an engine is made for.
+/// What the engine of a layer depends on.
 package struct EngineOptions: Sendable {
   package let shape: LayerShape
   package let instructionSet: InstructionSet
@@ -62,30 +62,31 @@ package struct EngineOptions: Sendable {
   }
 }
 
-/// The buffers of one forward call; every pointer has been checked.
+/// The buffers of one forward call. Every pointer has been checked.
 package struct ForwardCall<Scalar: RecurrentScalar> {
   package let steps: Int
   package let batchSize: Int
   package let x: UnsafePointer<Scalar>
   package let xDistances: Distances
   package let h: UnsafeMutablePointer<Scalar>  // [L·D,N,H], read and overwritten
-  package let c: UnsafeMutablePointer<Scalar>?  // the same, of an LSTM
-  package let y: UnsafeMutablePointer<Scalar>?  // may be nil with a record, which keeps y
+  package let c: UnsafeMutablePointer<Scalar>?  // the same; nil if the cell has no c
+  package let y: UnsafeMutablePointer<Scalar>?  // may be nil if there is a record, because the record keeps y
   package let yDistances: Distances
   package let options: BorrowedOptions
   package let record: Record<Scalar>?
   package let scratch: Scratch<Scalar>
 }
 
-/// The buffers of one backward call; every pointer has been checked. A null gradient means zero if it is read and
-/// not wanted where it is written.
+/// The buffers of one backward call. Every pointer has been checked. A gradient that is nil counts as zero if backward
+/// reads it, and is not computed if backward would write it.
 package struct BackwardCall<Scalar: RecurrentScalar> {
   package let record: Record<Scalar>
   package let x: UnsafePointer<Scalar>
-  package let xDistances: Distances  // of dx too
+  package let xDistances: Distances  // also those of dx
   package let dy: UnsafePointer<Scalar>?
   package let yDistances: Distances
-  package let dh: UnsafeMutablePointer<Scalar>  // [L·D,N,H]: of the final state, read, and of the initial, overwritten
+  // [L·D,N,H]: the gradient of the final state, which is read; then that of the initial state, which overwrites it
+  package let dh: UnsafeMutablePointer<Scalar>
   package let dc: UnsafeMutablePointer<Scalar>?
   package let dx: UnsafeMutablePointer<Scalar>?
   package let parameters: UnsafePointer<Scalar>

@@ -1,6 +1,6 @@
 import CRecurrentKernels
 
-/// The levels of a layer and their directions: each part's output is the next level's input.
+/// The engines of all parts of a layer. The output of each level is the input of the next one.
 package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
   package let shape: LayerShape
   private let instructionSet: InstructionSet
@@ -73,28 +73,28 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
     restoreMode(mode)
   }
 
-  /// Sets the floating-point mode of the layer; gives the mode before, for `restoreMode`.
+  /// Sets the layer's floating-point mode. Returns the mode before, for `restoreMode`.
   @inline(__always)
   func setMode() -> UInt32 { flushesDenormals ? flush_to_zero() : 0 }
   @inline(__always)
   func restoreMode(_ mode: UInt32) { if flushesDenormals { restore_denormals(mode) } }
 
-  /// Nil if the call drops nothing.
+  /// The dropout mask of a call; nil if the call drops nothing.
   func mask(_ seed: DropoutSeed?) -> DropoutMask? {
     seed.map { DropoutMask(rate: dropout, seed: $0, set: parts[0].products.set) }
   }
 
   // MARK: - Threads
 
-  /// The parts of a level, one after the other, each on the scratch's threads where that pays. Two directions run on two
-  /// threads at once, without a barrier.
+  /// Runs the parts of a level one after the other, each on the scratch's threads if a step has enough work for them.
+  /// Two directions can instead run on two threads at the same time, which needs no barrier.
   @inline(__always)
   func runLevel<Work: SharedWork>(
     _ level: Int, _ plan: RowPlan, _ scratch: Scratch<E>,
     prepare: (_ engine: Engine<E>, _ part: Int, _ scratch: Scratch<E>) -> Work
   ) {
-    let first = level * shape.directions, shares = parts[first].shares(batchSize: plan.batchSize)
-    if let threads = scratch.threads, threads.count > 1, shape.directions == 2, threads.count == 2 || !shares,
+    let first = level * shape.directions, paysForThreads = parts[first].paysForThreads(batchSize: plan.batchSize)
+    if let threads = scratch.threads, threads.count > 1, shape.directions == 2, threads.count == 2 || !paysForThreads,
       plan.rowCount * shape.hiddenSize * shape.hiddenSize >= Blocking.apartMultiplies
     {
       threads.run(
@@ -105,12 +105,12 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
     }
     for part in first..<first + shape.directions {
       let work = prepare(parts[part], part, scratch)
-      if let threads = scratch.threads, shares { threads.run(work) } else { work.run(.whole) }
+      if let threads = scratch.threads, paysForThreads { threads.run(work) } else { work.run(.whole) }
     }
   }
 }
 
-/// Both directions of a level at once, each on one thread.
+/// Both directions of a level at the same time, each on one thread.
 private struct BothDirections<Work: SharedWork>: SharedWork {
   let forward: Work
   let reverse: Work

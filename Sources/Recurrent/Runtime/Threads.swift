@@ -76,7 +76,7 @@ package struct Share {
   }
 
   /// This thread's part of some things that are alike.
-  package func part(of things: Int) -> Range<Int> {
+  package func range(of things: Int) -> Range<Int> {
     count == 1 ? 0..<things : things * index / count..<things * (index + 1) / count
   }
 

@@ -7,26 +7,26 @@
 ///
 /// Parameters hold the gates in the order r z n.
 public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
-  /// Where the reset gate acts.
+  /// Whether the reset gate acts before or after the product with U.
   public typealias Reset = Cell.Reset
-  /// What the update gate z lets through.
+  /// Whether the update gate z keeps the old state or takes the new one.
   public typealias Update = Cell.Update
 
-  /// The same layer as a `Layer`. Only its parameters can change, so its cell is always the one that the type names.
+  /// The same layer as a `Layer`. Only its parameters can change, so its cell is always the one in the type's name.
   public private(set) var layer: Layer<Scalar>
 
   /// - Parameters:
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
-  ///   - layerCount: L, at least 1: levels, each the input of the next.
-  ///   - direction: in which direction each level runs.
+  ///   - layerCount: L, the number of levels, at least 1. The output of each level is the input of the next one.
+  ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
-  ///   - bias: whether there are biases.
-  ///   - reset: where the reset gate acts.
-  ///   - update: what the update gate lets through.
+  ///   - bias: whether the layer has biases.
+  ///   - reset: whether the reset gate acts before or after the product with U.
+  ///   - update: whether the update gate keeps the old state or takes the new one.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
-  ///   - initialization: how the parameters are drawn; PyTorch's way by default.
-  ///   - instructionSet: whose kernels run; `Processor.active` by default.
+  ///   - initialization: how the parameters are drawn; by default as PyTorch draws them.
+  ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
   /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
   ///   the instruction set.
   public init(

@@ -1,21 +1,21 @@
 import CRecurrentKernels
 
-// A GRU's slots are n r z u with reset after the product, n r z rh with reset before it: W's gates (n r z) and U's
-// (r z n) both lie next to each other.
+// With reset after the product, the slots of a GRU are n r z u; with reset before it, they are n r z rh. In this order,
+// the slots that W adds to (n r z) lie next to each other, and so do those that U adds to.
 
-/// What a variant of the GRU is made of.
+/// The scalar and the update rule that a variant of the GRU is compiled for.
 private protocol GRUForm {
   associatedtype Element: LaneElement
   associatedtype Update: UpdateRule
 }
 private enum Form<Element: LaneElement, Update: UpdateRule>: GRUForm {}
 
-/// How z chooses between n and the state before.
+/// How z mixes n and the state before.
 private protocol UpdateRule {
-  /// h of n, z and the state before.
+  /// h, computed from n, z and the state before.
   static func mixed<E>(_ n: Lanes<E>, _ z: Lanes<E>, _ previous: Lanes<E>) -> Lanes<E>
-  /// What h takes of n and of the state before.
-  static func shares<E>(_ z: Lanes<E>) -> (new: Lanes<E>, old: Lanes<E>)
+  /// The factors of n and of the state before in h.
+  static func factors<E>(_ z: Lanes<E>) -> (new: Lanes<E>, old: Lanes<E>)
   /// The derivative of h by z.
   static func slope<E>(_ n: Lanes<E>, _ previous: Lanes<E>) -> Lanes<E>
 }
@@ -24,7 +24,7 @@ private enum KeepsOld: UpdateRule {
   @inline(always) static func mixed<E>(_ n: Lanes<E>, _ z: Lanes<E>, _ previous: Lanes<E>) -> Lanes<E> {
     n.adding(z, times: previous - n)
   }
-  @inline(always) static func shares<E>(_ z: Lanes<E>) -> (new: Lanes<E>, old: Lanes<E>) { (Lanes(1) - z, z) }
+  @inline(always) static func factors<E>(_ z: Lanes<E>) -> (new: Lanes<E>, old: Lanes<E>) { (Lanes(1) - z, z) }
   @inline(always) static func slope<E>(_ n: Lanes<E>, _ previous: Lanes<E>) -> Lanes<E> { previous - n }
 }
 /// h = z∘n + (1 - z)∘h'
@@ -32,11 +32,12 @@ private enum TakesNew: UpdateRule {
   @inline(always) static func mixed<E>(_ n: Lanes<E>, _ z: Lanes<E>, _ previous: Lanes<E>) -> Lanes<E> {
     previous.adding(z, times: n - previous)
   }
-  @inline(always) static func shares<E>(_ z: Lanes<E>) -> (new: Lanes<E>, old: Lanes<E>) { (z, Lanes(1) - z) }
+  @inline(always) static func factors<E>(_ z: Lanes<E>) -> (new: Lanes<E>, old: Lanes<E>) { (z, Lanes(1) - z) }
   @inline(always) static func slope<E>(_ n: Lanes<E>, _ previous: Lanes<E>) -> Lanes<E> { n - previous }
 }
 
-/// The slots n r z of a tile and the fourth: u = U h' + b_hn with reset after the product, r∘h' with reset before it.
+/// The slots n r z of a gate tile and the fourth slot: u = U h' + b_hn with reset after the product, r∘h' with reset
+/// before it.
 private struct GRUTile<E: LaneElement> {
   let n: Panel<E>
   let r: Panel<E>
@@ -57,12 +58,12 @@ private struct GRUTile<E: LaneElement> {
   }
 }
 
-/// dn and dz before their activations, and the direct part of dh', of one place.
+/// The gradients dn and dz of the pre-activations, and the direct term of dh', at one place.
 @inline(always) private func mixedBackward<F: GRUForm>(
   _ form: F.Type, _ slots: GRUTile<F.Element>, _ dh: Lanes<F.Element>, _ place: TilePlace<F.Element>
 ) -> (dn: Lanes<F.Element>, dz: Lanes<F.Element>, carried: Lanes<F.Element>) {
   let n = slots.n[place], z = slots.z[place], previous = slots.previousH[place]
-  let (new, old) = F.Update.shares(z)
+  let (new, old) = F.Update.factors(z)
   return (
     Tanh.gradient(dh * new, value: n), Sigmoid.gradient(dh * F.Update.slope(n, previous), value: z), dh * old
   )
@@ -87,7 +88,7 @@ private struct GRUTile<E: LaneElement> {
   }
 }
 
-// dn and dz as above, dr = dn∘u·σ', and dn∘r in u's place. dh keeps its direct part alone.
+// dn and dz as above, dr = dn∘u·σ'. dn∘r replaces u. dh keeps only its direct term.
 @inline(always) private func backward<F: GRUForm>(_ form: F.Type, _ tile: UnsafePointer<gate_tile>) {
   typealias E = F.Element
   let tile = tile.pointee
@@ -104,7 +105,7 @@ private struct GRUTile<E: LaneElement> {
   }
 }
 
-// MARK: - Reset before the product: n's product waits for r∘h', so there are two stages
+// MARK: - Reset before the product: the product for n waits for r∘h', so there are two stages
 
 // r, z = σ(…), rh = r∘h'
 @inline(always) private func resetForward<E: LaneElement>(_ scalar: E.Type, _ tile: UnsafePointer<gate_tile>) {
@@ -145,7 +146,7 @@ private struct GRUTile<E: LaneElement> {
   }
 }
 
-// dn and dz; dh keeps its direct part alone.
+// dn and dz as above. dh keeps only its direct term.
 @inline(always) private func updateBackward<F: GRUForm>(_ form: F.Type, _ tile: UnsafePointer<gate_tile>) {
   typealias E = F.Element
   let tile = tile.pointee
@@ -218,8 +219,8 @@ private typealias TakesNewForm<E: LaneElement> = Form<E, TakesNew>
 @c @implementation func gru_reset_backward_f64(_ tile: UnsafePointer<gate_tile>) { resetBackward(Double.self, tile) }
 
 package enum GRUGates {
-  // Never inlined: in another file the variants would not see the bodies.
-  /// The gate pass of a GRU with reset after the product; slots n r z u.
+  /// The gate pass of a GRU with reset after the product. Its slots are n r z u.
+  // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
   package static func pass(update: Cell.Update, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
     switch (update, scalar) {
@@ -233,7 +234,7 @@ package enum GRUGates {
       GatePass(forward: gru_takes_new_forward_f64_for(set), backward: gru_takes_new_backward_f64_for(set))
     }
   }
-  /// The first stage of a GRU with reset before the product; slots n r z rh.
+  /// The gate pass of the first stage of a GRU with reset before the product. Its slots are n r z rh.
   @inline(never)
   package static func resetPass(_ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
     switch scalar {
@@ -241,7 +242,7 @@ package enum GRUGates {
     case .double: GatePass(forward: gru_reset_forward_f64_for(set), backward: gru_reset_backward_f64_for(set))
     }
   }
-  /// The second stage of a GRU with reset before the product; slots n r z rh.
+  /// The gate pass of the second stage of a GRU with reset before the product. Its slots are n r z rh.
   @inline(never)
   package static func updatePass(update: Cell.Update, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
     switch (update, scalar) {

@@ -26,7 +26,7 @@ struct GRUCell: CellDefinition {
     }
   }
 
-  /// The slots are n r z u, with u = U_n h' + b_hn: W feeds the first three, U the last three.
+  /// The slots are n r z u, with u = U_n h' + b_hn. W adds to the first three slots and U to the last three.
   private func afterProduct(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
     CellProgram(
       gates: 3, slots: 4, inputGates: [2, 0, 1], recurrentBiasSlots: [1, 2, 3], readsPreviousH: true,
@@ -37,7 +37,7 @@ struct GRUCell: CellDefinition {
       ])
   }
 
-  /// The slots are n r z and r∘h'. The product of U_n waits for r∘h', so there are two stages.
+  /// The slots are n r z and r∘h'. The product with U_n waits for r∘h', so there are two stages.
   private func beforeProduct(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
     CellProgram(
       gates: 3, slots: 4, biasedSlots: 3, gradientSlots: 3, inputGates: [2, 0, 1], recurrentBiasSlots: [1, 2, 0],

@@ -1,13 +1,13 @@
 import CRecurrentKernels
 
-/// What a variant of the LSTM is made of: h = o∘output(c).
+/// The scalar and the output that a variant of the LSTM is compiled for: h = o∘output(c).
 private protocol LSTMForm {
   associatedtype Element: LaneElement
   associatedtype Output: GateActivation
 }
 private enum Form<Element: LaneElement, Output: GateActivation>: LSTMForm {}
 
-/// The slots i f g o of a tile.
+/// The slots i f g o of a gate tile.
 private struct LSTMTile<E: LaneElement> {
   let i: Panel<E>
   let f: Panel<E>
@@ -21,7 +21,7 @@ private struct LSTMTile<E: LaneElement> {
     o = tile.slot(3)
   }
 
-  /// The gates and c of one place, stored; o and c are needed again for h.
+  /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed.
   @inline(always) func activate(
     _ place: TilePlace<E>, c cPanel: Panel<E>, previousC kept: Panel<E>?
   ) -> (o: Lanes<E>, c: Lanes<E>) {
@@ -41,15 +41,15 @@ private struct LSTMTile<E: LaneElement> {
   }
 }
 
-/// c = f∘c' + i∘g, with the same bits in forward and, again, in backward.
+/// c = f∘c' + i∘g. Backward computes c again and gets the same bits as forward.
 @inline(always) private func newC<E: LaneElement>(
   _ i: Lanes<E>, _ f: Lanes<E>, _ g: Lanes<E>, _ previous: Lanes<E>
 ) -> Lanes<E> {
   (i * g).adding(f, times: previous)
 }
 
-// i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘output(c). h comes one place late, so that output(c) does not wait
-// for the gates before it.
+// i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘output(c). h is computed one place later than its gates, so that
+// output(c) does not wait for them.
 @inline(always) private func forward<F: LSTMForm>(_ form: F.Type, _ tile: UnsafePointer<gate_tile>) {
   typealias E = F.Element
   let tile = tile.pointee, slots = LSTMTile<E>(tile), previousC = Panel<E>(tile.previous_c)
@@ -66,7 +66,7 @@ private struct LSTMTile<E: LaneElement> {
 }
 
 // dh += dy; do = dh∘output(c), dc += dh∘o∘output'(c);
-// di = dc∘g, df = dc∘c', dg = dc∘i, each times the activation's derivative; for the step before, dc = dc∘f.
+// di = dc∘g, df = dc∘c', dg = dc∘i, each times the activation's derivative. The step before gets dc∘f as its dc.
 @inline(always) private func backward<F: LSTMForm>(_ form: F.Type, _ tile: UnsafePointer<gate_tile>) {
   typealias E = F.Element
   let tile = tile.pointee, slots = LSTMTile<E>(tile)
@@ -88,7 +88,7 @@ private struct LSTMTile<E: LaneElement> {
   }
 }
 
-// MARK: - Its variants, each compiled for every instruction set
+// MARK: - The variants, each compiled for every instruction set
 
 private typealias TanhForm<E: LaneElement> = Form<E, Tanh>
 private typealias LinearForm<E: LaneElement> = Form<E, Identity>
@@ -115,8 +115,8 @@ private typealias LinearForm<E: LaneElement> = Form<E, Identity>
 }
 
 package enum LSTMGates {
-  // Never inlined: in another file the variants would not see the bodies.
-  /// The gate pass of an LSTM; slots i f g o.
+  /// The gate pass of an LSTM. Its slots are i f g o.
+  // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
   package static func pass(_ output: Cell.CellOutput, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
     switch (output, scalar) {

@@ -2,23 +2,23 @@
 ///
 ///     h = tanh(W x + b_ih + U h' + b_hh), or ReLU instead of tanh
 public struct RNN<Scalar: RecurrentScalar>: RecurrentLayer {
-  /// What h passes through.
+  /// The function that gives h.
   public typealias Nonlinearity = Cell.Nonlinearity
 
-  /// The same layer as a `Layer`. Only its parameters can change, so its cell is always the one that the type names.
+  /// The same layer as a `Layer`. Only its parameters can change, so its cell is always the one in the type's name.
   public private(set) var layer: Layer<Scalar>
 
   /// - Parameters:
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
-  ///   - layerCount: L, at least 1: levels, each the input of the next.
-  ///   - direction: in which direction each level runs.
+  ///   - layerCount: L, the number of levels, at least 1. The output of each level is the input of the next one.
+  ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
-  ///   - bias: whether there are biases.
-  ///   - nonlinearity: what h passes through.
+  ///   - bias: whether the layer has biases.
+  ///   - nonlinearity: the function that gives h.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
-  ///   - initialization: how the parameters are drawn; PyTorch's way by default.
-  ///   - instructionSet: whose kernels run; `Processor.active` by default.
+  ///   - initialization: how the parameters are drawn; by default as PyTorch draws them.
+  ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
   /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
   ///   the instruction set.
   public init(

@@ -1,6 +1,6 @@
 import CRecurrentKernels
 
-/// What a variant of the RNN is made of: h = activation(W x + U h' + b).
+/// The scalar and the activation that a variant of the RNN is compiled for: h = activation(W x + U h' + b).
 private protocol RNNForm {
   associatedtype Element: LaneElement
   associatedtype Nonlinearity: GateActivation
@@ -33,7 +33,7 @@ private enum Form<Element: LaneElement, Nonlinearity: GateActivation>: RNNForm {
   }
 }
 
-// MARK: - Its variants, each compiled for every instruction set
+// MARK: - The variants, each compiled for every instruction set
 
 private typealias TanhForm<E: LaneElement> = Form<E, Tanh>
 private typealias ReLUForm<E: LaneElement> = Form<E, ReLU>
@@ -52,8 +52,8 @@ private typealias ReLUForm<E: LaneElement> = Form<E, ReLU>
 }
 
 package enum RNNGates {
-  // Never inlined: in another file the variants would not see the bodies.
-  /// The gate pass of an RNN; one slot, h.
+  /// The gate pass of an RNN. Its one slot is h.
+  // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
   package static func pass(_ activation: Cell.Nonlinearity, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
     switch (activation, scalar) {

@@ -9,7 +9,7 @@ struct RNNCell: CellDefinition {
   var description: String { nonlinearity == .relu ? "RNN with ReLU" : "RNN" }
   var parameters: ParameterLayout { .usual(gates: 1) }
 
-  // The slot holds the pre-activation, then h.
+  // The slot holds the pre-activation and then h.
   func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
     CellProgram(
       gates: 1, slots: 1,

@@ -1,9 +1,9 @@
 import CRecurrentKernels
 
-/// One part's backward call; every pointer has been checked. A null gradient means zero if it is read and not wanted if
-/// it is written.
+/// The backward call of one part. Every pointer has been checked. A gradient that is nil counts as zero if backward reads
+/// it, and is not computed if backward would write it.
 struct PartBackward<E: Element>: BitwiseCopyable {
-  /// Opposite to that of forward.
+  /// The walk, which is opposite to that of forward.
   let walk: Walk
   let x: Rows<E>  // of C
   let dy: Rows<E>?  // of H
@@ -11,8 +11,8 @@ struct PartBackward<E: Element>: BitwiseCopyable {
   let dcn: UnsafePointer<E>?  // [N,H]
   let parameters: PartPointers<E>
   let dx: MutableRows<E>?  // of C
-  let dh0: UnsafeMutablePointer<E>  // [N,H], overwritten; may be dhn
-  let dc0: UnsafeMutablePointer<E>?  // [N,H], overwritten; may be dcn
+  let dh0: UnsafeMutablePointer<E>  // [N,H], overwritten; may be the same memory as dhn
+  let dc0: UnsafeMutablePointer<E>?  // [N,H], overwritten; may be the same memory as dcn
   let record: PartRecord<E>.Place
 
   var plan: RowPlan { walk.plan }
@@ -20,7 +20,7 @@ struct PartBackward<E: Element>: BitwiseCopyable {
   var isReversed: Bool { !walk.isDownwards }
 }
 
-/// The parameters of a part, and their gradients, which are added to.
+/// The parameters of a part, and their gradients, to which backward adds.
 struct PartPointers<E: Element>: BitwiseCopyable {
   let weightIH: UnsafePointer<E>  // [G·H,C]
   let weightHH: UnsafePointer<E>?  // [G·H,H]
@@ -46,36 +46,39 @@ struct PartPointers<E: Element>: BitwiseCopyable {
   }
 }
 
-/// The memory of a backward call, and the routes that its products take.
+/// The memory of a backward call, and its routes: where its products read and write.
 struct BackwardMemory<E: Element>: BitwiseCopyable {
   /// Where the products of a step read the gradients of its gates.
   enum StepRoute: BitwiseCopyable {
-    /// In the slots themselves. In a single block of units, each slot's rows are plain rows; packing them would take a
-    /// quarter of the time (GRU, N 16, H 32).
+    /// In the slots themselves. If there is only one block of units, the rows of each slot are the plain rows of a
+    /// matrix. Packing them would take a quarter of the time (GRU, N 16, H 32).
     case slots
-    /// In row tiles, of even and of odd steps: while a thread reads one, the others may already fill the other.
+    /// In row tiles, one buffer for even steps and one for odd steps. While a thread still reads one buffer, the other
+    /// threads may already fill the other one.
     case tiles(even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)
   }
 
   /// Where dx = dG·W reads the gradients of the gates.
   enum InputRoute: BitwiseCopyable {
-    /// Nobody wants dx.
+    /// The caller does not want dx.
     case none
-    /// In the slots, a chunk of steps at a time.
+    /// In the slots, one chunk of steps at a time.
     case slots
-    /// In the tiles of each step. They need at least `Blocking.rowsOfOwnTiles` rows, and weights of both products that
-    /// stay near: packing the tiles again would take 2 to 4 % of the time (N 64, H 64 to 256).
+    /// In the tiles of each step. This route needs at least `Blocking.rowsOfOwnTiles` rows in a step, and weights of both
+    /// products that stay in near caches. Packing the tiles again would take 2 to 4 % of the time (N 64, H 64 to 256).
     case stepTiles
-    /// In tiles of a chunk of steps.
+    /// In tiles that are packed for a chunk of steps.
     case chunkTiles(UnsafeMutablePointer<E>)
   }
 
   /// Where the sums of dW and dU are.
   enum ParameterRoute: BitwiseCopyable {
-    /// One pass has all rows: a group of columns at a time goes to the caller's gradients while it is near. With few
-    /// rows, the sums' way to memory and back would cost more than they do. [thread][gate][groupColumns][P]
+    /// In a small buffer, for one group of columns at a time. All rows fit one closing product, so each group is added
+    /// to the caller's gradients while it is in a near cache. With few rows, writing all sums to memory and reading them
+    /// again would take longer than computing them. [thread][gate][groupColumns][P]
     case groups(UnsafeMutablePointer<E>, stride: Int)
-    /// In memory until the last pass. dW [unit block][gate][C][P], dU [unit block][gate][H][P]
+    /// In memory until the closing products of the last rows are done. dW [unit block][gate][C][P],
+    /// dU [unit block][gate][H][P]
     case sums(dWeightIH: UnsafeMutablePointer<E>, dWeightHH: UnsafeMutablePointer<E>)
   }
 
@@ -88,17 +91,17 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
   let xColumnTiles: RowTiles
   let hColumnTiles: RowTiles
   let dh: UnsafeMutablePointer<E>  // [unit block][N][P]
-  let dc: UnsafeMutablePointer<E>?  // the same, of an LSTM
-  let dOperand: UnsafeMutablePointer<E>?  // the same, of a slot that U is multiplied by
+  let dc: UnsafeMutablePointer<E>?  // the same; nil if the cell has no c
+  let dOperand: UnsafeMutablePointer<E>?  // the same, for a slot that is the operand of a product with U
   let dxRest: UnsafeMutablePointer<E>  // [rows of a chunk][P]
-  let dxRows: UnsafeMutablePointer<E>?  // [rows of a chunk][C], if dx lies otherwise
-  let dyRows: UnsafeMutablePointer<E>  // [N][H], if dy lies otherwise
-  let previousRows: UnsafeMutablePointer<E>?  // [N][H], of ragged rows
-  let xRows: UnsafeMutablePointer<E>?  // [closingRows][C], if x lies otherwise
-  let closingH: UnsafeMutablePointer<E>?  // [closingRows][H], of ragged rows
+  let dxRows: UnsafeMutablePointer<E>?  // [rows of a chunk][C], if the rows of dx do not lie next to each other
+  let dyRows: UnsafeMutablePointer<E>  // [N][H], if the rows of a step of dy do not lie at equal distances
+  let previousRows: UnsafeMutablePointer<E>?  // [N][H]: h' of a step, if the plan is ragged
+  let xRows: UnsafeMutablePointer<E>?  // [closingRows][C], if the rows of x do not lie at equal distances
+  let closingH: UnsafeMutablePointer<E>?  // [closingRows][H]: h' of closing products, if the plan is ragged
   let xColumns: UnsafeMutablePointer<E>  // [columns][closingRows]
   let hColumns: UnsafeMutablePointer<E>
-  let operandRows: UnsafeMutablePointer<E>?  // [closingRows][H], of a slot that U is multiplied by
+  let operandRows: UnsafeMutablePointer<E>?  // [closingRows][H]: a slot that is the operand of a product with U
   let bias: UnsafeMutablePointer<E>  // [unit block][slot][P]
   let dVectors: UnsafeMutablePointer<E>  // [unit block][vector][P]
 
@@ -120,7 +123,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     let packs = engine.blocks > 1, tileCount = n * program.gradientSlots * h
     step = packs ? .tiles(even: arena.take(tileCount), odd: arena.take(tileCount)) : .slots
     dxRest = arena.take(wantsDx ? chunkRows * width : 0)
-    // The product writes rows that lie one after the other without a gap.
+    // The product needs rows of dx that lie next to each other without a gap.
     let isPlain = call.dx.map { $0.layout.isEven(plan) && ($0.layout.row == c || plan.rowCount == 1) } ?? true
     dxRows = isPlain ? nil : arena.take(chunkRows * c)
     let isFar = depth * (c + h) * MemoryLayout<E>.stride >= Blocking.farWeightBytes

@@ -1,17 +1,17 @@
 import CRecurrentKernels
 
-/// Backward through time, in the record's place: per step the gates' gradients overwrite the gates and dh' = dG·U; per
-/// chunk of steps dx = dG·W; at the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
+/// Backward through time, in the memory of the record. In each step, the gradients of the gates overwrite the gates, and
+/// dh' = dG·U. After each chunk of steps, dx = dG·W. At the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
 extension Engine {
   func prepareBackward(_ call: PartBackward<E>, _ scratch: Scratch<E>) -> BackwardMemory<E> {
     let threadCount = scratch.threads?.count ?? 1
     return scratch.carve { BackwardMemory(engine: self, call: call, threadCount: threadCount, arena: &$0) }
   }
 
-  /// One thread's share: its blocks of units, and of C for dx. Between two barriers, a thread may read only what other
-  /// threads wrote before the first barrier.
+  /// One thread's share of a call: its blocks of units and, for dx, its panels of C. Between two barriers, a thread may
+  /// read only what other threads wrote before the first barrier.
   func backward(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ share: Share) {
-    let plan = call.plan, walk = call.walk, own = share.part(of: blocks)
+    let plan = call.plan, walk = call.walk, own = share.range(of: blocks)
     packState(call.dhn, plan, own, into: memory.dh)
     if let dc = memory.dc { packState(call.dcn, plan, own, into: dc) }
     (memory.dVectors + own.lowerBound * program.vectors * products.width).update(
@@ -35,11 +35,11 @@ extension Engine {
   // MARK: - One step
 
   /// Each thread turns its own units' gates into gradients and packs them. After the barrier, every thread multiplies all
-  /// tiles by its own columns of U; the next step fills other tiles.
+  /// tiles by its own columns of U. The next step fills the other buffer of tiles.
   private func runStep(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ share: Share) {
     let count = call.plan.count(t)
     guard count > 0 else { return }
-    let own = share.part(of: blocks)
+    let own = share.range(of: blocks)
     let rows = stepRows(call, memory, t, count: count, own)
     let tiles: UnsafeMutablePointer<E>? =
       switch memory.step {
@@ -65,7 +65,7 @@ extension Engine {
     stopAtRestarts(call, memory, t, own)
   }
 
-  /// The rows of a step.
+  /// The rows of one step.
   struct BackwardRows: BitwiseCopyable {
     let first: Int  // in the record
     let tiles: RowTiles
@@ -100,7 +100,7 @@ extension Engine {
       dy: dy, dyStride: dyStride)
   }
 
-  /// Some units of the h' of a row.
+  /// Copies some units of h' of a row.
   func copyPreviousH(
     _ call: PartBackward<E>, _ t: Int, _ r: Int, _ units: Range<Int>, to target: UnsafeMutablePointer<E>
   ) {
@@ -115,13 +115,13 @@ extension Engine {
     } else if !call.isReversed, plan.resets(t, r) {
       target.update(repeating: 0, count: units.count)
     } else {
-      // The initial states stand before the rows and behind them, in the plan's order.
+      // The record keeps the initial states before the first row and after the last one, in the plan's order.
       let row = call.isReversed ? plan.rowCount + r : r - plan.batchSize
       target.update(from: y.base + row * y.layout.row + units.lowerBound, count: units.count)
     }
   }
 
-  /// No gradient flows to the step before where the state was zeroed.
+  /// Zeroes the gradients of rows whose state was reset: no gradient flows to the step before.
   private func stopAtRestarts(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ own: Range<Int>) {
     let plan = call.plan, before = call.walk.opposite.before(t), width = products.width
     guard plan.hasResets, before < plan.steps else { return }
@@ -163,8 +163,8 @@ extension Engine {
     return tile
   }
 
-  /// Row tiles of a step's gradients of some slots, one slot's units after the other's in the tiles' depth; some blocks
-  /// of them.
+  /// Packs some blocks of a step's gradients into row tiles. In the depth of the tiles, the units of each slot follow
+  /// those of the slot before.
   private func packGradients(
     _ call: PartBackward<E>, slots: Range<Int>, _ rows: BackwardRows, _ blocks: Range<Int>,
     into tiles: UnsafeMutablePointer<E>
@@ -178,10 +178,10 @@ extension Engine {
 
   // MARK: - Products
 
-  /// The slots whose gradients a product takes at once, so that their units are one chain of additions.
+  /// How many slots one product contracts over, so that the units of all of them are one chain of additions.
   private var slotsTogether: Int { hiddenSize <= Blocking.gateByGateUnits ? 1 : .max }
 
-  /// Some blocks of panels [unit block][N][P] = or += dG·U over the window of a stage's product.
+  /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks.
   private func hiddenGradient(
     _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, _ memory: BackwardMemory<E>, _ blocks: Range<Int>,
     _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool
@@ -210,7 +210,7 @@ extension Engine {
     }
   }
 
-  /// The gradients of some slots as rows of a product: tiles, or the rows of one slot where they are.
+  /// The gradients of some slots as the rows of a product: in tiles, or the rows of one slot in the record.
   @inline(__always)
   private func gateGradients(
     _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, slot: Int, firstRow: Int, wholeDepth: Int
@@ -219,7 +219,7 @@ extension Engine {
     return (UnsafePointer(slotRows(call.record, 0, slot, firstRow)), products.width, nil)
   }
 
-  /// dx = dG·W of tiles whose depth begins with the slots of W's window.
+  /// dx = dG·W, from tiles whose depth begins with the slots of W's window.
   private func inputGradient(
     _ memory: BackwardMemory<E>, _ tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, depth: Int,
     _ dx: UnsafeMutablePointer<E>, _ share: Share
@@ -230,11 +230,12 @@ extension Engine {
       products.multiply(
         tiles: tiles, rows, of: TileDepth(first: slot * hiddenSize, whole: depth), depth: together * hiddenSize,
         panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: panelStride,
-        share.part(of: products.panels(inputSize)), into: dx, units: inputSize, rest: memory.dxRest, add: slot > 0)
+        share.range(of: products.panels(inputSize)), into: dx, units: inputSize, rest: memory.dxRest, add: slot > 0)
     }
   }
 
-  /// dx = dG·W for a chunk of steps. The next chunk's tiles wait for this one's products at its steps' barriers.
+  /// dx = dG·W for a chunk of steps. The barriers of the next chunk's steps keep a thread from packing new tiles before
+  /// all threads are done with these.
   private func inputGradient(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ steps: Range<Int>, _ share: Share)
   {
     let plan = call.plan, first = plan.offset(steps.lowerBound), count = plan.offset(steps.upperBound) - first
@@ -244,7 +245,8 @@ extension Engine {
     if case .chunkTiles(let chunkTiles) = memory.input {
       for slot in 0..<program.gates {
         packSlot(
-          slot, of: call.record.slots, call.record.layout, firstRow: first, tiles, share.part(of: blocks), depth: depth,
+          slot, of: call.record.slots, call.record.layout, firstRow: first, tiles, share.range(of: blocks),
+          depth: depth,
           offset: slot * hiddenSize, into: chunkTiles)
       }
       share.barrier()

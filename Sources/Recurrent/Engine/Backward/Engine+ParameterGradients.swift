@@ -1,10 +1,11 @@
 import CRecurrentKernels
 
-/// The gradients of the parameters, over all rows of a call.
+/// The closing products: the gradients of the parameters, over all rows of a call.
 extension Engine {
-  /// A slot over all rows is a packed operand already; x and h' are packed by columns, a block of rows at a time.
+  /// A gate slot is already a packed operand. x and h' are packed by columns, at most `Blocking.closingRows` rows at a
+  /// time.
   func parameterGradients(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ share: Share) {
-    let rows = call.plan.rowCount, own = share.part(of: blocks)
+    let rows = call.plan.rowCount, own = share.range(of: blocks)
     guard rows > 0 else { return }
     let biased = program.biasedSlots, biasStride = biased * products.width
     (memory.bias + own.lowerBound * biasStride).update(repeating: 0, count: own.count * biasStride)
@@ -13,7 +14,7 @@ extension Engine {
       let count = min(Blocking.closingRows, rows - row)
       let (x, previousH) = closingRows(call, memory, row..<row + count, share)
       products.packColumns(
-        x.start, stride: x.stride, memory.xColumnTiles, share.part(of: memory.xColumnTiles.count), depth: count,
+        x.start, stride: x.stride, memory.xColumnTiles, share.range(of: memory.xColumnTiles.count), depth: count,
         into: memory.xColumns)
       if call.parameters.dWeightHH != nil { packHColumns(memory, previousH.start, previousH.stride, count, share) }
       share.barrier()
@@ -42,16 +43,16 @@ extension Engine {
     unpackGradients(call, memory, own)
   }
 
-  /// A thread's share of the columns of h', or of a slot that U is multiplied by.
+  /// Packs a thread's share of the columns of h', or of a slot that is the operand of a product with U.
   private func packHColumns(
     _ memory: BackwardMemory<E>, _ rows: UnsafePointer<E>, _ stride: Int, _ count: Int, _ share: Share
   ) {
     products.packColumns(
-      rows, stride: stride, memory.hColumnTiles, share.part(of: memory.hColumnTiles.count), depth: count,
+      rows, stride: stride, memory.hColumnTiles, share.range(of: memory.hColumnTiles.count), depth: count,
       into: memory.hColumns)
   }
 
-  /// x and h' of some rows, one row after the other.
+  /// x and h' of some rows, at equal distances.
   private func closingRows(
     _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: Range<Int>, _ share: Share
   ) -> (x: (start: UnsafePointer<E>, stride: Int), previousH: (start: UnsafePointer<E>, stride: Int)) {
@@ -81,13 +82,13 @@ extension Engine {
     )
   }
 
-  /// dU of a stage whose product reads a slot, as the GRU's dU_n = dnᵀ·(r∘h').
+  /// dU of a stage whose operand is a slot, such as the GRU's dU_n = dnᵀ·(r∘h').
   private func closeSlotProduct(
     _ product: CellProgram.StageProduct, _ slot: Int, _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ row: Int,
     _ count: Int, _ share: Share
   ) {
     guard let operandRows = memory.operandRows else { return }
-    let own = share.part(of: blocks), units = units(own)
+    let own = share.range(of: blocks), units = units(own)
     products.copyRows(
       ofPanels: UnsafePointer(slotRows(call.record, own.lowerBound, slot, row)),
       panelStride: call.record.layout.blockStride, rows: count, units: units.count, to: operandRows + units.lowerBound,
@@ -99,16 +100,16 @@ extension Engine {
     share.barrier()
   }
 
-  /// Where the rows of a slot of a block begin.
+  /// The address of a row of a slot, in a block.
   func slotRows(_ record: PartRecord<E>.Place, _ block: Int, _ slot: Int, _ row: Int) -> UnsafeMutablePointer<E> {
     record.slots
       + (block * record.layout.blockStride + slot * record.layout.slotStride + row * products.width)
   }
 
-  /// The gradients of some slots, transposed, times the columns of x or of what U is multiplied by.
+  /// The gradients of some slots, transposed, times the columns of x or of the operand of U.
   private struct ClosingProduct {
     let firstSlot: Int
-    /// The gates of the slots: their places in W's window, or the gates of U.
+    /// The gates of the slots: their positions in W's window, or the gates of U.
     let gates: Range<Int>
     let isInput: Bool
 
@@ -122,7 +123,7 @@ extension Engine {
     }
   }
 
-  /// Over a block of rows, sums += dGᵀ·columns.
+  /// sums += dGᵀ·columns, over some rows.
   private func close(
     _ closing: ClosingProduct, _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ block: Int, _ row: Int,
     _ count: Int, _ share: Share
@@ -154,7 +155,7 @@ extension Engine {
     }
   }
 
-  /// The products of a group of columns at a time, each added to the caller's gradients at once.
+  /// Multiplies one group of columns at a time and adds each group's products to the caller's gradients at once.
   @inline(__always)
   private func closeGroups(
     _ columns: RowTiles, _ groupColumns: Int, _ closing: ClosingProduct, _ near: UnsafeMutablePointer<E>,
@@ -167,33 +168,33 @@ extension Engine {
       columns.forEach(first / columns.size..<(first + group + columns.size - 1) / columns.size) { column, together in
         product(first, column, together)
       }
-      for place in 0..<closing.gates.count {
-        let gate = closing.isInput ? program.inputGates[place] : closing.gates.lowerBound + place
+      for position in 0..<closing.gates.count {
+        let gate = closing.isInput ? program.inputGates[position] : closing.gates.lowerBound + position
         unpack_adding(
           products.kernels, target + ((gate * hiddenSize + units.lowerBound) * columns.rows + first),
-          columns.rows, near + place * groupStride, products.width, units.count, group)
+          columns.rows, near + position * groupStride, products.width, units.count, group)
       }
     }
   }
 
-  /// Some blocks of the packed gradients, added to the caller's.
+  /// Adds some blocks of the packed gradients to the caller's gradients.
   private func unpackGradients(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ blocks: Range<Int>) {
     let gates = program.gates, width = products.width, parameters = call.parameters
     let units = units(blocks), firstUnit = units.lowerBound
-    func unpack(_ packed: UnsafeMutablePointer<E>, place: Int, depth: Int, to target: UnsafeMutablePointer<E>) {
+    func unpack(_ packed: UnsafeMutablePointer<E>, position: Int, depth: Int, to target: UnsafeMutablePointer<E>) {
       products.unpackAdding(
-        packed + (blocks.lowerBound * gates + place) * depth * width, panelStride: gates * depth * width,
+        packed + (blocks.lowerBound * gates + position) * depth * width, panelStride: gates * depth * width,
         units: units.count, depth: depth, to: target + firstUnit * depth)
     }
-    for (place, gate) in program.inputGates.enumerated() {
+    for (position, gate) in program.inputGates.enumerated() {
       let first = gate * hiddenSize
       if case .sums(let dWeightIH, let dWeightHH) = memory.parameters {
-        unpack(dWeightIH, place: place, depth: inputSize, to: parameters.dWeightIH + first * inputSize)
+        unpack(dWeightIH, position: position, depth: inputSize, to: parameters.dWeightIH + first * inputSize)
         if let target = parameters.dWeightHH {
-          unpack(dWeightHH, place: gate, depth: hiddenSize, to: target + first * hiddenSize)
+          unpack(dWeightHH, position: gate, depth: hiddenSize, to: target + first * hiddenSize)
         }
       }
-      if let dBiasIH = parameters.dBiasIH { addBias(memory, slot: place, units, to: dBiasIH + first) }
+      if let dBiasIH = parameters.dBiasIH { addBias(memory, slot: position, units, to: dBiasIH + first) }
       if let dBiasHH = parameters.dBiasHH {
         addBias(memory, slot: program.recurrentBiasSlots[gate], units, to: dBiasHH + first)
       }
@@ -212,7 +213,7 @@ extension Engine {
     addUnits(memory.bias, slot, of: program.biasedSlots, units, to: target)
   }
 
-  /// target[unit] += one of the rows of [unit block][row][P]
+  /// target[unit] += sums[unit block][row][P], for one row
   private func addUnits(
     _ sums: UnsafeMutablePointer<E>, _ row: Int, of rows: Int, _ units: Range<Int>, to target: UnsafeMutablePointer<E>
   ) {

@@ -1,4 +1,4 @@
-/// What a layer does in a call of `backward`.
+/// A layer's call of `backward`, from the last level to the first.
 extension Stack {
   func runBackward(_ call: BackwardCall<E>) {
     let record = call.record, plan = record.plan
@@ -39,7 +39,7 @@ extension Stack {
   }
 }
 
-/// A part's backward.
+/// The backward work of one part, as threads run it.
 private struct BackwardWork<E: Element>: SharedWork, BitwiseCopyable {
   unowned(unsafe) let engine: Engine<E>
   let call: PartBackward<E>
@@ -51,11 +51,11 @@ private struct BackwardWork<E: Element>: SharedWork, BitwiseCopyable {
   func run(_ share: Share) { engine.backward(call, memory, share) }
 }
 
-/// The gradients that levels hand to each other.
+/// The gradients that a level passes to the level below it.
 struct GradientMemory<E: Element> {
-  let even: UnsafeMutablePointer<E>  // [rows][outputSize]: of the input of even levels
+  let even: UnsafeMutablePointer<E>  // [rows][outputSize]: the gradient of the input of even levels
   let odd: UnsafeMutablePointer<E>
-  let ofReverse: UnsafeMutablePointer<E>  // the reverse direction's part of either
+  let ofReverse: UnsafeMutablePointer<E>  // the reverse direction's term of the gradient
 }
 extension GradientMemory {
   init(_ shape: LayerShape, _ plan: RowPlan, _ scratch: Scratch<E>, wantsDx: Bool) {

@@ -1,19 +1,20 @@
 import CRecurrentKernels
 
-/// Forward: per chunk of steps, slots = b + W x for all its rows; then step by step slots += U h' and the gates.
+/// Forward. For each chunk of steps, slots = b + W x for all rows of the chunk. Then, step by step, slots += U h', and the
+/// gate passes run.
 extension Engine {
   /// One thread's share of a call: its own blocks of units. Between two barriers, a thread may read only what other
   /// threads wrote before the first barrier.
   func forward(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ share: Share) {
-    let own = share.part(of: blocks)
+    let own = share.range(of: blocks)
     if let c = memory.c { packState(call.c0, call.plan, own, into: c) }
     runSteps(call, memory, share)
     if let cn = call.cn, let c = memory.c { copyState(ofPanels: c, call.plan, own, to: cn) }
   }
 
-  /// The same with c where the memory has it, before and after.
+  /// All steps of a call. c is in `memory` before and after.
   func runSteps(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ share: Share) {
-    let plan = call.plan, walk = call.walk, own = share.part(of: blocks)
+    let plan = call.plan, walk = call.walk, own = share.range(of: blocks)
     copyInitialH(call, memory, own)
     var done = 0
     while done < walk.count {
@@ -53,12 +54,12 @@ extension Engine {
     let slotStride = memory.layout.slotStride, panelStride = inputSize * width
     let tiles = products.tiles(rows)
     if let xTiles = memory.xTiles {
-      products.packRows(x, tiles, share.part(of: tiles.count), stride: stride, depth: inputSize, into: xTiles)
+      products.packRows(x, tiles, share.range(of: tiles.count), stride: stride, depth: inputSize, into: xTiles)
     }
     share.barrier()
     let source = memory.xTiles.map { UnsafePointer($0) } ?? x
     let sourceStride = memory.xTiles == nil && rows > 1 ? stride : 1
-    let own = share.part(of: blocks), far = products.isFar(own.count * gates * panelStride)
+    let own = share.range(of: blocks), far = products.isFar(own.count * gates * panelStride)
     for block in own {
       let slots = memory.slots + (block * memory.layout.blockStride + firstRow * width)
       let weights = UnsafePointer(packed.weightIH.start + block * gates * panelStride)
@@ -82,17 +83,17 @@ extension Engine {
     let h: NextH
   }
 
-  /// One step: the gates of a block of units run on its tile as soon as its product is done.
+  /// One step. The gate pass of each gate tile runs as soon as the tile's product is done.
   private func runStep(_ rows: StepRows, _ memory: ForwardMemory<E>, turn: Int, _ share: Share) {
-    let own = share.part(of: blocks), downwards = (memory.turns + turn) & 1 == 1
+    let own = share.range(of: blocks), downwards = (memory.turns + turn) & 1 == 1
     let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
     for stage in stages {
       let operandTiles = packOperand(of: stage.product, rows, memory, own)
-      // The product needs the slot of all units.
+      // The product reads the slot of all units, so every thread must have packed its own.
       if operandTiles != nil { share.barrier() }
       forEachBlock(own, downwards: downwards) { block, next in
         if isSmall {
-          var call = stepCall(stage, rows, memory, block)
+          var call = stepOperands(stage, rows, memory, block)
           return run(stage, &call)
         }
         @inline(__always) func gates(_ row: Int, _ count: Int) {
@@ -108,7 +109,7 @@ extension Engine {
     }
   }
 
-  /// slots += U h' of a block of units, or U times the tiles of a slot; `gatePass` is called with each row tile when its
+  /// slots += U h' for a block of units, or U times the tiles of a slot. `gatePass` is called with each row tile when its
   /// product is done.
   @inline(__always)
   private func hiddenProduct(
@@ -130,7 +131,7 @@ extension Engine {
       far: memory.farHH, next: next.map(weights), after: gatePass)
   }
 
-  /// What a gate pass reads and writes of some rows of a block.
+  /// The gate tile of some rows of a block.
   @inline(__always)
   func gateTile(_ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int, _ row: Int, _ count: Int) -> gate_tile {
     let width = products.width

@@ -1,16 +1,16 @@
 import CRecurrentKernels
 
-/// Where h is during a forward call, and how it gets there.
+/// The places of h during a forward call, and the copies between them.
 extension Engine {
-  /// Rows of h of a step, and their tiles for the products.
+  /// The rows of h that a step reads, and their tiles for the products.
   struct PreviousH: BitwiseCopyable {
     let start: UnsafePointer<E>
     let stride: Int
-    /// As row tiles, if a product reads tiles.
+    /// The same rows packed into tiles; nil if the products read plain rows.
     let tiles: UnsafePointer<E>?
   }
 
-  /// Where a step writes h, and its tiles for the step after it.
+  /// The rows of h that a step writes, and their tiles for the next step.
   struct NextH: BitwiseCopyable {
     let start: UnsafeMutablePointer<E>
     let stride: Int
@@ -39,7 +39,7 @@ extension Engine {
   func copyInitialH(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ own: Range<Int>) {
     let plan = call.plan, units = units(own), isDownwards = call.walk.isDownwards
     if let record = call.record {
-      // The record keeps the initial state before its rows, or behind them.
+      // The record keeps the initial state before the first row, or after the last one if the part is reversed.
       let stride = record.y.layout.row
       let initial = record.y.base + (isDownwards ? plan.rowCount : -plan.batchSize) * stride
       for r in 0..<plan.batchSize {
@@ -76,16 +76,16 @@ extension Engine {
       for r in count..<max(nextCount, count) {
         copy(r, from: call.h0 + plan.sequence(r) * hiddenSize, to: h.start + r * h.stride)
       }
-      // What flows into the next step of the walk passes the later of both.
+      // A reset belongs to the later of the two steps between which nothing flows.
       if !isLast { restart(call, memory, beforeStep: max(t, call.walk[index + 1]), nextCount, h.start, own) }
     } else if isLast {
-      share.barrier()  // hn may be h0, which a first step reads
+      share.barrier()  // hn may be the same memory as h0, which the first step reads
       for r in 0..<count { copy(r, from: h.start + r * h.stride, to: call.hn + r * hiddenSize) }
     }
     if !isLast, let tiles = h.tiles { packH(h.start, stride: h.stride, rows: nextCount, own, into: tiles) }
   }
 
-  /// Zeroes the state of rows that nothing flows into between a step and the one before it.
+  /// Zeroes the state of the rows that are reset between a step and the one before it.
   private func restart(
     _ call: PartForward<E>, _ memory: ForwardMemory<E>, beforeStep t: Int, _ count: Int, _ h: UnsafeMutablePointer<E>,
     _ own: Range<Int>

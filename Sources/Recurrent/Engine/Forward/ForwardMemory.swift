@@ -1,14 +1,14 @@
 import CRecurrentKernels
 
-/// One part's forward call; every pointer has been checked.
+/// The forward call of one part. Every pointer has been checked.
 struct PartForward<E: Element>: BitwiseCopyable {
   let walk: Walk
   let x: Rows<E>  // of C, read
-  let y: MutableRows<E>  // of H, overwritten; with a record its own
+  let y: MutableRows<E>  // of H, overwritten; if there is a record, the record's own
   let h0: UnsafePointer<E>  // [N,H]
-  let c0: UnsafePointer<E>?  // [N,H], of an LSTM
-  let hn: UnsafeMutablePointer<E>  // [N,H], overwritten; may be h0
-  let cn: UnsafeMutablePointer<E>?  // [N,H], overwritten; may be c0
+  let c0: UnsafePointer<E>?  // [N,H]; nil if the cell has no c
+  let hn: UnsafeMutablePointer<E>  // [N,H], overwritten; may be the same memory as h0
+  let cn: UnsafeMutablePointer<E>?  // [N,H], overwritten; may be the same memory as c0
   let record: PartRecord<E>.Place?
 
   var plan: RowPlan { walk.plan }
@@ -18,33 +18,34 @@ struct PartForward<E: Element>: BitwiseCopyable {
 struct ForwardMemory<E: Element>: BitwiseCopyable {
   let slots: UnsafeMutablePointer<E>
   let layout: SlotLayout
-  /// Whether the slot behind the cell's own takes c'.
+  /// Whether c' is kept in a slot after the cell's own.
   let keepsC: Bool
-  /// A chunk's rows of x one after the other; nil if they lie so already.
+  /// The rows of x of a chunk, next to each other; nil if x itself lies at equal distances.
   let xRows: UnsafeMutablePointer<E>?
-  /// A chunk's rows of x in tiles; nil if products read them where they are.
+  /// The rows of x of a chunk, packed into tiles; nil if products read plain rows.
   let xTiles: UnsafeMutablePointer<E>?
-  /// h by row of a ragged plan, read by even and by odd steps; nil if y itself is read.
+  /// h by row, one buffer that even steps read and one that odd steps read, if the plan is ragged; nil if steps read y.
   let hRows: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
-  /// h in tiles, read by even and by odd steps: while a step reads one, the other is filled.
+  /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills the
+  /// other.
   let hTiles: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
-  /// The tiles of a slot that U is multiplied by; nil if the cell has no such stage.
+  /// The tiles of a slot that is the operand of a product with U; nil if the cell has no such stage.
   let operandTiles: UnsafeMutablePointer<E>?
   /// [unit block][cRows][P]
   let c: UnsafeMutablePointer<E>?
   let cRows: Int
-  /// Steps before this call: every other one walks over the weights downwards.
+  /// The number of steps before this call. Every second step visits the blocks downwards.
   var turns: Int
-  /// Whether a step's weights come from far.
+  /// Whether a step's weights come from far caches.
   let farHH: Bool
 
-  /// Whether a step leaves h in more places than y.
+  /// Whether a step must copy h from where it wrote it.
   var copiesH: Bool { hRows != nil || hTiles != nil }
   func packedH(forStep index: Int) -> UnsafeMutablePointer<E>? { index & 1 == 0 ? hTiles?.even : hTiles?.odd }
 }
 
 extension Engine {
-  /// Without a record, the slots are those of a chunk; with one, they are the record's own rows.
+  /// If there is a record, the slots are the record's. Otherwise the scratch has slots for the rows of one chunk.
   func prepareForward(_ call: PartForward<E>, _ scratch: Scratch<E>) -> ForwardMemory<E> {
     let n = call.plan.batchSize, width = products.width, chunkRows = chunkRows(call.plan)
     let chunkLayout = SlotLayout(

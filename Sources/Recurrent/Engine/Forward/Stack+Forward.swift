@@ -1,4 +1,4 @@
-/// What a layer does in a call of `forward` or `record`.
+/// A layer's call of `forward` or `record`, level by level.
 extension Stack {
   func runForward(_ call: ForwardCall<E>) {
     let plan =
@@ -27,15 +27,15 @@ extension Stack {
         return ForwardWork(engine: engine, call: call, memory: engine.prepareForward(call, scratch))
       }
       if isLast {
-        finish(call, plan, y)
+        writeLastOutput(call, plan, y)
       } else {
         x = nextInput(call, plan, level, y, memory)
       }
     }
   }
 
-  /// The last level's y, where the caller has it.
-  private func finish(_ call: ForwardCall<E>, _ plan: RowPlan, _ y: MutableRows<E>) {
+  /// Writes the last level's y to the record and to the caller's buffer.
+  private func writeLastOutput(_ call: ForwardCall<E>, _ plan: RowPlan, _ y: MutableRows<E>) {
     call.record?.finishOutput()
     guard let target = call.y.map({ MutableRows($0, RowLayout(call.yDistances)) }) else { return }
     if y.layout.isPacked {
@@ -45,7 +45,7 @@ extension Stack {
     }
   }
 
-  /// What the level after this one reads: y, the sum of its directions, or either with dropout.
+  /// The rows that the next level reads: y, or the sum of the two directions, with dropout if the call drops.
   private func nextInput(
     _ call: ForwardCall<E>, _ plan: RowPlan, _ level: Int, _ y: MutableRows<E>, _ memory: LevelMemory<E>?
   ) -> Rows<E> {
@@ -69,7 +69,7 @@ extension Stack {
   }
 }
 
-/// A part's forward. The engine is the stack's, which outlives the call.
+/// The forward work of one part, as threads run it. The stack keeps the engine alive during the call.
 private struct ForwardWork<E: Element>: SharedWork, BitwiseCopyable {
   unowned(unsafe) let engine: Engine<E>
   let call: PartForward<E>
@@ -81,7 +81,7 @@ private struct ForwardWork<E: Element>: SharedWork, BitwiseCopyable {
   func run(_ share: Share) { engine.forward(call, memory, share) }
 }
 
-/// The last level's h, of [rows][D·H], as y; zero behind the ends of sequences.
+/// Writes the last level's h [rows][D·H] to y, and zeros past the ends of sequences.
 func writeOutput<E: RecurrentScalar>(
   _ shape: LayerShape, _ h: UnsafeMutablePointer<E>, _ plan: RowPlan, to y: MutableRows<E>
 ) {
@@ -93,7 +93,7 @@ func writeOutput<E: RecurrentScalar>(
   y.clearPadding(plan, size: shape.outputSize)
 }
 
-/// y = forward's h + reverse's h, of [rows][2·H].
+/// y = h of the forward direction + h of the reverse direction, from [rows][2·H].
 func sumDirections<E: RecurrentScalar>(
   _ both: UnsafeMutablePointer<E>, _ plan: RowPlan, hiddenSize: Int, into y: MutableRows<E>
 ) {
@@ -105,11 +105,11 @@ func sumDirections<E: RecurrentScalar>(
   }
 }
 
-/// What levels hand to each other without a record.
+/// The outputs that a level passes to the next one in a call without a record.
 struct LevelMemory<E: Element> {
-  let even: UnsafeMutablePointer<E>  // [rows][D·H]: y of even levels
+  let even: UnsafeMutablePointer<E>  // [rows][D·H]: the y of even levels
   let odd: UnsafeMutablePointer<E>
-  let sum: UnsafeMutablePointer<E>?  // [rows][H], of summed directions
+  let sum: UnsafeMutablePointer<E>?  // [rows][H]: the sum of both directions
 }
 extension LevelMemory {
   init(_ shape: LayerShape, _ plan: RowPlan, _ scratch: Scratch<E>) {

@@ -1,27 +1,27 @@
-/// The state of a stream, where the kernels have it: h by row, c in panels. Rows are the sequences that have joined, in
-/// any order; `seats` tells which is which.
+/// The state of a stream in the layout of the kernels: h by row, c in panels. The rows are the sequences that have joined,
+/// in any order; `seats` holds the seat of each row.
 package final class StackStream<E: Element>: StreamEngine {
   private let stack: Stack<E>
   private let capacity: Int  // N
   @exclusivity(unchecked) private var seats: [Int]  // [rows]: the seat of a row
-  /// All seats are taken, each by the row of its number.
+  /// Whether all seats are taken and each row has the seat of its own number.
   @exclusivity(unchecked) private var rowsAreSeats = true
-  /// One for each level, in memory of its own: a step counts no reference and checks no access.
+  /// One entry for each level. They are in memory of their own, so that a step counts no reference and checks no access.
   private let levels: UnsafeMutableBufferPointer<Level>
-  /// h of each level.
+  /// The h of each level.
   private let states: UnsafeMutableBufferPointer<HiddenState<E>>
-  /// Which of its two buffers h is in.
+  /// Which of its two buffers the current h is in.
   @exclusivity(unchecked) private var isOdd = false
   private var owned: [AnyObject] = []
-  /// A single step of few sequences; nil if they are too many.
+  /// Runs a single step if the sequences are few enough; nil if they are too many.
   private let plan: Unmanaged<StepPlan<E>>?
-  /// Steps that run at once, level by level.
+  /// The steps of a chunk. A chunk runs level by level.
   private let chunkSteps: Int
-  /// x and y of a chunk, if rows are not seats.
+  /// x and y of a chunk, used if the rows are not in the order of the seats.
   private let x: AlignedBuffer<E>
   private let y: AlignedBuffer<E>
 
-  /// What one level has between two steps.
+  /// One level of a stream.
   private struct Level: BitwiseCopyable {
     let engine: Unmanaged<Engine<E>>
     var memory: ForwardMemory<E>
@@ -88,7 +88,7 @@ package final class StackStream<E: Element>: StreamEngine {
       y: packedRows(y, stride: stride, plan), h0: UnsafePointer(h), c0: nil, hn: h, cn: nil, record: nil)
   }
 
-  /// Where h of a level is between two steps.
+  /// The current h of a level.
   @inline(__always)
   private func h(_ level: Int) -> UnsafeMutablePointer<E> { states[level].now(isOdd) }
 
@@ -128,7 +128,7 @@ package final class StackStream<E: Element>: StreamEngine {
     }
   }
 
-  /// Rows of x and y one after the other, those of a step together.
+  /// Runs some steps. The rows of x and y lie next to each other, step after step.
   @inline(__always)
   private func run(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
     var x = x
@@ -190,7 +190,7 @@ package final class StackStream<E: Element>: StreamEngine {
     if seats.count == capacity { order() }
   }
 
-  /// The last row takes the place of the one that leaves.
+  /// The last row moves to where the leaving row was.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func leave(seat: Int) {
@@ -201,7 +201,7 @@ package final class StackStream<E: Element>: StreamEngine {
     rowsAreSeats = false
   }
 
-  /// All seats are taken: brings each to the row of its number, where x and y need no gathering.
+  /// Moves the row of each seat to the seat's own number, once all seats are taken. x and y then need no gathering.
   private func order() {
     for row in seats.indices {
       while seats[row] != row { swap(row, seats[row]) }
@@ -224,7 +224,7 @@ package final class StackStream<E: Element>: StreamEngine {
     seats.swapAt(a, b)
   }
 
-  /// h and c [L,N,H]; zero of seats that have left.
+  /// Copies h and c to [L,N,H]; those of empty seats are zero.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func readState(h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?) {

@@ -1,24 +1,24 @@
 import CRecurrentKernels
 
-/// A step of few sequences as calls of kernels whose operands stand ready: between the kernels of a small cell there is
-/// then next to nothing to do. h goes back and forth between two buffers of each level.
+/// A step of few sequences whose kernels' operands are prepared once, so that there is next to nothing to do between the
+/// kernels of a small cell. h alternates between two buffers of each level.
 package final class StepPlan<E: Element> {
-  /// One block of units of one level in its first stage, which starts from b + W x.
-  private struct FirstCall: BitwiseCopyable {
+  /// The operands of one block of a level in its first stage, which starts from b + W x.
+  private struct FirstOperands: BitwiseCopyable {
     var input: product
-    var call: StepCall
+    var call: StepOperands
     let slots: UnsafeMutablePointer<E>
     let bias: UnsafePointer<E>
   }
-  /// One level at even or at odd steps.
+  /// One level in even or in odd steps.
   private struct Level: BitwiseCopyable {
     let engine: Unmanaged<Engine<E>>
     let rows: Engine<E>.StepRows
     let memory: ForwardMemory<E>
     /// [block]
-    let first: UnsafeMutablePointer<FirstCall>
+    let first: UnsafeMutablePointer<FirstOperands>
     /// [stage after the first][block]
-    let later: UnsafeMutablePointer<StepCall>
+    let later: UnsafeMutablePointer<StepOperands>
   }
 
   private let rows: Int
@@ -41,7 +41,7 @@ package final class StepPlan<E: Element> {
     levels = .allocate(capacity: 2 * engines.count)
     for isOdd in [false, true] {
       for (index, engine) in engines.enumerated() {
-        // Of the first level, x comes with each step.
+        // The first level gets its x with each step.
         let x = index == 0 ? states[0].now(isOdd) : states[index - 1].next(isOdd)
         levels.initializeElement(
           at: (isOdd ? engines.count : 0) + index,
@@ -66,21 +66,21 @@ package final class StepPlan<E: Element> {
     let step = Engine<E>.StepRows(
       count: rows, firstRow: 0, previous: Engine.PreviousH(start: state.now(isOdd), stride: size, tiles: nil),
       h: Engine.NextH(start: state.next(isOdd), stride: size, tiles: nil))
-    let first = UnsafeMutablePointer<FirstCall>.allocate(capacity: engine.blocks)
-    let later = UnsafeMutablePointer<StepCall>.allocate(capacity: engine.blocks * (engine.stages.count - 1))
+    let first = UnsafeMutablePointer<FirstOperands>.allocate(capacity: engine.blocks)
+    let later = UnsafeMutablePointer<StepOperands>.allocate(capacity: engine.blocks * (engine.stages.count - 1))
     for block in 0..<engine.blocks {
       (first + block).initialize(
-        to: FirstCall(
+        to: FirstOperands(
           input: engine.operands(
             x, engine.inputSize, step, depth: engine.inputSize, engine.packed.weightIH, 0..<engine.program.gates,
             memory,
             block, slot: 0),
-          call: engine.stepCall(engine.stages[0], step, memory, block),
+          call: engine.stepOperands(engine.stages[0], step, memory, block),
           slots: memory.slots + block * memory.layout.blockStride,
           bias: UnsafePointer(engine.packed.bias.start + block * biasStride)))
       for stage in 1..<engine.stages.count {
         (later + ((stage - 1) * engine.blocks + block)).initialize(
-          to: engine.stepCall(engine.stages[stage], step, memory, block))
+          to: engine.stepOperands(engine.stages[stage], step, memory, block))
       }
     }
     return Level(engine: .passUnretained(engine), rows: step, memory: memory, first: first, later: later)
@@ -102,7 +102,8 @@ package final class StepPlan<E: Element> {
   private func run(_ level: Level) {
     level.engine._withUnsafeGuaranteedRef { engine in
       let stages = engine.stages, blocks = engine.blocks, kernels = engine.products.kernels
-      // Weights that were used last are still in the nearest cache that holds a part of them.
+      // Steps visit the blocks upwards and downwards in turn: the weights that a step used last are still in a near
+      // cache when the next step begins.
       for index in 0..<blocks {
         let call = level.first + (isDownwards ? blocks - 1 - index : index)
         fill_rows(
@@ -120,13 +121,13 @@ package final class StepPlan<E: Element> {
   }
 }
 
-/// The h of one level of a stream [N][H]: two buffers, of which one is read by even and the other by odd steps.
+/// The h of one level of a stream [N][H]: two buffers, of which even steps read one and odd steps read the other.
 package struct HiddenState<E: Element>: BitwiseCopyable {
   let even: UnsafeMutablePointer<E>
   let odd: UnsafeMutablePointer<E>
 
-  /// Where h is before a step.
+  /// The buffer that holds h before a step.
   @inline(__always) func now(_ isOdd: Bool) -> UnsafeMutablePointer<E> { isOdd ? odd : even }
-  /// Where h is after a step.
+  /// The buffer that holds h after a step.
   @inline(__always) func next(_ isOdd: Bool) -> UnsafeMutablePointer<E> { isOdd ? even : odd }
 }

@@ -1,34 +1,34 @@
 import CRecurrentKernels
 
-/// The recurrence of one block of units in one stage of a step of few rows: the product with U and the gate pass, with
-/// operands that stand ready.
-struct StepCall: BitwiseCopyable {
-  /// slots += U times h' or a slot.
+/// The operands of one block of units in one stage of a step with few rows, prepared for the kernels of the product with U
+/// and of the gate pass.
+struct StepOperands: BitwiseCopyable {
+  /// slots += U·h', or U times a slot.
   var hidden: product
   var gates: gate_tile
 }
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs them: such a step is run by `StepCall`.
+  /// Whether a step's rows fit one tile and no product packs them. Such a step runs on `StepOperands`.
   func servesSteps(rows: Int) -> Bool {
     rows <= products.tiles(rows).size && !packsRows(rows, depth: hiddenSize)
   }
 
-  /// The operands of a stage.
+  /// The operands of a stage, for one block.
   @inline(__always)
-  func stepCall(
+  func stepOperands(
     _ stage: CellProgram.Stage, _ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int
-  ) -> StepCall {
-    // A slot is packed, as one tile [H][rows]. A stage without a product has one of no panels.
+  ) -> StepOperands {
+    // An operand slot is packed as one tile [H][rows]. A stage without a product gets a product of no panels.
     let isSlot = stage.product?.operandSlot != nil
     let hidden = operands(
       isSlot ? UnsafePointer(memory.operandTiles!) : rows.previous.start, isSlot ? 1 : rows.previous.stride, rows,
       depth: hiddenSize, packed.weightHH, stage.product?.gates ?? 0..<0, memory, block,
       slot: stage.product?.firstSlot ?? 0)
-    return StepCall(hidden: hidden, gates: gateTile(rows, memory, block, 0, rows.count))
+    return StepOperands(hidden: hidden, gates: gateTile(rows, memory, block, 0, rows.count))
   }
 
-  /// slots += the rows times some gates of packed weights.
+  /// The operands of slots += the rows times some gates of packed weights.
   @inline(__always)
   func operands(
     _ source: UnsafePointer<E>, _ stride: Int, _ rows: StepRows, depth: Int, _ weights: AlignedBuffer<E>,
@@ -44,12 +44,12 @@ extension Engine {
   }
 
   @inline(__always)
-  func run(_ stage: CellProgram.Stage, _ call: UnsafeMutablePointer<StepCall>) {
+  func run(_ stage: CellProgram.Stage, _ call: UnsafeMutablePointer<StepOperands>) {
     product_run_own(products.kernels, &call.pointee.hidden)
     stage.pass.forward(&call.pointee.gates)
   }
 
-  /// Packs a slot that the product of a stage reads into row tiles, some blocks of it.
+  /// Packs some blocks of the slot that is the operand of a stage's product into row tiles; nil if the operand is h'.
   @inline(__always)
   func packOperand(
     of product: CellProgram.StageProduct?, _ rows: StepRows, _ memory: ForwardMemory<E>, _ blocks: Range<Int>
