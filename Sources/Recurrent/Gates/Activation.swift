@@ -1,6 +1,6 @@
 import CRecurrentKernels
 
-// MARK: - The activations alone, for measuring their accuracy
+// MARK: - The activations as functions of an array
 
 @inline(always) private func apply<E: LaneElement, A: GateActivation>(
   _ activation: A.Type, _ values: UnsafeMutablePointer<E>, _ count: Int
@@ -14,7 +14,7 @@ import CRecurrentKernels
   }
 }
 extension TilePlace.Vector {
-  /// Of a panel alone.
+  /// Some units of an array that is not a gate tile.
   @inline(always) fileprivate init(at index: Int) { self.init(at: index, row: 0, unit: index, count: E.laneCount) }
 }
 
@@ -31,7 +31,7 @@ extension TilePlace.Vector {
   apply(Tanh.self, values, count)
 }
 
-/// The two activations of the gates, as functions of their own.
+/// The two activations of the gates, as functions of an array.
 public enum Activation: String, CaseIterable, Sendable {
   /// σ(x) = 1 / (1 + exp(-x))
   case sigmoid
@@ -42,8 +42,8 @@ public enum Activation: String, CaseIterable, Sendable {
   ///
   /// - Parameters:
   ///   - values: any count, overwritten.
-  ///   - instructionSet: whose code runs; the processor's best by default.
-  /// - Throws: `RecurrentError.instructionSet` if the processor lacks it.
+  ///   - instructionSet: the instruction set whose code runs; `Processor.active` by default.
+  /// - Throws: `RecurrentError.instructionSet` if the processor does not have the instruction set.
   public func apply(
     to values: UnsafeMutableBufferPointer<Float>, instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
@@ -55,8 +55,8 @@ public enum Activation: String, CaseIterable, Sendable {
   ///
   /// - Parameters:
   ///   - values: any count, overwritten.
-  ///   - instructionSet: whose code runs; the processor's best by default.
-  /// - Throws: `RecurrentError.instructionSet` if the processor lacks it.
+  ///   - instructionSet: the instruction set whose code runs; `Processor.active` by default.
+  /// - Throws: `RecurrentError.instructionSet` if the processor does not have the instruction set.
   public func apply(
     to values: UnsafeMutableBufferPointer<Double>, instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
@@ -64,7 +64,7 @@ public enum Activation: String, CaseIterable, Sendable {
     Self.apply(self == .sigmoid ? sigmoid_of_f64_for(set) : tanh_of_f64_for(set), to: values)
   }
 
-  /// The rest that fills no two vectors goes through a copy.
+  /// Applies the function to whole pairs of vectors in place, and to the rest in a copy.
   private static func apply<E: LaneElement>(
     _ function: (UnsafeMutablePointer<E>, Int) -> Void, to values: UnsafeMutableBufferPointer<E>
   ) {

@@ -1,21 +1,23 @@
-/// What the activations need of exp in one scalar: exp(-x) = 2^n·exp(-r) with r = x + n·ln 2, |r| ≤ ln 2 / 2.
+/// The constants with which activations compute exp in one scalar: exp(-x) = 2^n·exp(-r) with r = x + n·ln 2,
+/// |r| ≤ ln 2 / 2.
 protocol ExpConstants {
-  /// 1.5·2^m plus the exponent's bias, m the bits behind the point: adding it rounds to an integer n and leaves the
-  /// exponent field of 2^n in the low bits.
+  /// 1.5·2^m plus the bias of the exponent, where m is the number of bits after the point. Adding it rounds to an integer
+  /// n and leaves the exponent field of 2^n in the low bits.
   static var exponentShift: Self { get }
   /// 1 / ln 2
   static var log2OfE: Self { get }
-  /// ln 2 in two parts, of which the first times any n of σ is exact.
+  /// ln 2 as the sum of two numbers. The product of the first one and any n of σ is exact.
   static var ln2: (high: Self, low: Self) { get }
   /// ln 2 / 2
   static var halfLn2: Self { get }
-  /// 2^k, with k; exp(-sigmoidLimit) times it is no denormal.
+  /// 2^k, and k. exp(-sigmoidLimit)·2^k is not denormal.
   static var sigmoidScale: (power: Self, k: Self) { get }
   /// exp(-sigmoidLimit) rounds to zero.
   static var sigmoidLimit: Self { get }
   /// tanh(tanhLimit) rounds to one.
   static var tanhLimit: Self { get }
-  /// Whether tanh divides for the distance from a center near the value: six operations for up to 0.2 ULP.
+  /// Whether the division in tanh gives the distance from a center near the value. That takes six more operations and
+  /// saves up to 0.2 ULP.
   static var centersTanh: Bool { get }
 }
 
@@ -29,7 +31,7 @@ extension Float {
   @inline(always) static var tanhLimit: Float { 9.1 }
   @inline(always) static var centersTanh: Bool { false }
 
-  /// Of degree 4: 3.1e-9 of exp.
+  /// A polynomial of degree 4, whose error is 3.1e-9 of exp.
   @inline(always) static func expSeries(_ r: Lanes<Float>, factor f: Float) -> Lanes<Float> {
     let f2 = f * f, f4 = f2 * f2
     var p = Lanes(f4 * 0.008_368_781).adding(r, times: Lanes(f4 * f * -0.001_381_446_5))
@@ -49,7 +51,7 @@ extension Double {
   @inline(always) static var tanhLimit: Double { 19.1 }
   @inline(always) static var centersTanh: Bool { true }
 
-  /// Of degree 10: 2.9e-19 of exp.
+  /// A polynomial of degree 10, whose error is 2.9e-19 of exp.
   @inline(always) static func expSeries(_ r: Lanes<Double>, factor f: Double) -> Lanes<Double> {
     let f2 = f * f, f4 = f2 * f2, f8 = f4 * f4
     var p = Lanes(f8 * f2 * 0x1.af4dde4d2b6acp-26).adding(r, times: Lanes(f8 * f2 * f * -0x1.1f8b425d6e9ffp-29))

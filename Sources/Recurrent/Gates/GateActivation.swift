@@ -1,4 +1,4 @@
-/// What a form's gates pass through: a value, and its derivative as a function of that value.
+/// An activation of a gate: its value, and its derivative as a function of that value.
 protocol GateActivation {
   static func value<E>(_ x: Lanes<E>) -> Lanes<E>
   static func slope<E>(value y: Lanes<E>) -> Lanes<E>
@@ -21,7 +21,7 @@ enum Tanh: GateActivation {
   @inline(always) static func slope<E>(value y: Lanes<E>) -> Lanes<E> { Lanes(1).subtracting(y, times: y) }
 }
 
-/// max(0, x), where a NaN is passed on. Where h is not positive its gradient is zero, whatever arrives.
+/// max(0, x); a NaN stays a NaN. If h is not positive, its gradient is zero, whatever dy is.
 enum ReLU: GateActivation {
   @inline(always) static func value<E>(_ x: Lanes<E>) -> Lanes<E> {
     let zero = Lanes<E>(0)
@@ -35,7 +35,7 @@ enum ReLU: GateActivation {
   }
 }
 
-/// x itself.
+/// x
 enum Identity: GateActivation {
   @inline(always) static func value<E>(_ x: Lanes<E>) -> Lanes<E> { x }
   @inline(always) static func slope<E>(value y: Lanes<E>) -> Lanes<E> { Lanes(1) }

@@ -9,11 +9,11 @@ package struct GatePass: BitwiseCopyable, @unchecked Sendable {
   package let backward: GateFunction
 }
 
-/// The gate passes of every cell's program: what tests and the benchmark go over, as C's kernels have their table.
+/// The list of the gate passes of all cells. Tests and the benchmark use it, as they use C's table of kernels.
 package enum GatePasses {
   package struct Entry: Sendable {
     package let name: String
-    /// The slots of its tile.
+    /// The number of slots of its gate tile.
     package let slots: Int
     package let scalar: ScalarKind
     package let pass: GatePass

@@ -8,12 +8,12 @@ package enum ScalarKind: CaseIterable, Sendable, BitwiseCopyable {
   case double
 }
 
-/// A scalar with vectors of 64 bytes: what a gate pass is generic over.
+/// A scalar with vectors of 64 bytes. Gate passes are generic over it.
 ///
-/// Each operation is one of lanes.h, in place and by address.
+/// Each operation calls the one of the same name in lanes.h. It works in place, and its operands pass by address.
 protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   associatedtype Register: BitwiseCopyable
-  /// Scalars in a register.
+  /// The number of scalars in a register.
   static var laneCount: Int { get }
   static func splat(_ value: Self) -> Register
   static func add(_ a: inout Register, _ b: inout Register)
@@ -31,8 +31,8 @@ protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   static func exp2OfShifted(_ a: inout Register)
   static func loadPart(_ a: inout Register, _ source: UnsafePointer<Self>, _ count: Int)
   static func storePart(_ target: UnsafeMutablePointer<Self>, _ a: inout Register, _ count: Int)
-  /// p of 1 - exp(-2^k·r) = 2^k·(r + p·r²) with `factor` 2^k, 1 or 2: minus (exp(y) - 1 - y) / y², a minimax polynomial
-  /// in y = -2^k·r, times the factor.
+  /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
+  /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
   static func expSeries(_ r: Lanes<Self>, factor: Self) -> Lanes<Self>
 }
 

@@ -4,17 +4,17 @@ import CRecurrentKernels
 ///
 /// Max error: float 1.87 ULP (1.66 with fused multiply-adds), all 2^32 floats, denormal results included; double 1.76
 /// ULP (1.65 with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.83 on 10^6 from -1.5 to 1.5.
-/// Special values: σ(-∞) = 0, σ(+∞) = 1, NaN is passed on.
+/// Special values: σ(-∞) = 0, σ(+∞) = 1, σ(NaN) = NaN.
 ///
-/// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by a rounded
-/// 1 + e instead would double that rounding (2.4 ULP in float). All is scaled by a power of two, so that no intermediate
-/// is denormal.
+/// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by the rounded
+/// 1 + e instead would count its rounding error twice (2.4 ULP in float). Everything is scaled by a power of two, so that
+/// no intermediate value is denormal.
 @inline(always) func sigmoid<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
   let magnitude = x.magnitude.atMost(E.sigmoidLimit)
   let shift = Lanes(E.exponentShift + E.sigmoidScale.k)
   let shifted = shift.subtracting(magnitude, times: Lanes(E.log2OfE))
   let n = shifted - shift
-  // r = |x| + n·ln 2, in two parts: n goes down to -150 in float, to -1075 in double
+  // r = |x| + n·ln 2, with ln 2 as the sum of two numbers, because n goes down to -150 in float and to -1075 in double
   let r = magnitude.adding(n, times: Lanes(E.ln2.high)).adding(n, times: Lanes(E.ln2.low))
   let p = E.expSeries(r, factor: 1)
   let t = r.adding(p, times: r * r)  // 1 - exp(-r)
@@ -29,11 +29,12 @@ import CRecurrentKernels
 ///
 /// Max error: float 1.99 ULP (1.96 with fused multiply-adds), all 2^32 floats, denormals included; double 1.89 ULP (1.86
 /// with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.94 (1.89) on 300,000 from 0.45 to 0.52.
-/// Special values: tanh(±∞) = ±1, the sign of zero is kept, NaN is passed on.
+/// Special values: tanh(±∞) = ±1, tanh(±0) = ±0, tanh(NaN) = NaN.
 ///
-/// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e), both halved, each rounded once from t alone, so
-/// that neither carries the other's error and small arguments keep their digits. In double that would be 2.1 ULP: there
-/// the division gives the distance from a center, 0, 1/4 or 1/2 by n, whose own roundings weigh less.
+/// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e). Numerator and denominator are both halved, and each
+/// is rounded once from t. So neither has the other's error, and small arguments keep their digits. In double that would
+/// be 2.1 ULP. There the division gives the distance from a center (0, 1/4 or 1/2, depending on n); its rounding errors
+/// are smaller.
 @inline(always) func tanh<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
   let magnitude = x.magnitude.atMost(E.tanhLimit)
   let shift = Lanes<E>(E.exponentShift)

@@ -1,21 +1,21 @@
 import CRecurrentKernels
 
-/// Where two vectors of a gate tile lie.
+/// The place of two vectors in a gate tile.
 struct TilePlace<E: LaneElement> {
   struct Vector {
-    /// In a panel of P units a row.
+    /// The index in a panel [rows][P].
     let at: Int
     let row: Int
     let unit: Int
-    /// How many units exist from there on; a vector's or more: all.
+    /// How many units exist from `unit` on. If they are at least as many as a vector has scalars, all of them exist.
     let count: Int
   }
   let first: Vector
   let second: Vector
 }
 
-/// Walks over a gate tile, two vectors at a time. Where one is left at the end it stands twice: what is computed from it
-/// is stored twice. A closure would not be inlined into the gate pass.
+/// Visits the places of a gate tile, two vectors at a time. If one vector is left at the end, its place holds it twice,
+/// and the same result is stored twice. A closure would not be inlined into the gate pass.
 struct TileWalk<E: LaneElement> {
   private let tile: gate_tile
   private var row = 0
@@ -53,9 +53,9 @@ extension gate_tile {
   }
 }
 
-/// The gradient that reaches h of one step: from the step after and from the layer's output.
+/// The gradient that reaches the h of one step, from the next step and from the layer's output.
 struct HiddenGradient<E: LaneElement> {
-  /// Of the step after; a pass may leave here what goes to the step before.
+  /// The gradient from the next step. A gate pass may replace it by a term of the gradient for the step before.
   let dh: Panel<E>
   private let dy: RowMatrix<E>?
 

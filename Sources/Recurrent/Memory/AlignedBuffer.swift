@@ -9,11 +9,11 @@ import Synchronization
   import Darwin
 #endif
 
-/// Zeroed scalars for panels and row tiles. They start at a cache line, and behind them is the readable slack that BLIS's
+/// Zeroed scalars for panels and row tiles. They start at a cache line. After them comes the readable slack that BLIS's
 /// micro-kernels need.
 package final class AlignedBuffer<Scalar: RecurrentScalar>: @unchecked Sendable {
   package let start: UnsafeMutablePointer<Scalar>
-  /// Without the slack.
+  /// The number of scalars without the slack.
   package let count: Int
   package var byteCount: Int { AlignedBuffer.byteCount(count) }
   private let mapped: (address: UnsafeMutableRawPointer, bytes: Int)?
@@ -27,14 +27,14 @@ package final class AlignedBuffer<Scalar: RecurrentScalar>: @unchecked Sendable 
       let page = sysconf(Int32(_SC_PAGESIZE)), inside = (bytes + page - 1) / page * page
       let address = mmap(nil, inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
       mprotect(address + page, inside, PROT_READ | PROT_WRITE)
-      // A multiple of 64 bytes from the end, where panels want to start.
+      // Panels should start at a multiple of 64 bytes, so the buffer starts that far from the end of its pages.
       let start = address + page + inside - (bytes + 63) / 64 * 64
       self.start = start.bindMemory(to: Scalar.self, capacity: count)
       mapped = (address, inside + 2 * page)
     } else {
       let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: bytes >= 1 << 20 ? 1 << 21 : 64)
       #if os(Linux)
-        // Huge pages: a record's slots lie far apart, each on a page of its own.
+        // Huge pages are faster here: the slots of a record lie far apart, so each would need small pages of its own.
         if bytes >= 1 << 20 { madvise(raw, bytes, MADV_HUGEPAGE) }
       #endif
       memset(raw, 0, bytes)
@@ -52,9 +52,10 @@ package final class AlignedBuffer<Scalar: RecurrentScalar>: @unchecked Sendable 
   }
 }
 
-/// Pages around every buffer that must not be touched, for tests.
+/// Pages around every buffer that must not be touched. Tests turn them on.
 package enum GuardPages {
-  /// From now on, each buffer (with its slack) ends at a page that must not be touched, and starts soon after another one.
-  /// AddressSanitizer does not see into BLIS's assembly; guard pages find what it reads outside of a buffer.
+  /// While this is true, each new buffer (with its slack) ends at a page that must not be touched, and starts soon after
+  /// another one.
+  /// AddressSanitizer does not see into BLIS's assembly; guard pages find reads of it outside of a buffer.
   package static let areOn = Atomic(false)
 }

@@ -1,10 +1,10 @@
 import CRecurrentKernels
 
-/// Hands out parts of one buffer, each aligned and with slack behind it. Without a buffer it only counts.
+/// Divides one buffer into pieces, each aligned and with slack after it. Without a buffer, it only counts the scalars.
 package struct Arena<Scalar: RecurrentScalar> {
   private var next: UnsafeMutablePointer<Scalar>?
   package private(set) var count = 0
-  /// While pages are guarded, every part is a buffer of its own.
+  /// If guard pages are on, every piece is a buffer of its own.
   package private(set) var guarded: [AlignedBuffer<Scalar>] = []
 
   package init(_ buffer: AlignedBuffer<Scalar>?) { next = buffer?.start }
@@ -13,15 +13,15 @@ package struct Arena<Scalar: RecurrentScalar> {
   package mutating func take(_ scalars: Int) -> UnsafeMutablePointer<Scalar> {
     let whole = (scalars + Int(PRODUCT_SLACK) + 15) / 16 * 16
     count += whole
-    guard let part = next else { return Arena.nowhere }
+    guard let piece = next else { return Arena.nowhere }
     if GuardPages.areOn.load(ordering: .relaxed) {
       guarded.append(AlignedBuffer(count: scalars))
       return guarded.last!.start
     }
-    next = part + whole
-    return part
+    next = piece + whole
+    return piece
   }
 
-  /// What counting hands out; never dereferenced.
+  /// The address of all pieces while the arena only counts. It is never dereferenced.
   private static var nowhere: UnsafeMutablePointer<Scalar> { UnsafeMutablePointer(bitPattern: 64)! }
 }

@@ -1,26 +1,26 @@
 import CRecurrentKernels
 
-/// What a call needs for itself: memory, and threads. A scratch grows at its first use for a size and allocates nothing
-/// after that; it must serve one call at a time.
+/// The working memory of calls, and their threads. A scratch grows when it is first used for a size and allocates nothing
+/// after that. Only one call at a time may use it.
 public final class Scratch<Scalar: RecurrentScalar> {
   @exclusivity(unchecked) private var buffer: AlignedBuffer<Scalar>?
   @exclusivity(unchecked) private var guarded: [AlignedBuffer<Scalar>] = []
-  /// What calls run on, where it is alive.
+  /// The threads that calls run on; nil if there is no pool, or if a fork has left its threads behind.
   package var threads: Threads? { pool.flatMap { $0.isAlive ? $0 : nil } }
   private let pool: Threads?
-  /// Steps so far: every other one walks over the weights downwards.
+  /// The number of steps so far. Every second step visits the blocks of units downwards.
   @exclusivity(unchecked) package var turns = 0
-  /// For what levels hand to each other, and for a second direction that runs at the same time.
+  /// Memory for the values that levels pass to each other, and for a second direction that runs at the same time.
   package var levels: Scratch { made(&ownLevels) }
   package var second: Scratch { made(&ownSecond) }
   @exclusivity(unchecked) private var ownLevels: Scratch?
   @exclusivity(unchecked) private var ownSecond: Scratch?
   private lazy var planBuffer = RowPlanBuffer()
 
-  /// - Parameter threads: what calls run on where it pays; the caller's thread alone by default.
+  /// - Parameter threads: the threads that calls run on if that is faster; by default, only the caller's thread.
   public init(threads: Threads? = nil) { pool = threads }
 
-  /// What it holds now, but for the little that lengths and resets need.
+  /// The bytes that the scratch holds now, without the few that lengths and resets need.
   public var byteCount: Int {
     let own = buffer?.byteCount ?? 0
     return own + (ownLevels?.byteCount ?? 0) + (ownSecond?.byteCount ?? 0)
@@ -33,7 +33,7 @@ public final class Scratch<Scalar: RecurrentScalar> {
     return new
   }
 
-  /// The rows of a call; valid until the next one.
+  /// The row plan of a call. It is valid until the next call.
   package func plan(
     steps: Int, batchSize: Int, lengths: UnsafeBufferPointer<Int>?, resets: UnsafeBufferPointer<UInt8>?
   ) -> RowPlan {
@@ -41,17 +41,17 @@ public final class Scratch<Scalar: RecurrentScalar> {
     return planBuffer.plan(steps: steps, batchSize: batchSize, lengths: lengths, resets: resets)
   }
 
-  /// Hands out the parts that `layout` takes; it runs once more where the buffer has to grow first.
+  /// Returns the pieces that `layout` takes from the arena. If the buffer has to grow first, `layout` runs twice.
   @inline(__always)
-  package func carve<Parts>(_ layout: (inout Arena<Scalar>) -> Parts) -> Parts {
+  package func carve<Pieces>(_ layout: (inout Arena<Scalar>) -> Pieces) -> Pieces {
     var arena = Arena(buffer)
-    var parts = layout(&arena)
+    var pieces = layout(&arena)
     if arena.count > buffer?.count ?? -1 {
       buffer = AlignedBuffer<Scalar>(count: arena.count)
       arena = Arena(buffer)
-      parts = layout(&arena)
+      pieces = layout(&arena)
     }
     if !arena.guarded.isEmpty { guarded = arena.guarded }
-    return parts
+    return pieces
   }
 }

@@ -1,14 +1,14 @@
 import CRecurrentKernels
 
-/// What one part keeps.
+/// The record of one part of a layer.
 package struct PartRecord<Scalar: RecurrentScalar> {
-  /// What a call needs of it.
+  /// The places in memory that a call needs.
   package struct Place: BitwiseCopyable {
-    /// [unit block][slot][rows][P]: the slots of the cell, then c' of an LSTM. What the product's tiles are written to
-    /// is what the gates read and, over all rows, a packed operand of the closing products.
+    /// [unit block][slot][rows][P]: the slots of the cell, then c' if the cell has one. Products write their tiles here,
+    /// and gate passes read them here. Over all rows, a slot is also a packed operand of the closing products.
     package let slots: UnsafeMutablePointer<Scalar>
     package let layout: SlotLayout
-    /// The part's h, in its level's history.
+    /// The part's h, in the history of its level.
     package let y: MutableRows<Scalar>
   }
   private var slots = AlignedBuffer<Scalar>(count: 0)

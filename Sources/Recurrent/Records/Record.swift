@@ -1,33 +1,34 @@
-/// What `record` keeps for `backward`: the gates, the cell states and the outputs of every step.
+/// The gates, the cell states and the outputs of every step, which `record` keeps for `backward`.
 ///
-/// A record is reused by passing it again; it allocates where a call needs more than it has. `backward` works in the
-/// gates' place, so it consumes the record.
+/// A record can be passed to `record` again. It allocates only if a call needs more memory than it has. `backward`
+/// overwrites the gates, so it consumes the record.
 public final class Record<Scalar: RecurrentScalar> {
   /// T of the last call.
   public var steps: Int { plan.steps }
   /// N of the last call.
   public var batchSize: Int { plan.batchSize }
-  /// Features of y: H, or 2·H of a bidirectional layer.
+  /// The number of features of y: H, or 2·H of a bidirectional layer.
   public var outputSize: Int { shape?.outputSize ?? 0 }
-  /// Whether there is something for `backward` to consume.
+  /// Whether the record holds a call that `backward` can consume.
   public package(set) var isFilled = false
-  /// The seed of the last call's dropout, nil if it dropped nothing. Another `record` with it drops the same values.
+  /// The seed of the last call's dropout; nil if the call dropped nothing. Another `record` with this seed drops the same
+  /// values.
   public package(set) var dropoutSeed: DropoutSeed?
 
-  /// Of the parameters that filled the record.
+  /// The version of the parameters that filled the record.
   package var version: UInt64 = 0
   package private(set) var shape: LayerShape?
   package private(set) var instructionSet = InstructionSet.portable
   package private(set) var plan = RowPlan(steps: 0, batchSize: 0)
-  /// Its lengths and resets are the plan's.
+  /// The layouts and the dropout of the last call. The plan has its lengths and resets.
   package private(set) var options = CallOptions()
   package private(set) var levels: [LevelRecord<Scalar>] = []
   private let planBuffer = RowPlanBuffer()
-  /// y [T,N,outputSize] where it does not stand in the last level's history.
+  /// y [T,N,outputSize], used if y is not in the last level's history.
   private var output: AlignedBuffer<Scalar>?
   private var usesOutput = false
 
-  /// A record without memory yet.
+  /// An empty record, which has no memory yet.
   public init() {}
 
   /// y of the last call, [T,N,outputSize], time-major.
@@ -41,12 +42,12 @@ public final class Record<Scalar: RecurrentScalar> {
     shape == layer.shape && instructionSet == layer.instructionSet
   }
 
-  /// Who filled the record, for messages.
+  /// The layer that filled the record, for error messages.
   package var origin: String {
     shape.map { "\($0) on \(instructionSet.rawValue)" } ?? "nobody"
   }
 
-  /// Makes room for a call; what stood in the record is lost.
+  /// Allocates the memory that a call needs. What the record held before is lost.
   package func prepare(
     _ shape: LayerShape, _ part: PartLayout, _ set: InstructionSet, steps: Int, batchSize: Int,
     options: BorrowedOptions, drops: Bool
@@ -67,8 +68,8 @@ public final class Record<Scalar: RecurrentScalar> {
     if usesOutput, output?.count ?? -1 < count { output = AlignedBuffer(count: count) }
   }
 
-  /// Fills y from the last level's history where it does not stand there.
-  package func finishOutput() {
+  /// Copies y from the last level's history, if y is not there already.
+  package func copyOutput() {
     guard usesOutput, let output, let shape, let level = levels.last else { return }
     let y = MutableRows(
       output.start,
@@ -86,13 +87,13 @@ extension Record: CustomStringConvertible {
   }
 }
 
-/// What one level keeps.
+/// The record of one level of a layer.
 package final class LevelRecord<Scalar: RecurrentScalar> {
-  /// [N + rows + N][D·H]: the state that forward starts from, every row's h, the state that reverse starts from. A row's
-  /// h' is thus N rows away where all steps have N rows.
+  /// [N + rows + N][D·H]: the initial state of the forward direction, the h of every row, and the initial state of the
+  /// reverse direction. If all steps have N rows, the h' of a row is thus N rows away.
   private var history = AlignedBuffer<Scalar>(count: 0)
   private var yStart = 0
-  /// [rows][outputSize]: what the next level reads where that is not y itself.
+  /// [rows][outputSize]: the next level's input, if that is not y itself.
   package var copy: AlignedBuffer<Scalar>? { usesCopy ? ownCopy : nil }
   private var ownCopy: AlignedBuffer<Scalar>?
   private var usesCopy = false

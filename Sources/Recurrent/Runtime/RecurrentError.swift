@@ -6,58 +6,58 @@
   import Darwin
 #endif
 
-/// What was wrong with a call, what it was and what was expected.
+/// An error of a call. It says what was passed and what was expected.
 public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// A size that is zero, negative or too large to count with.
+  /// A size that is zero, negative or too large to compute with.
   case size(name: String, was: Int, expected: String)
-  /// Sizes whose product is more than this machine's memory holds.
+  /// Sizes whose product is larger than this machine's memory.
   case product(names: [String], values: [Int], most: Int)
-  /// A buffer of the wrong count.
+  /// A buffer with the wrong count of values.
   case count(name: String, was: Int, expected: Int, shape: String)
   /// An instruction set that this processor does not have.
   case instructionSet(requested: String, available: [InstructionSet])
-  /// A name that is not one of those that exist.
+  /// A name that does not exist.
   case name(String, kind: String, known: [String])
-  /// A number or a choice that is out of its range, or that makes no sense for this cell.
+  /// A number that is out of its range, or an option that does not fit this cell.
   case value(name: String, was: String, expected: String)
-  /// Parameters or gradients of another layer's shape.
+  /// Parameters or gradients of a layer with another shape.
   case shape(name: String, was: String, expected: String)
-  /// Distances that make no layout.
+  /// Distances that are not a valid layout.
   case layout(name: String, step: Int, sequence: Int, problem: LayoutProblem)
-  /// A buffer that is shorter than its layout.
+  /// A buffer that is shorter than its layout requires.
   case extent(name: String, was: Int, expected: Int, shape: String)
-  /// A buffer to write to that shares memory with another one.
+  /// A buffer that is written and shares memory with another one.
   case overlap(name: String, other: String)
   /// A c, or its gradient, for a cell that has none.
   case unexpectedState(name: String, was: Int)
   /// A record that `backward` cannot use.
   case record(RecordProblem)
-  /// A layer of a direction in which no stream can run.
+  /// A layer whose direction does not allow a stream.
   case direction(Direction)
   /// The system does not provide that many threads.
   case threads(count: Int)
 
-  /// Why distances make no layout.
+  /// Why distances are not a valid layout.
   public enum LayoutProblem: Equatable, Sendable {
     /// A distance is not positive.
     case notPositive
-    /// No memory is as large.
+    /// The layout is larger than any memory.
     case tooLarge
-    /// Rows of so many scalars share memory.
+    /// Rows of that many scalars share memory.
     case overlappingRows(of: Int)
   }
 
   /// Why `backward` cannot use a record.
   public enum RecordProblem: Equatable, Sendable {
-    /// Nothing was recorded, or `backward` consumed it.
+    /// Nothing was recorded, or `backward` has consumed the record.
     case empty
-    /// Another layer filled it; both are described.
+    /// Another layer filled the record. The values describe both layers.
     case otherLayer(was: String, expected: String)
-    /// The layer's parameters have changed since.
+    /// The layer's parameters have changed since the record was filled.
     case otherParameters
   }
 
-  /// What was wrong, what it was and what was expected.
+  /// What was passed and what was expected.
   public var description: String {
     switch self {
     case .size(let name, let was, let expected): "\(name) is \(was), expected \(expected)"
@@ -93,9 +93,9 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   }
 }
 
-/// The product of some sizes, each at least 1.
+/// The product of some sizes, each of which must be at least 1.
 ///
-/// - Throws: `RecurrentError.size` if one is not, or if so many floats are more than the machine's memory.
+/// - Throws: `RecurrentError.size` if a size is smaller, or `.product` if so many floats do not fit the machine's memory.
 package func checkedCount(_ sizes: (name: String, value: Int)...) throws(RecurrentError) -> Int {
   var count = 1
   for (name, value) in sizes {
@@ -109,14 +109,14 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
   return count
 }
 
-/// Whether `checkedCount` would accept these sizes. It allocates nothing, so that a call may ask.
+/// Whether `checkedCount` would accept these sizes. It allocates nothing, so calls can use it.
 package func fitMemory(_ first: Int, _ second: Int, _ third: Int = 1) -> Bool {
   let (two, overflow) = first.multipliedReportingOverflow(by: second)
   let (all, overflow2) = two.multipliedReportingOverflow(by: third)
   return first >= 1 && second >= 1 && third >= 1 && !overflow && !overflow2 && all <= largestCount
 }
 
-/// As many floats as this machine's memory holds. What is larger could only abort the process when it is allocated.
+/// The number of floats that this machine's memory holds. A larger allocation could only abort the process.
 package let largestCount: Int = {
   let pages = sysconf(Int32(_SC_PHYS_PAGES)), page = sysconf(Int32(_SC_PAGESIZE))
   return pages > 0 && page > 0 ? pages * page / 4 : 1 << 40

@@ -1,4 +1,4 @@
-/// The memory of one buffer of a call, and what an error calls it.
+/// The memory of one buffer of a call, and its name in error messages.
 package struct Region: BitwiseCopyable {
   let name: StaticString
   let start: UInt
@@ -24,11 +24,16 @@ package struct Region: BitwiseCopyable {
   }
 }
 
-/// No two buffers of a call may overlap if one of them is written: what is read would change while the call runs.
+/// Checks that no two buffers of a call overlap if one of them is written. Otherwise an input could change while the call
+/// runs.
 ///
-/// Allocates nothing. An error names a pair's later buffer first, so a call lists what it reads before what it writes.
+/// It allocates nothing. An error names the later buffer of a pair first, so a call lists the buffers that it reads before
+/// those that it writes.
 ///
-/// - Parameter readsToo: whether two buffers that are only read may not overlap either.
+/// - Parameters:
+///   - regions: the buffers of the call.
+///   - readsToo: whether buffers that are only read must not overlap each other either.
+/// - Throws: `RecurrentError.overlap` with the names of two buffers that overlap.
 package func checkApart(_ regions: Span<Region>, readsToo: Bool = false) throws(RecurrentError) {
   for later in 1..<max(regions.count, 1) {
     for earlier in 0..<later where regions[later].overlaps(regions[earlier]) {

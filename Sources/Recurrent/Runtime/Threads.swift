@@ -1,18 +1,19 @@
 import CRecurrentKernels
 
-/// A pool of threads among which a call divides a layer's units, so that each core keeps its part of the weights close.
+/// A pool of threads. A call divides a layer's units among them, so that each core keeps its share of the weights in its
+/// own caches.
 ///
-/// A scratch made with it runs its calls on it, where the work of a step is large enough to pay for a barrier; the
-/// results are the same bits on any number of threads. Calls on one pool from several threads take turns. In a child of
-/// `fork`, where the threads are not, calls run on the caller's alone.
+/// Calls run on the pool of their scratch if a step has enough work to pay for a barrier. The results have the same bits on
+/// any number of threads. Calls on one pool from several threads take turns. A child of `fork` does not have the threads,
+/// so its calls run only on the caller's thread.
 public final class Threads: @unchecked Sendable {
-  /// The caller's thread and those that wait for calls.
+  /// The number of threads: the caller's thread and those that wait for calls.
   public let count: Int
-  /// Null for the caller's thread alone.
+  /// Nil if there is only the caller's thread.
   private let pool: OpaquePointer?
 
-  /// - Parameter count: threads, 1 to 1024; more than the processor has cores are slower than as many.
-  /// - Throws: `RecurrentError` if the count is out of range or the system gives no more threads.
+  /// - Parameter count: the number of threads, 1 to 1024. More threads than cores are slower than one thread for each core.
+  /// - Throws: `RecurrentError` if the count is out of range or the system does not provide that many threads.
   public init(count: Int) throws(RecurrentError) {
     guard (1...1024).contains(count) else { throw .size(name: "count", was: count, expected: "1 to 1024 threads") }
     self.count = count
@@ -22,7 +23,7 @@ public final class Threads: @unchecked Sendable {
 
   deinit { if let pool { thread_pool_destroy(pool) } }
 
-  /// Whether the threads are there: not in a child of `fork`.
+  /// Whether this process has the pool's threads. A child of `fork` does not.
   package var isAlive: Bool { pool.map(thread_pool_is_alive) ?? true }
 
   /// Runs the work on every thread, each with its share; allocates nothing.
@@ -56,17 +57,17 @@ public final class Threads: @unchecked Sendable {
 
 /// What the threads of a pool do together. A closure would be copied to the heap for each call.
 package protocol SharedWork {
-  /// One thread's part.
+  /// Does one thread's share of the work.
   func run(_ share: Share)
 }
 
-/// One thread's part of a call.
+/// One thread's share of a call.
 package struct Share {
   package let index: Int
   package let count: Int
   fileprivate let pool: OpaquePointer?
 
-  /// All of a call on the caller's thread.
+  /// The share of the caller's thread if it does all the work.
   package static var whole: Share { Share(index: 0, count: 1) }
 
   package init(index: Int, count: Int, pool: OpaquePointer? = nil) {
@@ -75,11 +76,11 @@ package struct Share {
     self.pool = pool
   }
 
-  /// This thread's part of some things that are alike.
+  /// The range of `things` that this thread works on.
   package func range(of things: Int) -> Range<Int> {
     count == 1 ? 0..<things : things * index / count..<things * (index + 1) / count
   }
 
-  /// Waits until every thread of the call is here.
+  /// Waits until every thread of the call has reached the barrier.
   package func barrier() { if let pool { thread_pool_barrier(pool) } }
 }

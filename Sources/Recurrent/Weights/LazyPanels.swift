@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Panels that are filled at their first use, and again after they were emptied; any thread may be the first.
+/// Panels that are filled when they are first used, and again after `empty`. Any thread may be the first.
 package final class LazyPanels<Scalar: RecurrentScalar>: @unchecked Sendable {
   private let isFilled = Atomic(false)
   private let filling = Mutex(())
@@ -21,6 +21,6 @@ package final class LazyPanels<Scalar: RecurrentScalar>: @unchecked Sendable {
     return UnsafePointer(buffer!.start)
   }
 
-  /// While nobody else uses them.
+  /// Marks the panels as empty. Nothing else may use them at the same time.
   package func empty() { isFilled.store(false, ordering: .relaxed) }
 }

@@ -1,8 +1,10 @@
 import CRecurrentKernels
 
-/// The weights of a part in gate-fused panels, read only once filled: [unit block][gate][depth][P]. The biases that the
-/// slots start from: [unit block][slot][P]. The cell's vectors by unit: [unit block][vector][P]. For backward, the
-/// weights once more, by columns.
+/// The parameters of a part in the layout of the kernels. They do not change after `fill`.
+///
+/// The weights are panels [unit block][gate][depth][P], so that one product computes all gates of a block. The biases that
+/// the slots start from are [unit block][slot][P]. The cell's vectors by unit are [unit block][vector][P]. Backward also
+/// needs the weights by columns.
 package final class PackedParameters<E: Element>: @unchecked Sendable {
   package let weightIH: AlignedBuffer<E>
   package let weightHH: AlignedBuffer<E>
@@ -31,10 +33,10 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     transposedIH.empty()
     transposedHH.empty()
     func fuse(_ weights: Range<Int>, depth: Int, order: [Int], into panels: AlignedBuffer<E>) {
-      for (place, gate) in order.enumerated() {
+      for (position, gate) in order.enumerated() {
         products.packPanels(
           rowsOf: values + (weights.lowerBound + gate * hiddenSize * depth), units: hiddenSize, depth: depth,
-          panelStride: gates * depth * width, into: panels.start + place * depth * width)
+          panelStride: gates * depth * width, into: panels.start + position * depth * width)
       }
     }
     fuse(parameters[.inputWeights], depth: inputSize, order: program.inputGates, into: weightIH)
@@ -49,7 +51,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     fillBias(values, parameters[.inputBias], parameters[.recurrentBias], width: width)
   }
 
-  /// A gate's two biases are added up if both belong to the same slot.
+  /// Fills the bias of each slot. The two biases of a gate are added up if both belong to the same slot.
   private func fillBias(_ values: UnsafePointer<E>, _ input: Range<Int>, _ recurrent: Range<Int>, width: Int) {
     guard !input.isEmpty else { return }
     for (slot, gate) in program.inputGates.enumerated() {
@@ -81,14 +83,14 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     }
   }
 
-  /// Wᵀ [block of C][G·H][P], its gates in the order of the slots, so that its depth is that of the packed gradients.
+  /// Wᵀ [block of C][G·H][P]. Its gates are in the order of the slots, as in the depth of the packed gradients.
   func transposedIH(_ weightIH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
     let depth = program.gates * hiddenSize, width = products.width
     return transposedIH.start(count: products.panels(inputSize) * width * depth) { panels in
-      for (place, gate) in program.inputGates.enumerated() {
+      for (position, gate) in program.inputGates.enumerated() {
         products.packPanels(
           columnsOf: weightIH + gate * hiddenSize * inputSize, units: inputSize, depth: hiddenSize, stride: inputSize,
-          panelStride: depth * width, into: panels + place * hiddenSize * width)
+          panelStride: depth * width, into: panels + position * hiddenSize * width)
       }
     }
   }

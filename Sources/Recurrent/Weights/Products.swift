@@ -3,7 +3,7 @@ import CRecurrentKernels
 /// The kernels of one instruction set and scalar, with the loops around them.
 package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
-  /// P, the units of a panel.
+  /// P, the number of units of a panel.
   package let width: Int
   /// - Parameter units: of the layer, for panels that waste the least; nil for the widest.
   package init(_ instructionSet: InstructionSet?, units: Int? = nil) throws(RecurrentError) {
@@ -14,8 +14,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   package var set: instruction_set { kernels.pointee.set }
 
-  /// Whether so many weights are fetched ahead, by our kernel in the place of BLIS's: only AVX-512's keeps up
-  /// with it (AVX2: 11 % slower at H 512, 16 % faster at 2048).
+  /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. Only our
+  /// AVX-512 kernel is as fast as BLIS's (with AVX2: 11 % slower at H 512, 16 % faster at 2048).
   package func isFar(_ weights: Int) -> Bool {
     weights * MemoryLayout<E>.stride >= Blocking.farWeightBytes && set == .avx512
   }
@@ -29,7 +29,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   // MARK: - Packing
 
-  /// Row tiles of `source` [rows][depth], rows `stride` apart: [tile][depth][rows of the tile].
+  /// Packs `source` [rows][depth], whose rows lie `stride` apart, into row tiles [tile][depth][rows of the tile].
   package func packRows(
     _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int,
     into tiles: UnsafeMutablePointer<E>
@@ -39,7 +39,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Row tiles of the columns of `source` [depth][columns], rows `stride` apart: the operand that contracts over rows.
+  /// Packs the columns of `source` [depth][columns], whose rows lie `stride` apart, into tiles for a product that
+  /// contracts over rows.
   package func packColumns(
     _ source: UnsafePointer<E>, stride: Int, _ columns: RowTiles, _ some: Range<Int>? = nil, depth: Int,
     into tiles: UnsafeMutablePointer<E>
@@ -49,7 +50,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Panels of the rows of `source` [units][depth]: [panel][depth][P], `panelStride` apart.
+  /// Packs the rows of `source` [units][depth] into panels [panel][depth][P] that lie `panelStride` apart.
   package func packPanels(
     rowsOf source: UnsafePointer<E>, units: Int, depth: Int, panelStride: Int, into panels: UnsafeMutablePointer<E>
   ) {
@@ -62,7 +63,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Panels of the columns of `source` [depth][units], rows `stride` apart: [panel][depth][P], `panelStride` apart.
+  /// Packs the columns of `source` [depth][units], whose rows lie `stride` apart, into panels [panel][depth][P] that lie
+  /// `panelStride` apart.
   package func packPanels(
     columnsOf source: UnsafePointer<E>, units: Int, depth: Int, stride: Int, panelStride: Int,
     into panels: UnsafeMutablePointer<E>
@@ -101,7 +103,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   // MARK: - Products
 
-  /// One row tile times some panels. Packed rows have the stride 1, plain ones that of their matrix.
+  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, count: Int, stride: Int = 1, _ panels: UnsafePointer<E>, panelCount: Int,
@@ -116,10 +118,11 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     product_run(kernels, &operands)
   }
 
-  /// All row tiles times some panels. The block of k is outermost, so that the panels' block stays in the second cache
-  /// while the tiles pass by. `before` and `after` are called with each tile, before its first block of k and after its
-  /// last. Where the weights come from far, full tiles fetch their next block meanwhile, at the end that of `next`.
-  /// Packed tiles may be deeper than the product, which then reads a part `of` their depth.
+  /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the panels
+  /// stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before its first
+  /// chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch the weights of
+  /// the next chain meanwhile, and in the last chain those at `next`. Packed tiles may be deeper than the product, which
+  /// then reads a range `of` their depth.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
@@ -152,7 +155,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// All row tiles times all panels, each [depth][P], `panelStride` apart.
+  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart.
   package func multiply(
     tiles: UnsafePointer<E>, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int,
     panels: UnsafePointer<E>,
@@ -170,8 +173,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// The same into a matrix [rows][units], all panels or some. A last panel that is not full goes through `rest`
-  /// [rows][P], which adds up by itself.
+  /// The same into a matrix [rows][units], for all panels or some. If the last panel is not full, its products are summed
+  /// up in `rest` [rows][P] and copied from there.
   package func multiply(
     tiles: UnsafePointer<E>, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int,
     panels: UnsafePointer<E>,

@@ -36,7 +36,7 @@ extension Stack {
 
   /// Writes the last level's y to the record and to the caller's buffer.
   private func writeLastOutput(_ call: ForwardCall<E>, _ plan: RowPlan, _ y: MutableRows<E>) {
-    call.record?.finishOutput()
+    call.record?.copyOutput()
     guard let target = call.y.map({ MutableRows($0, RowLayout(call.yDistances)) }) else { return }
     if y.layout.isPacked {
       writeOutput(shape, y.base, plan, to: target)
