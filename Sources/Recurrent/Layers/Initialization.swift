@@ -2,20 +2,20 @@
 public struct Initialization: Sendable {
   /// How recurrent weights are drawn.
   public enum Recurrent: Sendable {
-    /// Like everything else: uniform in ±1/√H, as PyTorch does.
+    /// Like all other parameters: uniform in ±1/√H, as in PyTorch.
     case uniform
-    /// Each gate's H × H block orthogonal (Saxe, McClelland, Ganguli 2014, arXiv 1312.6120), as Keras does.
+    /// The H × H matrix of each gate is orthogonal (Saxe, McClelland, Ganguli 2014, arXiv 1312.6120), as in Keras.
     case orthogonal
   }
-  /// The recurrent weights.
+  /// How recurrent weights are drawn.
   public var recurrent: Recurrent
-  /// What the biases of an LSTM's forget gate add up to, commonly 1 (Jozefowicz, Zaremba, Sutskever 2015); nil draws
-  /// them like the others. Other cells, and layers without biases, refuse it.
+  /// The sum of the two biases of an LSTM's forget gate, commonly 1 (Jozefowicz, Zaremba, Sutskever 2015). If it is nil,
+  /// they are drawn like the others. Other cells, and layers without biases, must have nil here.
   public var forgetBias: Double?
-  /// Equal seeds give equal parameters; nil draws a new one each time.
+  /// Equal seeds give equal parameters. If it is nil, each layer draws a new seed.
   public var seed: UInt64?
 
-  /// PyTorch's distributions, but for what is said here; each is explained at its property.
+  /// PyTorch's distributions, except for what the parameters change. Each parameter is explained at its property.
   public init(recurrent: Recurrent = .uniform, forgetBias: Double? = nil, seed: UInt64? = nil) {
     self.recurrent = recurrent
     self.forgetBias = forgetBias
@@ -59,8 +59,8 @@ public struct Initialization: Sendable {
   }
 }
 
-/// A random orthogonal matrix by rows: the rows of a normal one, made orthonormal one after another. Each row is
-/// projected twice, which keeps the rows orthogonal to rounding.
+/// A random orthogonal matrix, row by row. The rows are those of a normally distributed matrix, made orthonormal one after
+/// another. Each row is projected twice, so that the rows are orthogonal up to rounding.
 private func orthogonalMatrix(_ size: Int, using random: inout SeededGenerator) -> [Double] {
   var matrix = (0..<size * size).map { _ in random.nextNormal() }
   matrix.withUnsafeMutableBufferPointer { matrix in

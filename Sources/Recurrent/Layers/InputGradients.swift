@@ -1,8 +1,8 @@
-/// What `backward` gives besides the parameters' gradients.
+/// The gradients that `backward` returns: all except those of the parameters.
 public struct InputGradients<Scalar: RecurrentScalar>: Sendable, Equatable {
-  /// [T,N,C]
+  /// The gradient of x, [T,N,C].
   public var dx: Sequences<Scalar>
-  /// Gradients of the initial h and c, [L·D,N,H].
+  /// The gradient of the initial state, [L·D,N,H].
   public var dInitial: StateGradient<Scalar>
 
   package init(dx: Sequences<Scalar>, dInitial: StateGradient<Scalar>) {

@@ -2,30 +2,30 @@ import Synchronization
 
 private let lastVersion = Atomic<UInt64>(0)
 
-/// A recurrent layer of any cell: its shape, its parameters and their packed form. One level or several, each in one
-/// direction or both.
+/// A recurrent layer of any cell: its shape, its parameters and their packed form. It has one or more levels, and each
+/// level runs in one direction or in both.
 ///
-/// A layer is a value: copies share the packed weights until one of them changes its parameters. It can be used from
-/// several threads at once.
+/// A layer is a value: copies share the packed weights until one of them changes its parameters. Several threads can use a
+/// layer at the same time.
 public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   package let shape: LayerShape
-  /// What the layer's kernels are compiled for.
+  /// The instruction set that the layer's kernels are compiled for.
   public let instructionSet: InstructionSet
-  /// The probability with which `record` zeroes what one level hands to the next, 0 ... 1.
+  /// The probability with which `record` zeroes a value on its way to the next level, 0 ... 1.
   public let dropout: Float
-  /// Whether every call reads and writes denormal numbers as zero: a state that decays does not slow it down then.
+  /// Whether every call reads and writes denormal numbers as zero, so that a decaying state does not slow it down.
   public let flushesDenormals: Bool
-  /// One reference: a copy of the layer costs one count, and copies share the packed weights.
+  /// One reference, so that copying the layer counts only one reference. Copies share the packed weights.
   private(set) var content: Content
 
-  /// What changes together; only ever changed by a layer that is its sole owner.
+  /// The parameters with the engine that has packed them. A layer changes its content only if it is the sole owner.
   final class Content: @unchecked Sendable {
-    // A call of 200 ns should not count the accesses.
+    // Checking exclusive access would take too long in a call of 200 ns.
     @exclusivity(unchecked) var parameters: Parameters<Scalar>
     let engine: any LayerEngine<Scalar>
 
-    /// Another number for every change of the parameters, in the whole process.
-    private(set) var version: UInt64  // 0 until the first `adopt`
+    /// A number that is unique in the process and changes with the parameters. It is 0 until the first `adopt`.
+    private(set) var version: UInt64
 
     init(_ parameters: Parameters<Scalar>, _ engine: any LayerEngine<Scalar>) {
       self.parameters = parameters
@@ -33,7 +33,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
       version = 0
     }
 
-    /// After a change of the parameters.
+    /// Packs the parameters after a change.
     func adopt() {
       engine.adopt(parameters)
       version = lastVersion.add(1, ordering: .relaxed).newValue
@@ -41,16 +41,16 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   }
 
   /// - Parameters:
-  ///   - cell: the equations.
+  ///   - cell: the cell that the layer computes.
   ///   - inputSize: C, at least 1.
   ///   - hiddenSize: H, at least 1.
-  ///   - layerCount: L, at least 1: levels, each the input of the next.
-  ///   - direction: in which direction each level runs.
+  ///   - layerCount: L, the number of levels, at least 1. The output of each level is the input of the next one.
+  ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
-  ///   - bias: whether there are biases.
+  ///   - bias: whether the layer has biases.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
-  ///   - instructionSet: whose kernels run; `Processor.active` by default.
+  ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
   /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
   ///   the instruction set.
   public init(
@@ -93,7 +93,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     try content.parameters.updateEach(body)
   }
 
-  /// The seed that `record` drops with, nil if nothing is dropped.
+  /// The seed of the dropout masks of `record`; nil if nothing is dropped.
   func dropoutSeed(_ choice: RecordDropout) -> DropoutSeed? {
     dropout > 0 && shape.layerCount > 1 ? choice.seed : nil
   }

@@ -1,4 +1,5 @@
-/// What a layer is made of: levels, each of one or two parts, a part being one cell that runs in one direction.
+/// The cell and the sizes of a layer. A layer has levels; a level has one part for each direction; a part is one cell
+/// that runs in one direction.
 package struct LayerShape: Sendable, Equatable {
   package let cell: Cell
   package let inputSize: Int  // C
@@ -8,7 +9,7 @@ package struct LayerShape: Sendable, Equatable {
   package let hasBias: Bool
   /// The parameters of each part.
   package let parameterLayout: ParameterLayout
-  /// The states of a part beside h.
+  /// The number of states of a part beside h.
   package let innerStates: Int
 
   /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
@@ -26,39 +27,39 @@ package struct LayerShape: Sendable, Equatable {
     innerStates = definition.innerStates
     _ = try checkedCount(("inputSize", inputSize))
     _ = try checkedCount(("hiddenSize", hiddenSize))
-    // Parameters, and what is packed of them for forward and for backward; every size below is less.
+    // The parameters and their packed copies for forward and for backward. Every other size of the layer is smaller.
     _ = try checkedCount(
       ("layerCount", layerCount), ("directions", directions), ("gates", parameterLayout.gates),
       ("paddedHiddenSize", paddedSize),
       ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3))
   }
 
-  /// H in whole panels of any width.
+  /// H, rounded up to whole panels of any width.
   private var paddedSize: Int { (hiddenSize + 31) / 32 * 32 }
-  /// Floats that a record keeps of a row, at most: slots, y, what levels hand on.
+  /// The largest number of floats that a record keeps for a row: slots, y and the inputs of further levels.
   package var rowFloats: Int { inputSize + parts * 8 * paddedSize }
-  /// Floats that a stream keeps of a sequence, at most.
+  /// The largest number of floats that a stream keeps for a sequence.
   package var streamFloats: Int { inputSize + layerCount * 12 * paddedSize }
 
   /// Whether parts carry c beside h.
   package var hasCellState: Bool { innerStates > 0 }
   package var directions: Int { direction == .forward || direction == .reverse ? 1 : 2 }
   package var isSummed: Bool { direction == .bidirectionalSum }
-  /// The h of a step's parts next to each other.
+  /// D·H: the number of features of h of all parts of a level.
   package var width: Int { directions * hiddenSize }
-  /// Of y, and of the input of all levels but the first.
+  /// The number of features of y, and of the input of all levels except the first.
   package var outputSize: Int { isSummed ? hiddenSize : width }
-  /// L·D; a level's parts follow each other, forward first, as PyTorch's states do.
+  /// L·D: the number of parts. The forward part of a level comes before the reverse part, as in PyTorch's states.
   package var parts: Int { layerCount * directions }
 
   package func inputSize(ofLevel level: Int) -> Int { level == 0 ? inputSize : outputSize }
   package func isReversed(part: Int) -> Bool { directions == 2 ? part % 2 == 1 : direction == .reverse }
-  /// PyTorch's: `l0`, `l0_reverse`.
+  /// The end of the part's parameter names in PyTorch: `l0`, `l0_reverse`.
   package func suffix(part: Int) -> String {
     "l\(part / directions)\(isReversed(part: part) ? "_reverse" : "")"
   }
 
-  /// Where the parameters of a part lie among all values.
+  /// The ranges of a part's parameters in the values of all parameters.
   package func parameters(ofPart part: Int) -> PartParameters {
     let level = part / directions, layout = parameterLayout
     let ofFirst = layout.count(inputSize: inputSize, hiddenSize: hiddenSize)
@@ -71,7 +72,7 @@ package struct LayerShape: Sendable, Equatable {
 }
 
 extension LayerShape: CustomStringConvertible {
-  /// The cell, its sizes, and what is not as it is by default.
+  /// The cell, its sizes, and the options that differ from the defaults.
   package var description: String {
     var parts = ["\(cell)", counted(inputSize, "input"), counted(hiddenSize, "unit")]
     if layerCount > 1 { parts.append(counted(layerCount, "level")) }

@@ -1,7 +1,8 @@
 /// The parameters of a layer, or their gradients, by PyTorch's names, shapes and gate orders: i f g o, and r z n.
 ///
-/// `weight_ih_l0` [G·H,C], `weight_hh_l0` [G·H,H], `bias_ih_l0` and `bias_hh_l0` [G·H]; the next level's end in `l1`,
-/// those of a reverse direction in `l0_reverse`. One array holds them all, in the order of `names`.
+/// They are `weight_ih_l0` [G·H,C], `weight_hh_l0` [G·H,H], `bias_ih_l0` and `bias_hh_l0` [G·H]. The names of the next
+/// level end in `l1`, and those of a reverse direction in `l0_reverse`. One array holds all parameters, in the order of
+/// `names`.
 public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// All values, one parameter after the other.
   public private(set) var values: [Scalar]
@@ -13,13 +14,13 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     values = Array(repeating: 0, count: shape.parameterCount)
   }
 
-  /// Whether there are biases.
+  /// Whether the layer has biases.
   public var hasBias: Bool { shape.hasBias }
 
-  /// PyTorch's names.
+  /// The names of all parameters, as in PyTorch.
   public var names: [String] { all.map(\.name) }
 
-  /// Every parameter: its name, its shape and where it lies in `values`.
+  /// The name, the shape and the range in `values` of each parameter.
   package var all: [(name: String, shape: [Int], range: Range<Int>)] {
     (0..<shape.parts).flatMap { part in
       let parameters = shape.parameters(ofPart: part), suffix = shape.suffix(part: part)
@@ -29,28 +30,28 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
 
   private var rows: [ParameterLayout.Row] { shape.parameterLayout.rows }
 
-  /// The shape of a parameter by PyTorch's name, nil if there is none.
+  /// The shape of a parameter by its PyTorch name; nil if the layer does not have it.
   public func shape(_ name: String) -> [Int]? {
-    guard let (part, role) = try? place(name) else { return nil }
+    guard let (part, role) = try? find(name) else { return nil }
     return shape.parameters(ofPart: part).shape(role)
   }
 
-  /// Where a parameter lies in `values`.
+  /// The range of a parameter in `values`.
   ///
-  /// - Throws: `RecurrentError.name` with the names that exist.
+  /// - Throws: `RecurrentError.name` with the names that exist if the layer does not have this one.
   public func range(_ name: String) throws(RecurrentError) -> Range<Int> {
-    let (part, role) = try place(name)
+    let (part, role) = try find(name)
     return shape.parameters(ofPart: part)[role]
   }
 
   /// The values of a parameter.
   ///
-  /// - Throws: `RecurrentError.name` with the names that exist.
+  /// - Throws: `RecurrentError.name` with the names that exist if the layer does not have this one.
   public func values(_ name: String) throws(RecurrentError) -> [Scalar] { Array(values[try range(name)]) }
 
-  /// Sets a parameter.
+  /// Sets the values of a parameter.
   ///
-  /// - Throws: `RecurrentError.name` with the names that exist, or `.count` where the count is wrong.
+  /// - Throws: `RecurrentError.name` with the names that exist if the layer does not have this one, or `.count` if the count is wrong.
   public mutating func set(_ name: String, to new: [Scalar]) throws(RecurrentError) {
     let range = try range(name)
     try checkCount(name, new.count, is: range.count, "\(shape(name)!)")
@@ -67,14 +68,14 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     }
   }
 
-  /// Changes the values of all parameters in place; their count stays.
+  /// Changes the values of all parameters in place. Their count cannot change.
   public mutating func withMutableValues<Result, Failure: Error>(
     _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try values.withUnsafeMutableBufferPointer { values throws(Failure) in try body(values) }
   }
 
-  private func place(_ name: String) throws(RecurrentError) -> (part: Int, role: ParameterRole) {
+  private func find(_ name: String) throws(RecurrentError) -> (part: Int, role: ParameterRole) {
     for part in 0..<shape.parts {
       for row in rows where name == "\(row.name)_\(shape.suffix(part: part))" { return (part, row.role) }
     }
@@ -88,6 +89,6 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
 }
 
 extension Parameters: CustomStringConvertible {
-  /// The layer that they are of, and their count.
+  /// The shape of their layer, and the count of values.
   public var description: String { "Parameters of \(shape): \(counted(values.count, "value"))" }
 }

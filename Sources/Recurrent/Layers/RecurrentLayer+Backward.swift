@@ -2,14 +2,14 @@ extension RecurrentLayer {
   /// Backward through time.
   ///
   /// - Parameters:
-  ///   - record: of `record`, with the parameters that the layer has now; consumed.
-  ///   - x: [T,N,C], as `record` had it.
-  ///   - dy: [T,N,outputSize], the gradient of y; zero if it is nil.
-  ///   - dFinal: the gradient of the final state, [L·D,N,H]; zero if it is nil.
+  ///   - record: the record of a call of `record` with the parameters that the layer has now. It is consumed.
+  ///   - x: [T,N,C], the same as in the call of `record`.
+  ///   - dy: [T,N,outputSize], the gradient of y; nil means zero.
+  ///   - dFinal: the gradient of the final state, [L·D,N,H]; nil means zero.
   ///   - gradients: the parameters' gradients are added to it.
-  ///   - scratch: to be used again, or with threads; a new one by default.
+  ///   - scratch: a scratch to use again, or one with threads; a new one by default.
   /// - Returns: the gradients of x and of the initial state.
-  /// - Throws: `RecurrentError` if a shape does not fit or the record is another layer's or consumed.
+  /// - Throws: `RecurrentError` if a shape does not fit, or if the record is another layer's or consumed.
   public func backward(
     consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?,
     dFinal: StateGradient<Scalar>? = nil, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
@@ -43,15 +43,16 @@ extension RecurrentLayer {
   /// Backward through time, on the caller's buffers. Lengths, resets, layouts and dropout are those of the record.
   ///
   /// - Parameters:
-  ///   - record: of `record`; consumed.
-  ///   - x: [T,N,C], as `record` had it; read.
+  ///   - record: the record of a call of `record`. It is consumed.
+  ///   - x: [T,N,C], the same as in the call of `record`; read.
   ///   - dy: [T,N,outputSize], in y's layout; the gradient of y, read.
-  ///   - dState: the gradient of the final state, read, and of the initial state, overwritten; [L·D,N,H].
+  ///   - dState: [L·D,N,H]: the gradient of the final state, which is read; then that of the initial state, which
+  ///     overwrites it.
   ///   - dx: [T,N,C], in x's layout; overwritten, must not overlap x or dy.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` if a shape does not fit or the record is another layer's or consumed; nothing has
-  ///   been written then.
+  /// - Throws: `RecurrentError` if a shape does not fit, or if the record is another layer's or consumed. Nothing has been
+  ///   written then.
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout StateGradient<Scalar>,
@@ -67,7 +68,7 @@ extension RecurrentLayer {
     }
   }
 
-  /// The same where nobody wants the gradient of x.
+  /// The same without the gradient of x.
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout StateGradient<Scalar>,
@@ -81,7 +82,8 @@ extension RecurrentLayer {
     }
   }
 
-  /// `backward` on pointers, for memory that no span can be taken of; `dy` nil is zero, `dx` nil is not wanted.
+  /// `backward` on pointers, for memory of which no span can be made. If `dy` is nil, the gradient of y is zero. If `dx` is
+  /// nil, the gradient of x is not computed.
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
@@ -96,7 +98,7 @@ extension RecurrentLayer {
   private func checkShape(
     _ name: String, _ sequences: Sequences<Scalar>, of record: Record<Scalar>
   ) throws(RecurrentError) {
-    // An empty record is the next check's.
+    // A later check reports an empty record.
     guard record.isFilled else { return }
     if sequences.steps != record.steps {
       throw .size(name: "\(name).steps", was: sequences.steps, expected: "\(record.steps), as the record's")
@@ -120,7 +122,7 @@ extension Layer {
   ) throws(RecurrentError) {
     try withPlace(&dState) { dState throws(RecurrentError) in
       try runBackward(record, x, dy, dState, dx, &gradients, scratch) { () throws(RecurrentError) in
-        // x and dy may be the same array: both are only read.
+        // x and dy may be the same array, because both are only read.
         let regions: [5 of Region] = [
           Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
           Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
@@ -132,7 +134,7 @@ extension Layer {
     }
   }
 
-  /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
+  /// - Parameter apart: checks that no two buffers overlap. It is called when their counts have been checked.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   package func runBackward(

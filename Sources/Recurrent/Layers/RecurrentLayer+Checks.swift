@@ -1,4 +1,5 @@
 extension RecurrentLayer {
+  /// Checks the input and the options of a call on `Sequences`.
   package func checkInput(
     _ x: Sequences<Scalar>, _ initial: State<Scalar>?, _ options: CallOptions
   ) throws(RecurrentError) {
@@ -25,9 +26,9 @@ extension Layer {
     try checkApart(regions.span)
   }
 
-  /// Sizes that are positive and countable; lengths and resets that fit them.
+  /// Checks that the sizes are positive and not too large, and that lengths and resets fit them.
   func checkSizes(steps: Int, batchSize: Int, _ options: BorrowedOptions, records: Bool) throws(RecurrentError) {
-    // Without a record a call keeps a chunk, but for what levels hand on.
+    // Without a record, a call keeps the rows of one chunk, and all rows only of what levels pass to each other.
     let handsOn = shape.layerCount > 1 || shape.isSummed
     let features = records ? shape.rowFloats : max(inputSize, (handsOn ? 3 : 1) * shape.width)
     if !fitMemory(steps, batchSize, features) {
@@ -57,7 +58,7 @@ extension Layer {
     try checkBuffer(name, count, layout, steps: steps, batchSize: batchSize, size: outputSize)
   }
 
-  /// A buffer of the extent of its layout; with distances of the caller's own it may go on behind it.
+  /// Checks that a buffer has the extent of its layout. If the caller gave distances, it may be longer.
   private func checkBuffer(
     _ name: String, _ count: Int, _ layout: Layout, steps: Int, batchSize: Int, size: Int
   ) throws(RecurrentError) -> Distances {

@@ -4,8 +4,8 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - x: [T,N,C]
   ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
-  ///   - options: lengths, resets; layouts stay time-major.
-  ///   - scratch: to be used again, or with threads; a new one by default.
+  ///   - options: lengths and resets. The layouts must be time-major.
+  ///   - scratch: a scratch to use again, or one with threads; a new one by default.
   /// - Returns: y [T,N,outputSize] and the state after the last step.
   /// - Throws: `RecurrentError` if a shape does not fit the layer.
   public func forward(
@@ -30,11 +30,12 @@ extension RecurrentLayer {
   ///   - x: [T,N,C], or as the options say; read.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - state: h and c [L·D,N,H] before the first step, read, and after the last, overwritten.
+  ///   - state: [L·D,N,H]: h and c before the first step, which are read; then those after the last step, which overwrite
+  ///     them.
   ///   - y: [T,N,outputSize], or as the options say; overwritten, must not overlap x.
   ///   - options: lengths, resets, layouts.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` if a shape does not fit; nothing has been written then.
+  /// - Throws: `RecurrentError` if a shape does not fit. Nothing has been written then.
   @inlinable
   public func forward(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into y: inout MutableSpan<Scalar>,
@@ -47,7 +48,7 @@ extension RecurrentLayer {
     }
   }
 
-  /// `forward` on pointers, for memory that no span can be taken of.
+  /// `forward` on pointers, for memory of which no span can be made.
   @inlinable
   public func forward(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
@@ -59,12 +60,12 @@ extension RecurrentLayer {
   /// Runs sequences through the layer and keeps what `backward` needs.
   ///
   /// - Parameters:
-  ///   - x: [T,N,C]; `backward` wants it again.
+  ///   - x: [T,N,C]; `backward` needs it again.
   ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
-  ///   - options: lengths, resets, dropout; layouts stay time-major.
+  ///   - options: lengths, resets and dropout. The layouts must be time-major.
   ///   - record: a record to use again; a new one by default.
-  ///   - scratch: to be used again, or with threads; a new one by default.
-  /// - Returns: the record, and the outputs: without dropout as `forward` gives them, bit for bit.
+  ///   - scratch: a scratch to use again, or one with threads; a new one by default.
+  /// - Returns: the record and the outputs. Without dropout, the outputs have the same bits as those of `forward`.
   /// - Throws: `RecurrentError` if a shape does not fit the layer.
   public func record(
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
@@ -82,14 +83,15 @@ extension RecurrentLayer {
   /// Runs sequences through the layer and keeps what `backward` needs, on the caller's buffers.
   ///
   /// - Parameters:
-  ///   - x: [T,N,C], or as the options say; read, and `backward` wants it again.
+  ///   - x: [T,N,C], or as the options say; read. `backward` needs it again.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - state: h and c [L·D,N,H] before the first step, read, and after the last, overwritten.
-  ///   - record: overwritten; its `withY` gives y.
+  ///   - state: [L·D,N,H]: h and c before the first step, which are read; then those after the last step, which overwrite
+  ///     them.
+  ///   - record: overwritten. Its `withY` gives y.
   ///   - options: lengths, resets, layouts, dropout.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` if a shape does not fit; nothing has been written then.
+  /// - Throws: `RecurrentError` if a shape does not fit. Nothing has been written then.
   @inlinable
   public func record(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into record: Record<Scalar>,
@@ -100,7 +102,7 @@ extension RecurrentLayer {
     }
   }
 
-  /// `record` on pointers, for memory that no span can be taken of.
+  /// `record` on pointers, for memory of which no span can be made.
   @inlinable
   public func record(
     _ x: UnsafeBufferPointer<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>,
@@ -129,7 +131,7 @@ extension Layer {
     }
   }
 
-  /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
+  /// - Parameter apart: checks that no two buffers overlap. It is called when their counts have been checked.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   package func runForward(
@@ -165,9 +167,9 @@ extension Layer {
     }
   }
 
-  /// The record keeps y time-major; where `y` is not nil it is copied there in its layout.
+  /// The record keeps y, time-major. If `y` is not nil, the output is also copied there, in the layout of the options.
   ///
-  /// - Parameter apart: checks that no two buffers overlap, once their counts are right.
+  /// - Parameter apart: checks that no two buffers overlap. It is called when their counts have been checked.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   package func runRecord(
@@ -177,7 +179,7 @@ extension Layer {
   ) throws(RecurrentError) {
     try checkSizes(steps: steps, batchSize: batchSize, options, records: true)
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
-    // Checked for `backward` too.
+    // This also checks the layout for `backward`.
     let yDistances = try Distances("y", options.yLayout, steps: steps, batchSize: batchSize, size: outputSize)
     try checkState("state.h", state.h.count, "state.c", state.c.count, batchSize: batchSize)
     if let y { _ = try checkY("y", y.count, options.yLayout, steps: steps, batchSize: batchSize) }

@@ -1,8 +1,8 @@
-/// What every layer does. T time steps, N sequences, C inputs, H hidden units, L levels, D directions; the rightmost
-/// dimension is contiguous.
+/// The calls of every layer. T is the number of time steps, N of sequences, C of inputs, H of hidden units, L of levels and
+/// D of directions. The rightmost dimension of a shape is contiguous.
 ///
-/// Each call comes in two forms: one on `Sequences`, which allocates its results, and one on the caller's buffers, which
-/// allocates nothing once its scratch and record have grown.
+/// Each call has two forms. The form on `Sequences` allocates its results. The form on the caller's buffers allocates
+/// nothing once its scratch and its record have grown.
 public protocol RecurrentLayer: Sendable, CustomStringConvertible {
   /// The numbers that the layer computes with.
   associatedtype Scalar: RecurrentScalar
@@ -15,32 +15,33 @@ public protocol RecurrentLayer: Sendable, CustomStringConvertible {
 }
 
 extension RecurrentLayer {
-  /// The equations.
+  /// The cell that the layer computes.
   public var cell: Cell { layer.shape.cell }
-  /// C
+  /// C: the number of inputs.
   public var inputSize: Int { layer.shape.inputSize }
-  /// H
+  /// H: the number of hidden units.
   public var hiddenSize: Int { layer.shape.hiddenSize }
-  /// L
+  /// L: the number of levels.
   public var layerCount: Int { layer.shape.layerCount }
-  /// In which direction each level runs.
+  /// The direction in which each level runs.
   public var direction: Direction { layer.shape.direction }
-  /// Features of y: H, or 2·H of both directions next to each other.
+  /// The number of features of y: H, or 2·H if the layer is bidirectional.
   public var outputSize: Int { layer.shape.outputSize }
-  /// L·D: states of N·H that a call starts from; level by level, forward before reverse, as PyTorch's h_n.
+  /// L·D: the number of states [N,H] that a call starts from. They are ordered as in PyTorch's h_n: level by level, the
+  /// forward direction before the reverse one.
   public var stateCount: Int { layer.shape.parts }
-  /// The probability with which `record` zeroes what one level hands to the next.
+  /// The probability with which `record` zeroes a value on its way to the next level.
   public var dropout: Float { layer.dropout }
   /// Whether every call reads and writes denormal numbers as zero.
   public var flushesDenormals: Bool { layer.flushesDenormals }
-  /// What the layer's kernels are compiled for.
+  /// The instruction set that the layer's kernels are compiled for.
   public var instructionSet: InstructionSet { layer.instructionSet }
   /// The parameters, by PyTorch's names; changed through `setParameters` or `updateEachParameter`.
   public var parameters: Parameters<Scalar> { layer.parameters }
 
   /// Replaces the parameters and packs them.
   ///
-  /// - Throws: `RecurrentError.shape` if they are of another shape; the layer is then as it was before.
+  /// - Throws: `RecurrentError.shape` if they have another shape. The layer does not change then.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
     try new.check(against: layer.shape, "these parameters")
     var start = 0
@@ -50,31 +51,31 @@ extension RecurrentLayer {
     }
   }
 
-  /// Gradients to add to: zeros in the parameters' shapes.
+  /// Zeros in the shapes of the parameters, to which `backward` can add gradients.
   public func zeroGradients() -> Parameters<Scalar> {
     Parameters(layer.shape)
   }
 
-  /// The state that sequences start from.
+  /// A state of zeros, from which sequences start by default.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError.size` if it is not.
+  /// - Throws: `RecurrentError` if it is smaller, or if the state would be larger than the machine's memory.
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
     let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
     return State(
       h: Array(repeating: 0, count: count), c: layer.shape.hasCellState ? Array(repeating: 0, count: count) : [])
   }
 
-  /// The gradient of a final state that nothing reads.
+  /// A gradient of zeros, which is that of a final state that the loss does not depend on.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError.size` if it is not.
+  /// - Throws: `RecurrentError` if it is smaller, or if the state would be larger than the machine's memory.
   public func zeroStateGradient(batchSize: Int) throws(RecurrentError) -> StateGradient<Scalar> {
     let zero = try zeroState(batchSize: batchSize)
     return StateGradient(dh: zero.h, dc: zero.c)
   }
 
-  /// The cell, its sizes, and what is not as it is by default.
+  /// The cell, its sizes, and the options that differ from the defaults.
   public var description: String {
     "\(layer.shape)" + (dropout > 0 ? ", dropout \(dropout)" : "")
       + (flushesDenormals ? ", flushing denormal numbers" : "")

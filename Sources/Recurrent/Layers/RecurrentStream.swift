@@ -1,15 +1,16 @@
-/// A batch of sequences that arrive step by step: it owns their state and what the kernels need, so that a step
-/// allocates nothing, takes no lock and calls no system.
+/// A batch of sequences that arrive step by step. The stream owns their state and the memory of the kernels, so that a step
+/// allocates nothing, takes no lock and makes no system call. Each sequence has a *seat*, which has a number.
 ///
 /// One thread uses a stream at a time. Any number of streams share one layer's weights; a stream keeps the parameters
 /// that the layer had when it was made.
 public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// The layer as it was when the stream was made.
   public let layer: Layer<Scalar>
-  /// N: slots, each with a sequence or empty.
+  /// N: the number of seats. A seat has a sequence or is empty.
   public let batchSize: Int
   package let engine: any StreamEngine<Scalar>
-  /// Of x and of y in a step, and as many steps as can be counted: a step should not wait for a division.
+  // The values of x and of y in a step, and the largest number of steps. A step should not wait for a division, so the
+  // stream computes them once.
   private let inputs: Int
   private let outputs: Int
   private let mostSteps: Int
@@ -23,7 +24,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     mostSteps = .max / max(inputs, outputs)
   }
 
-  /// Another stream that goes on from the state of this one.
+  /// A new stream that starts from the current state of this one.
   public func fork() -> RecurrentStream {
     RecurrentStream(layer, batchSize: batchSize, engine.copy())
   }
@@ -34,20 +35,20 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   ///
   /// - Parameters:
   ///   - x: [N,C], read.
-  ///   - y: [N,H], h of the last level, overwritten; 0 of empty slots. Must not overlap x.
-  /// - Throws: `RecurrentError` if a shape does not fit; nothing has changed then.
+  ///   - y: [N,H], h of the last level, overwritten; 0 for empty seats. It must not overlap x.
+  /// - Throws: `RecurrentError` if a shape does not fit. Nothing has changed then.
   @inlinable
   public func step(_ x: Span<Scalar>, into y: inout MutableSpan<Scalar>) throws(RecurrentError) {
     try process(x, steps: 1, into: &y)
   }
 
-  /// Some steps of every sequence: the same bits as step by step, in less time.
+  /// Some steps of every sequence. The results have the same bits as those of single steps, and take less time.
   ///
   /// - Parameters:
   ///   - x: [T,N,C], read.
   ///   - steps: T, at least 0.
-  ///   - y: [T,N,H], h of the last level, overwritten; 0 of empty slots. Must not overlap x.
-  /// - Throws: `RecurrentError` if a shape does not fit; nothing has changed then.
+  ///   - y: [T,N,H], h of the last level, overwritten; 0 for empty seats. It must not overlap x.
+  /// - Throws: `RecurrentError` if a shape does not fit. Nothing has changed then.
   @inlinable
   public func process(
     _ x: Span<Scalar>, steps: Int, into y: inout MutableSpan<Scalar>
@@ -57,7 +58,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     }
   }
 
-  /// `process` on pointers, for memory that no span can be taken of.
+  /// `process` on pointers, for memory of which no span can be made.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public func process(
@@ -69,7 +70,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     try checkCount("x", x.count, is: steps * inputs, "\(steps)·\(batchSize)·\(layer.inputSize)")
     try checkCount("y", y.count, is: steps * outputs, "\(steps)·\(batchSize)·\(layer.hiddenSize)")
     guard steps > 0 else { return }
-    // Not `checkApart`, whose loop over a list costs a small step 5 %.
+    // This does not call `checkApart`, because its loop over a list takes 5 % of the time of a small step.
     guard !Region("y", written: UnsafeRawBufferPointer(y)).overlaps(Region("x", read: UnsafeRawBufferPointer(x))) else {
       throw .overlap(name: "y", other: "x")
     }
@@ -78,7 +79,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   // MARK: - State
 
-  /// h and c [L,N,H], zero of empty slots.
+  /// h and c [L,N,H]; zero for empty seats.
   public var state: State<Scalar> {
     get {
       let count = layer.stateCount * batchSize * layer.hiddenSize
@@ -90,21 +91,21 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     }
   }
 
-  /// Sets h and c [L,N,H]; empty slots stay empty.
+  /// Sets h and c [L,N,H]. Empty seats stay empty.
   ///
-  /// - Throws: `RecurrentError` if the shape does not fit; nothing has changed then.
+  /// - Throws: `RecurrentError` if the shape does not fit. Nothing has changed then.
   public func setState(_ new: State<Scalar>) throws(RecurrentError) {
     var new = new
     try layer.withPlace(&new) { place throws(RecurrentError) in try writeState(from: place) }
   }
 
-  /// Copies h and c [L,N,H], zero of empty slots, to the caller's memory.
+  /// Copies h and c [L,N,H] to the caller's memory; they are zero for empty seats.
   package func readState(into place: StatePlace<Scalar>) throws(RecurrentError) {
     try checkPlace(place)
     engine.readState(h: place.h.baseAddress!, c: place.cStart)
   }
 
-  /// Sets h and c [L,N,H] to what is in the caller's memory; empty slots stay empty.
+  /// Sets h and c [L,N,H] from the caller's memory. Empty seats stay empty.
   package func writeState(from place: StatePlace<Scalar>) throws(RecurrentError) {
     try checkPlace(place)
     engine.writeState(h: UnsafePointer(place.h.baseAddress!), c: UnsafePointer(place.cStart))
@@ -124,29 +125,34 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
 
   /// One sequence starts again from zero.
   ///
-  /// - Throws: `RecurrentError.size` if there is no such slot.
+  /// - Parameter slot: the number of its seat.
+  /// - Throws: `RecurrentError.size` if the stream does not have that seat.
   public func reset(_ slot: Int) throws(RecurrentError) {
     try check(slot)
     engine.reset(seat: slot)
   }
 
-  /// A new sequence takes a slot, from zero. All slots are taken at first.
+  /// A new sequence takes a seat and starts from zero. All seats are taken at first.
   ///
-  /// - Throws: `RecurrentError.size` if there is no such slot.
+  /// - Parameter slot: the number of the seat.
+  /// - Throws: `RecurrentError.size` if the stream does not have that seat.
   public func join(_ slot: Int) throws(RecurrentError) {
     try check(slot)
     engine.join(seat: slot)
   }
 
-  /// A sequence gives up its slot, which costs no work from then on.
+  /// A sequence gives up its seat. The empty seat takes no work.
   ///
-  /// - Throws: `RecurrentError.size` if there is no such slot.
+  /// - Parameter slot: the number of the seat.
+  /// - Throws: `RecurrentError.size` if the stream does not have that seat.
   public func leave(_ slot: Int) throws(RecurrentError) {
     try check(slot)
     engine.leave(seat: slot)
   }
 
-  /// Whether a slot has a sequence; false where there is no such slot.
+  /// Whether a seat has a sequence. It is false if the stream does not have that seat.
+  ///
+  /// - Parameter slot: the number of the seat.
   public func isActive(_ slot: Int) -> Bool { engine.isTaken(seat: slot) }
 
   private func check(_ slot: Int) throws(RecurrentError) {
@@ -162,10 +168,10 @@ extension RecurrentStream: CustomStringConvertible {
 }
 
 extension RecurrentLayer {
-  /// A stream through this layer, all slots taken by sequences that start from zero.
+  /// A stream through this layer. All its seats are taken by sequences that start from zero.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError` if the batch size is not positive, or the layer runs in reverse.
+  /// - Throws: `RecurrentError` if the batch size is not positive, or if the layer does not run only in the forward direction.
   public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))

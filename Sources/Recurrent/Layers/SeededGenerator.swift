@@ -6,14 +6,14 @@
   import Darwin
 #endif
 
-/// A generator whose numbers follow from its seed (SplitMix64: Steele, Lea, Flood 2014, doi 10.1145/2714064.2660195).
+/// A random number generator with a seed (SplitMix64: Steele, Lea, Flood 2014, doi 10.1145/2714064.2660195).
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   /// Equal seeds give equal numbers.
   public init(seed: UInt64) { state = seed }
 
-  /// Any 64 bits, each as likely as any other.
+  /// The next 64 bits, uniformly distributed.
   public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var value = state

@@ -1,13 +1,13 @@
 /// The gradient of a state. It is a type of its own, so that a state cannot be passed as a gradient.
 public struct StateGradient<Scalar: RecurrentScalar>: Sendable, Equatable {
-  /// The gradient of h, [L·D,N,H], level by level, forward before reverse.
+  /// The gradient of h, [L·D,N,H], level by level, the forward direction before the reverse one.
   public var dh: [Scalar]
-  /// The gradient of c, [L·D,N,H] of an LSTM, empty for other cells.
+  /// The gradient of c: [L·D,N,H] if the cell has c, otherwise empty.
   public var dc: [Scalar]
 
   /// - Parameters:
   ///   - dh: [L·D,N,H]
-  ///   - dc: [L·D,N,H] of an LSTM, empty for other cells.
+  ///   - dc: [L·D,N,H] if the cell has c, otherwise empty.
   public init(dh: [Scalar], dc: [Scalar] = []) {
     self.dh = dh
     self.dc = dc

@@ -1,9 +1,9 @@
-/// h and c [L·D,N,H], or their gradients, in memory of the caller's; c is empty if the layer has none.
+/// The place of h and c [L·D,N,H], or of their gradients, in the caller's memory. c is empty if the layer has none.
 package struct StatePlace<Scalar: RecurrentScalar> {
   package let h: UnsafeMutableBufferPointer<Scalar>
   package let c: UnsafeMutableBufferPointer<Scalar>
 
-  /// Null if the layer has no c.
+  /// Nil if the layer has no c.
   var cStart: UnsafeMutablePointer<Scalar>? { c.isEmpty ? nil : c.baseAddress }
 
   package init(h: UnsafeMutableBufferPointer<Scalar>, c: UnsafeMutableBufferPointer<Scalar>) {
@@ -13,7 +13,7 @@ package struct StatePlace<Scalar: RecurrentScalar> {
 }
 
 extension Layer {
-  /// The arrays' memory.
+  /// Calls `body` with the memory of the arrays.
   func withPlace<Failure: Error>(
     _ dState: inout StateGradient<Scalar>, _ body: (StatePlace<Scalar>) throws(Failure) -> Void
   ) throws(Failure) {
@@ -22,7 +22,7 @@ extension Layer {
     }
   }
 
-  /// The arrays' memory.
+  /// Calls `body` with the memory of the arrays.
   func withPlace<Failure: Error>(
     _ state: inout State<Scalar>, _ body: (StatePlace<Scalar>) throws(Failure) -> Void
   ) throws(Failure) {

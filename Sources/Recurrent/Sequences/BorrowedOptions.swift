@@ -1,8 +1,8 @@
-/// `CallOptions` whose lengths and resets are in the caller's memory during a call, so that C's need not be copied.
+/// `CallOptions` whose lengths and resets are in the caller's memory, so that those of a C program are not copied.
 package struct BorrowedOptions: BitwiseCopyable {
   /// [N]
   package var lengths: UnsafeBufferPointer<Int>?
-  /// [T,N]: not 0 if the state before that step is zero.
+  /// [T,N]: nonzero if the state before that step is zero.
   package var resets: UnsafeBufferPointer<UInt8>?
   package var xLayout: Layout
   package var yLayout: Layout
@@ -21,7 +21,7 @@ package struct BorrowedOptions: BitwiseCopyable {
 }
 
 extension CallOptions {
-  /// The options in the memory of their arrays.
+  /// Calls `body` with these options. Lengths and resets are in the memory of the arrays.
   func borrowed<Result>(
     _ body: (BorrowedOptions) throws(RecurrentError) -> Result
   ) throws(RecurrentError) -> Result {
@@ -30,7 +30,7 @@ extension CallOptions {
     return try (lengths ?? []).withUnsafeBufferPointer { lengths throws(RecurrentError) in
       try (resets ?? []).withUnsafeBufferPointer { resets throws(RecurrentError) in
         if self.lengths != nil { options.lengths = lengths }
-        // A Bool's memory is one byte, 0 or 1.
+        // A Bool is one byte in memory, 0 or 1.
         return try resets.withMemoryRebound(to: UInt8.self) { resets throws(RecurrentError) in
           if self.resets != nil { options.resets = resets }
           return try body(options)

@@ -1,19 +1,20 @@
-/// What a call can be told about its sequences beyond T and N.
+/// What a caller can say about the sequences of a call besides T and N.
 public struct CallOptions: Sendable {
-  /// [N], each 0 ... T; T by default. Past its length a sequence's state stands still, its y is 0, what x and dy hold
-  /// there does not matter, and no gradient flows there.
+  /// [N], each 0 ... T; T by default. Past its length, a sequence's state does not change, its y is 0, its x and dy are
+  /// not read, and no gradient flows.
   public var lengths: [Int]?
-  /// [T,N], time-major: where it is true, the state before that step is zero, as if a new sequence began there; nothing
-  /// flows across, in either direction. Before the first step it takes the place of a forward direction's initial state.
+  /// [T,N], time-major. If a value is true, the state before that step is zero, as if a new sequence began there, and
+  /// nothing flows between the two steps in either direction. At the first step, zero replaces the initial state of a
+  /// forward direction.
   public var resets: [Bool]?
-  /// Of x and dx.
+  /// The layout of x and dx.
   public var xLayout: Layout
-  /// Of y and dy.
+  /// The layout of y and dy.
   public var yLayout: Layout
-  /// Dropout between levels, in `record`; `backward` takes it from the record, and `forward` never drops.
+  /// Dropout between levels in `record`. `backward` uses the same masks, and `forward` never drops.
   public var dropout: RecordDropout
 
-  /// Full sequences, time-major, but for what is said here; each is explained at its property.
+  /// Full sequences, time-major, except for what the parameters change. Each parameter is explained at its property.
   public init(
     lengths: [Int]? = nil, resets: [Bool]? = nil, xLayout: Layout = .timeMajor, yLayout: Layout = .timeMajor,
     dropout: RecordDropout = .drawn

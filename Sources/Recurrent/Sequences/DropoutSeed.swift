@@ -1,10 +1,10 @@
-/// Identifies the dropout masks between levels: the same numbers give the same masks, however a batch is split.
+/// Identifies the dropout masks between levels. The same numbers give the same masks, no matter how a batch is split.
 public struct DropoutSeed: Sendable, Equatable, BitwiseCopyable {
-  /// Other seeds give other masks.
+  /// The seed. Different seeds give different masks.
   public var seed: UInt64
-  /// The number of the batch's first sequence in the data; the others follow.
+  /// The number of the batch's first sequence in the data. The other sequences have the next numbers.
   public var firstSequence: Int
-  /// The number of the call's first step in its sequences, where they are cut in pieces.
+  /// The number of the call's first step in its sequences, if the sequences are cut into pieces.
   public var firstStep: Int
 
   /// - Parameters:

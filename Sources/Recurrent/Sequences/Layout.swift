@@ -1,18 +1,18 @@
-/// Where the rows of a batch of sequences lie in memory; the features of a row are always next to each other.
+/// The layout of the rows of a batch of sequences in memory. The features of a row are always next to each other.
 public enum Layout: Sendable, Equatable, BitwiseCopyable {
   /// [T,N,size], PyTorch's default.
   case timeMajor
   /// [N,T,size], PyTorch's `batch_first`.
   case batchMajor
-  /// Any distances, in scalars: from one step of a sequence to its next, and from one sequence to the next.
+  /// Any distances, in scalars: from one step of a sequence to the next step, and from one sequence to the next one.
   case strided(step: Int, sequence: Int)
 }
 
-/// A layout with its distances.
+/// The distances of a layout, in scalars.
 package struct Distances: Sendable {
   package let step: Int
   package let sequence: Int
-  /// From the first scalar to behind the last.
+  /// The number of scalars from the first to the last, both included.
   package let extent: Int
 
   package init(step: Int, sequence: Int, extent: Int) {
@@ -21,7 +21,7 @@ package struct Distances: Sendable {
     self.extent = extent
   }
 
-  /// - Throws: `RecurrentError` if rows would overlap or the distances cannot be counted with.
+  /// - Throws: `RecurrentError` if rows would overlap, or if the distances are not positive or too large.
   package init(
     _ name: String, _ layout: Layout, steps: Int, batchSize: Int, size: Int
   ) throws(RecurrentError) {
@@ -45,7 +45,7 @@ package struct Distances: Sendable {
       guard !overflow, !overflow2, !overflow3, !overflow4 else {
         throw .layout(name: name, step: step, sequence: sequence, problem: .tooLarge)
       }
-      // Either all sequences of a step lie between two steps, or all steps of a sequence between two sequences.
+      // Either all sequences of a step lie before the next step, or all steps of a sequence before the next sequence.
       let stepsApart = (steps == 1 || step >= inBatch + size) && (batchSize == 1 || sequence >= size)
       let sequencesApart = (batchSize == 1 || sequence >= inSteps + size) && (steps == 1 || step >= size)
       guard stepsApart || sequencesApart else {

@@ -1,16 +1,16 @@
-/// Whether `record` drops between levels. Only layers with a dropout rate and several levels drop.
+/// Whether `record` drops values between levels. Only layers with a dropout rate and several levels do.
 public enum RecordDropout: Sendable, Equatable, BitwiseCopyable {
-  /// With a random seed, which the record's `dropoutSeed` returns. Drawing it makes a system call.
+  /// It drops with a random seed, which the record's `dropoutSeed` returns. Drawing the seed makes a system call.
   case drawn
-  /// With the caller's seed.
+  /// It drops with the caller's seed.
   case seeded(DropoutSeed)
-  /// Not at all: the outputs are those of `forward`, bit for bit.
+  /// It drops nothing. The outputs have the same bits as those of `forward`.
   case off
 
-  /// With the caller's seed, for a batch of the data's first sequences and steps.
+  /// Dropout with the caller's seed, for a batch that starts with the first sequence and the first step of the data.
   public static func seed(_ seed: UInt64) -> RecordDropout { .seeded(DropoutSeed(seed)) }
 
-  /// The seed to drop with.
+  /// The seed of the masks; nil if nothing is dropped.
   package var seed: DropoutSeed? {
     switch self {
     case .drawn: DropoutSeed(UInt64.random(in: 0 ... .max))

@@ -1,12 +1,12 @@
-/// Which rows a call works on: of each step the sequences that reach it, the longest first, so that they are the first
-/// rows of every step.
+/// The rows of a call. A row is one step of one sequence. Each step has a row for every sequence that reaches it. The
+/// longest sequences come first, so that a sequence has the same row number in all its steps.
 package struct RowPlan: BitwiseCopyable, @unchecked Sendable {
   package let steps: Int  // T
   package let batchSize: Int  // N
   package let rowCount: Int
-  /// All null where every sequence has T steps and none starts again: row r of step t is then sequence r.
-  private let counts: UnsafePointer<Int>?  // [T]: rows of a step
-  private let offsets: UnsafePointer<Int>?  // [T + 1]: the first row of a step
+  // All four are nil if every sequence has T steps and none is reset. Row r of every step is then sequence r.
+  private let counts: UnsafePointer<Int>?  // [T]: the number of rows of a step
+  private let offsets: UnsafePointer<Int>?  // [T + 1]: the number of rows before a step
   private let order: UnsafePointer<Int>?  // [N]: the sequence of a row
   private let resets: UnsafePointer<Bool>?  // [rows]: whether the state before a row is zero
 
@@ -34,20 +34,20 @@ package struct RowPlan: BitwiseCopyable, @unchecked Sendable {
     rowCount = offsets[steps]
   }
 
-  /// Whether steps have rows of their own number and order, and rows may start again.
+  /// Whether steps may differ in their number of rows, rows may be in another order than sequences, or rows may be reset.
   @inline(__always) package var isRagged: Bool { counts != nil }
   @inline(__always) package func count(_ step: Int) -> Int { counts.map { $0[step] } ?? batchSize }
   @inline(__always) package func offset(_ step: Int) -> Int { offsets.map { $0[step] } ?? step * batchSize }
   @inline(__always) package func sequence(_ row: Int) -> Int { order.map { $0[row] } ?? row }
 
-  /// Whether nothing flows between the step and the one before it, of a row.
+  /// Whether the state of a row is reset before a step, so that nothing flows from the step before.
   @inline(__always) package func resets(_ step: Int, _ row: Int) -> Bool {
     resets.map { $0[offset(step) + row] } ?? false
   }
   @inline(__always) package var hasResets: Bool { resets != nil }
 }
 
-/// The memory of a plan.
+/// The memory of a row plan.
 package final class RowPlanBuffer: @unchecked Sendable {
   private var numbers = UnsafeMutableBufferPointer<Int>.allocate(capacity: 0)
   private var flags = UnsafeMutableBufferPointer<Bool>.allocate(capacity: 0)
@@ -59,7 +59,7 @@ package final class RowPlanBuffer: @unchecked Sendable {
     flags.deallocate()
   }
 
-  /// A plan for lengths and resets that have been checked. It is valid until the next one.
+  /// A plan for lengths and resets that have been checked. It is valid until the next call.
   package func plan(
     steps: Int, batchSize: Int, lengths: UnsafeBufferPointer<Int>?, resets: UnsafeBufferPointer<UInt8>?
   ) -> RowPlan {
@@ -76,7 +76,7 @@ package final class RowPlanBuffer: @unchecked Sendable {
     let places = order + batchSize  // [T + 2], for sorting
     func length(_ sequence: Int) -> Int { lengths.map { $0[sequence] } ?? steps }
 
-    // places[l]: how many sequences are longer than l.
+    // places[l] is the number of sequences that are longer than l.
     places.initialize(repeating: 0, count: steps + 2)
     for sequence in 0..<batchSize where length(sequence) > 0 { places[length(sequence) - 1] += 1 }
     for l in stride(from: steps - 1, through: 0, by: -1) { places[l] += places[l + 1] }

@@ -1,27 +1,27 @@
-/// Where the rows of a plan lie: one after the other in the plan's own order, or at the caller's distances.
+/// The layout of the rows of a plan in memory: next to each other in the plan's order, or at the caller's distances.
 package struct RowLayout: BitwiseCopyable, Sendable {
-  /// From a step to the next, in the caller's order.
+  /// The distance from a step to the next one, in the caller's order.
   let step: Int
-  /// From a row to the next.
+  /// The distance from a row to the next one.
   package let row: Int
-  /// Whether rows lie in the plan's order, one after the other.
+  /// Whether the rows are in the plan's order, at equal distances.
   package let isPacked: Bool
 
-  /// The plan's rows one after the other, `stride` apart.
+  /// The rows in the plan's order, `stride` apart.
   package init(packed stride: Int, batchSize: Int) {
     step = batchSize * stride
     row = stride
     isPacked = true
   }
 
-  /// The caller's.
+  /// The caller's order and distances.
   package init(_ distances: Distances) {
     step = distances.step
     row = distances.sequence
     isPacked = false
   }
 
-  /// The offset of the first row of a step. The rows of the step must be `row` apart: see `isEvenInSteps`.
+  /// The offset of the first row of a step. The rows of the step must be `row` apart, as `isEvenInSteps` says.
   @inline(__always) package func first(_ plan: RowPlan, _ t: Int) -> Int {
     isPacked ? plan.offset(t) * row : t * step
   }
@@ -49,7 +49,7 @@ package struct Rows<Scalar: RecurrentScalar>: BitwiseCopyable {
     self.layout = layout
   }
 
-  /// The same rows from a later feature on.
+  /// The same rows, starting at a later feature.
   package func from(_ feature: Int) -> Rows { Rows(base + feature, layout) }
 
   @inline(__always) package func first(_ plan: RowPlan, _ t: Int) -> UnsafePointer<Scalar> {
@@ -59,7 +59,7 @@ package struct Rows<Scalar: RecurrentScalar>: BitwiseCopyable {
     base + layout.offset(plan, t, r)
   }
 
-  /// Copies `size` features of the rows of some steps to `rows`, one row after the other.
+  /// Copies `size` features of each row of some steps to `rows`, which lie next to each other.
   package func gather(_ plan: RowPlan, _ steps: Range<Int>, size: Int, to rows: UnsafeMutablePointer<Scalar>) {
     var target = rows
     for t in steps {
@@ -84,7 +84,7 @@ package struct MutableRows<Scalar: RecurrentScalar>: BitwiseCopyable {
   /// The same rows, to be read.
   package var read: Rows<Scalar> { Rows(base, layout) }
 
-  /// The same rows from a later feature on.
+  /// The same rows, starting at a later feature.
   package func from(_ feature: Int) -> MutableRows { MutableRows(base + feature, layout) }
 
   @inline(__always) package func first(_ plan: RowPlan, _ t: Int) -> UnsafeMutablePointer<Scalar> {
@@ -94,7 +94,7 @@ package struct MutableRows<Scalar: RecurrentScalar>: BitwiseCopyable {
     base + layout.offset(plan, t, r)
   }
 
-  /// Copies rows that lie one after the other to those of some steps, or adds them.
+  /// Copies or adds `rows`, which lie next to each other, to the rows of some steps.
   package func scatter(
     _ plan: RowPlan, _ steps: Range<Int>, size: Int, from rows: UnsafePointer<Scalar>, add: Bool = false
   ) {
@@ -112,7 +112,7 @@ package struct MutableRows<Scalar: RecurrentScalar>: BitwiseCopyable {
     }
   }
 
-  /// Zeroes the rows behind the ends of sequences, in the caller's order.
+  /// Zeroes the rows past the ends of sequences, if the rows are in the caller's order.
   package func clearPadding(_ plan: RowPlan, size: Int) {
     guard plan.isRagged, !layout.isPacked else { return }
     for t in 0..<plan.steps {
@@ -121,7 +121,7 @@ package struct MutableRows<Scalar: RecurrentScalar>: BitwiseCopyable {
   }
 }
 
-/// Rows in the plan's order, one after the other.
+/// Rows in the plan's order, `stride` apart.
 package func packedRows<Scalar>(
   _ base: UnsafeMutablePointer<Scalar>, stride: Int, _ plan: RowPlan
 ) -> MutableRows<Scalar> {

@@ -1,19 +1,19 @@
-/// A batch of sequences of one length, time-major: `values` is [T,N,size], the rightmost dimension contiguous.
+/// A batch of sequences of one length, time-major: `values` is [T,N,size], and the rightmost dimension is contiguous.
 public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
-  /// T
+  /// T: the number of steps.
   public let steps: Int
-  /// N
+  /// N: the number of sequences.
   public let batchSize: Int
-  /// C of an input; of an output H, or 2·H of both directions.
+  /// The number of features: C for an input; H for an output, or 2·H if the layer is bidirectional.
   public let size: Int
   /// [T,N,size]
   public private(set) var values: [Scalar]
 
   /// - Parameters:
-  ///   - values: [T,N,size]; zeros where it is nil.
+  ///   - values: [T,N,size]; nil means zeros.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - size: features of one step of one sequence, at least 1.
+  ///   - size: the number of features of one step of one sequence, at least 1.
   /// - Throws: `RecurrentError` if a size is not positive or `values` has another count.
   public init(_ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int) throws(RecurrentError) {
     let count = try checkedCount(("steps", steps), ("batchSize", batchSize), ("size", size))
@@ -28,14 +28,14 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
     }
   }
 
-  /// The features of one sequence at one step. Both numbers must exist.
+  /// The features of one sequence at one step. The step and the sequence must exist.
   public subscript(step: Int, sequence: Int) -> ArraySlice<Scalar> {
     precondition((0..<steps).contains(step) && (0..<batchSize).contains(sequence))
     let first = (step * batchSize + sequence) * size
     return values[first..<first + size]
   }
 
-  /// Changes values in place; their count stays.
+  /// Changes the values in place. Their count cannot change.
   public mutating func withMutableValues<Result, Failure: Error>(
     _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -1,5 +1,5 @@
-/// The order in which a call visits the steps of a plan, or a part of them. A forward layer walks upwards and a reverse
-/// layer downwards; `backward` takes the opposite of the way that `forward` took.
+/// The order in which a call visits the steps of a plan, or some of them. The forward direction visits them upwards and the
+/// reverse direction downwards. `backward` visits them in the opposite order of `forward`.
 package struct Walk: BitwiseCopyable {
   package let plan: RowPlan
   private let first: Int
@@ -17,12 +17,12 @@ package struct Walk: BitwiseCopyable {
     self.isDownwards = isDownwards
   }
 
-  /// The steps, whatever the order.
+  /// The steps, without their order.
   @inline(__always) package var steps: Range<Int> { first..<end }
 
   @inline(__always) package var count: Int { steps.count }
 
-  /// The step that is visited after `index` others.
+  /// The step that is visited after `index` other steps.
   @inline(__always) package subscript(index: Int) -> Int {
     isDownwards ? steps.upperBound - 1 - index : steps.lowerBound + index
   }
@@ -30,10 +30,10 @@ package struct Walk: BitwiseCopyable {
   /// The same steps in the opposite order.
   package var opposite: Walk { Walk(plan, steps, isDownwards: !isDownwards) }
 
-  /// The step that a walk over all steps visits before `step`; outside of the plan before the first.
+  /// The step that a walk over all steps visits before `step`. For the first one, it is outside of the plan.
   @inline(__always) package func before(_ step: Int) -> Int { isDownwards ? step + 1 : step - 1 }
 
-  /// The part of the walk that starts after `done` steps and has at most `rows` rows, but at least one step.
+  /// The chunk of the walk that starts after `done` steps. It has at most `rows` rows, but at least one step.
   package func part(after done: Int, rows most: Int) -> Walk {
     var end = done + 1, rows = plan.count(self[done])
     while end < count, rows + plan.count(self[end]) <= most {
