@@ -1,5 +1,5 @@
-// ENTRY(name, set, (parameters), (arguments)) defines `name`, which runs `name_body`, compiled for each instruction
-// set, as the one that the expression `set` gives.
+// ENTRY(name, set, (parameters), (arguments)) compiles `name_body` for each instruction set and defines `name`, which
+// runs the variant for the instruction set that the expression `set` gives.
 #pragma once
 #include "lanes.h"
 

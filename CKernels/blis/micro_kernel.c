@@ -1,4 +1,4 @@
-#define _GNU_SOURCE  // blis.h names POSIX barriers
+#define _GNU_SOURCE  // blis.h uses POSIX barriers
 #include "micro_kernel.h"
 
 #include <stdio.h>
@@ -10,11 +10,12 @@
 #error "BLIS is missing: install it with 'apt-get install libblis-dev libblis-serial-dev'"
 #endif
 
-// BLIS 0.9 has this macro and the look-up functions below. Later versions renamed them: then our own kernels run.
+// BLIS 0.9 has this macro and the look-up functions below. Later versions have renamed them, so with those our own
+// kernels run.
 #if defined(BLIS_NUM_LEVEL3_UKRS)
 
 // The sub-configurations whose micro-kernels have the tiles of an instruction set, the best first. A libblis that was
-// built without one answers with a null context.
+// built without one of them returns a null context for it.
 typedef struct {
   instruction_set set;
   enum { any_maker, amd, others } maker;
@@ -33,8 +34,9 @@ static const sub_configuration sub_configurations[] = {
     {instruction_set_portable, any_maker, BLIS_ARCH_GENERIC, "generic"},
 };
 
-// BLIS aborts the process where BLIS_ARCH_TYPE names something it was not built with; it reads the variable as a
-// number, anything else as 0. Whether an id was built can only be asked after the initialisation that aborts.
+// BLIS aborts the process if BLIS_ARCH_TYPE names a sub-configuration that it was built without. It reads the variable
+// as a number, and anything else as 0. BLIS can only be asked for its sub-configurations after the initialization that
+// would abort, so this checks for the usual ones.
 static bool environment_is_harmless(void) {
   const char *value = getenv("BLIS_ARCH_TYPE");
   if (!value) return true;
@@ -48,7 +50,7 @@ void blis_find_micro_kernel(product_kernels *kernels) {
     kernels->reason = "own kernels: BLIS_ARCH_TYPE names a sub-configuration that BLIS would abort on";
     return;
   }
-  bli_init();  // before bli_arch_query_id, which aborts otherwise when BLIS_ARCH_TYPE is set
+  bli_init();  // bli_arch_query_id would abort without it if BLIS_ARCH_TYPE is set
   const num_t type = kernels->scalar == scalar_type_f64 ? BLIS_DOUBLE : BLIS_FLOAT;
   for (size_t i = 0; i < sizeof sub_configurations / sizeof *sub_configurations; i++) {
     const sub_configuration *choice = &sub_configurations[i];
@@ -103,7 +105,8 @@ bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *p)
   bli_rntm_set_num_threads(1, &one_thread);
   void *weights = (void *)p->weights, *x = (void *)p->x;
   cntx_t *context = kernels->micro_kernel.context;
-  // Seen by columns, so that c's unit stride lies where a micro-kernel with units on M stores it.
+  // c is passed as a matrix by columns, so that its stride of 1 is the one along which a micro-kernel with units on M
+  // stores.
 #define MULTIPLY(function, scalar)                                                                                    \
   function(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, p->units, p->rows, p->k, &(scalar){1}, weights, p->k, 1, x, 1, p->k, \
            &(scalar){0}, p->c, 1, p->units, context, &one_thread)

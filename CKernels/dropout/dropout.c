@@ -2,11 +2,11 @@
 
 #include "entry.h"
 
-// Sixteen counters at once: word w of lane l.
+// Sixteen counters at once: lane l of word w belongs to counter l.
 typedef uint32_t words __attribute__((ext_vector_type(16)));
 typedef uint64_t products __attribute__((ext_vector_type(16)));
 
-// Ten rounds of a multiplication and an exclusive or, with a key that grows by the golden ratio and √3 - 1.
+// Ten rounds of multiplications and exclusive ors. After each round, the golden ratio and √3 - 1 are added to the key.
 LANES void philox(words counter[4], uint32_t key_low, uint32_t key_high) {
 #pragma clang loop unroll(full)
   for (int round = 0; round < 10; round++) {
@@ -23,7 +23,7 @@ LANES void philox(words counter[4], uint32_t key_low, uint32_t key_high) {
   }
 }
 
-// The bits of units `first` to `first` + 63: unit u has those of lane u / 4 of word u % 4.
+// The bits of units `first` to `first` + 63. Unit first + u has the bits of lane u / 4 of word u % 4.
 LANES void bits_of_units(words counter[4], ptrdiff_t first, const dropout_row *row) {
   const words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   counter[0] = lane + (uint32_t)(first / 4);

@@ -1,8 +1,8 @@
-// Vector arithmetic for Swift, 64 bytes at a time, and the multi-versioning of Swift functions.
+// Vector arithmetic for Swift, 64 bytes at a time, and macros that compile a Swift function for each instruction set.
 //
-// Swift 6.3's own SIMD16<Float> operators become sixteen scalar operations; each function here becomes one vector
-// instruction of whatever instruction set its caller is compiled for. Operands pass by address, so that no vector
-// crosses a call: the calling convention of a wide vector differs by instruction set.
+// The SIMD16<Float> operators of Swift 6.3 become sixteen scalar operations. Each function here becomes one vector
+// instruction of the instruction set that its caller is compiled for. Operands pass by address, so that no vector
+// crosses a call: the calling convention of a wide vector depends on the instruction set.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -21,18 +21,19 @@ typedef int64_t lanes8i __attribute__((ext_vector_type(8), aligned(8)));
 #define LANES static inline __attribute__((always_inline))
 
 // clang-format off
-// One body for both scalars; the functions' names end in f32 and f64.
+// Both scalars have the same bodies. The names of the functions end in f32 and f64.
 //
 //   add sub mul div          a = a op b
-//   muladd, mulsub           sum += a · b and sum -= a · b, fused where the instruction set has it; elsewhere a
-//                            multiply and an add, never a call of libm. Under contract(fast) a product of two uses
-//                            would not be fused.
-//   at_most                  a = a > limit ? limit : a; a NaN in a stays.
-//   keep_where_positive      a = x > 0 ? a : other, so that a NaN in x takes other.
-//   magnitude, add_sign      The sign bit: a = |a|, and a ≥ 0 with the sign of b.
-//   exp2_of_shifted          2^n for lanes that hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n), while it is a
-//                            normal number: the low bits are the exponent's.
-//   load_part, store_part    The first count scalars of a vector, fewer than it has; nothing behind them is touched.
+//   muladd, mulsub           sum += a · b and sum -= a · b. They are fused if the instruction set can fuse them, and
+//                            otherwise a multiply and an add, but never a call of libm. With contract(fast), a
+//                            product that is used twice would not be fused.
+//   at_most                  a = a > limit ? limit : a. A NaN in a stays a NaN.
+//   keep_where_positive      a = x > 0 ? a : other. A NaN in x gives other.
+//   magnitude                a = |a|
+//   add_sign                 a = a with the sign of b; a must not be negative.
+//   exp2_of_shifted          2^n, if the lanes hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n) and 2^n is a normal
+//                            number: the low bits of the lanes are its exponent.
+//   load_part, store_part    The first count scalars of a vector, fewer than it has. No other memory is touched.
 #define LANE_OPERATIONS(type, scalar, lanes, integers, most_integer, exponent_bit)                                  \
   LANES void lanes_add_##type(void *a, const void *b) { *(lanes *)a += *(const lanes *)b; }                         \
   LANES void lanes_sub_##type(void *a, const void *b) { *(lanes *)a -= *(const lanes *)b; }                         \
@@ -70,8 +71,8 @@ typedef int64_t lanes8i __attribute__((ext_vector_type(8), aligned(8)));
     const scalar *source = a;                                                                                       \
     LANES_COPY(8) LANES_COPY(4) LANES_COPY(2) LANES_COPY(1)                                                         \
   }
-// Fixed sizes, by the bits of count: the compiler would turn a loop into a call of memcpy, across which a gate pass
-// would have to keep all its vectors in memory.
+// Copies fixed sizes, by the bits of count. The compiler would turn a loop into a call of memcpy, and a gate pass would
+// have to store all its vectors in memory before the call.
 #define LANES_COPY(size)                                     \
   if (count & size) {                                        \
     __builtin_memcpy(target, source, size * sizeof *target); \
@@ -83,9 +84,9 @@ LANE_OPERATIONS(f64, double, lanes8d, lanes8i, INT64_MAX, 52)
 // clang-format on
 
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and
-// `name_for`, which Swift calls: it runs the body compiled for the given instruction set. Each variant inlines the
-// Swift body into a function with that set. All of it is emitted in the Swift file that calls `name_for`, and inlining
-// sees no other file: keep the body and that call in one Swift file.
+// `name_for`, which returns the variant of `name` for an instruction set. Each variant is a function that is compiled
+// for its instruction set and inlines the Swift body. The variants are emitted in the Swift file that calls `name_for`,
+// and inlining does not see other files. So the body and that call must be in one Swift file.
 #define MULTIVERSION_VARIANT(of_set, architecture, attributes, supported, name, parameters, arguments) \
   architecture(attributes static inline                                                                \
                __attribute__((flatten, noinline)) void name##_##of_set parameters { name arguments; })

@@ -1,4 +1,4 @@
-// What this processor can do.
+// The instruction sets, and which of them this processor supports.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -7,28 +7,29 @@
 
 #pragma clang assume_nonnull begin
 
-// The sets of sets/instruction_sets.def, in ascending order of preference.
+// The instruction sets of sets/instruction_sets.def, in ascending order of preference.
 #define INSTRUCTION_SET_ENUMERATOR(set, ...) instruction_set_##set,
 typedef enum __attribute__((enum_extensibility(closed))) instruction_set {
   INSTRUCTION_SETS(INSTRUCTION_SET_ENUMERATOR)
 } instruction_set;
 
-// The set's name in the list.
+// The name of the set in the list.
 const char *instruction_set_name(instruction_set set);
 
-// How many sets the list has; they are numbered from 0.
+// The number of sets in the list. They are numbered from 0.
 ptrdiff_t instruction_set_count(void);
 
-// The set of that name, portable if the list has none.
+// The set with that name; portable if the list does not have it.
 instruction_set instruction_set_named(const char *name);
 
-// Whether processor and operating system (XGETBV: are the wide registers saved?) both support the set.
+// Whether both the processor and the operating system support the set. XGETBV tells whether the operating system saves
+// the wide registers.
 bool processor_supports(instruction_set set);
 
-// The processor's own name, 49 bytes with the final zero; "unknown processor" where it has none.
+// Writes the processor's own name to 49 bytes, the final zero included; "unknown processor" if it has none.
 void processor_brand(char *name);
 
-// From here on this thread reads and writes denormal numbers as zero, until the mode that is returned is restored.
+// Makes this thread read and write denormal numbers as zero. Returns the mode before, which restore_denormals restores.
 static inline unsigned flush_to_zero(void) {
 #if defined(__x86_64__)
   const unsigned mode = __builtin_ia32_stmxcsr();
@@ -44,7 +45,7 @@ static inline void restore_denormals(unsigned mode) {
 #endif
 }
 
-// Whether the maker is AMD, whose BLIS sub-configurations are named after Zen.
+// Whether AMD made the processor. BLIS's sub-configurations for AMD are named after Zen.
 bool processor_is_amd(void);
 
 #pragma clang assume_nonnull end

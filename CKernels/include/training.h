@@ -1,13 +1,13 @@
-// What training does to every parameter, element by element.
+// The update of parameters in training.
 #pragma once
 #include "processor.h"
 
 #pragma clang assume_nonnull begin
 
-// One update by Adam of some parameters:
+// One update of some parameters by Adam:
 //   m = beta1·m + (1 - beta1)·g, v = beta2·v + (1 - beta2)·g², value -= rate·m / (√(v·correction) + epsilon)
-// with g = scale·gradient. Denormal numbers count as zero: the moments of a parameter that gets no gradient any more
-// would stay such numbers for ever, each of which takes a hundred cycles.
+// with g = scale·gradient. Denormal numbers count as zero. Otherwise the moments of a parameter that gets no more
+// gradients would stay denormal for ever, and each of them would take a hundred cycles.
 typedef struct adam_update {
   float *values;
   float *first;   // m

@@ -1,22 +1,23 @@
-// The one list of our own kernels: what is compiled for each instruction set and panel width, and for both scalars.
+// The list of our own kernels. Each form is one instruction set and panel width, and is compiled for both scalars.
 #pragma once
 #include "products.h"
 
 // FORM(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, f64_rows)
 //
-// The first three columns name the form, `width` being _narrow for the panels of narrow layers, and the attributes are
-// those of the set in instruction_sets.def. A vector is 64 bytes: 16 floats or 8 doubles. `vectors` of them make a row
-// of a panel; several panels run at once up to `most_sums` sums, beyond which registers are spilled; `burst_sums`
-// independent sums hide the latency of a multiply-add; a row tile has up to f32_rows rows of floats, f64_rows of
-// doubles, as BLIS's micro-kernels have.
+// The first two columns name the form; `width` is _narrow for the panels of narrow layers. `architecture` and
+// `attributes` are those of the set in instruction_sets.def. `fused` says whether the multiply-adds are fused. A vector
+// has 64 bytes: 16 floats or 8 doubles. A row of a panel has `vectors` vectors. Several panels run at once as long as
+// they need at most `most_sums` sums; with more, registers would be spilled. `burst_sums` independent sums hide the
+// latency of a multiply-add. A row tile has up to f32_rows rows of floats or f64_rows rows of doubles, like BLIS's
+// micro-kernels.
 #define PRODUCT_FORMS(FORM)                                      \
   FORM(portable, , EVERYWHERE, , false, 1, 4, 3, 4, 4)           \
   FORM(avx2, , ON_X86_64, FOR_AVX2, true, 1, 4, 6, 6, 6)         \
   FORM(avx512, , ON_X86_64, FOR_AVX512, true, 2, 20, 12, 12, 14) \
   FORM(avx512, _narrow, ON_X86_64, FOR_AVX512, true, 1, 27, 12, 12, 14)
 
-// The kernels of a form, product_f32_avx512_narrow_plain and so on, and those of a set alone, pack_f32_avx512 and so
-// on.
+// Declares the kernels of each form, such as product_f32_avx512_narrow_plain, and those of each set, such as
+// pack_f32_avx512.
 #define DECLARE_FORM_OF(scalar, form)                                                                   \
   void product_##scalar##_##form(const product *product);                                               \
   void product_##scalar##_##form##_plain(const product *product);                                       \

@@ -1,21 +1,23 @@
-// Our own micro-kernels: any number of rows up to the tile, one to four panels at once so that few rows keep the
-// multiply-add units busy (a multiply-add takes 4 cycles and two start each cycle: 8 sums must be in flight).
+// Our own micro-kernels, for any number of rows up to a full tile. One to four panels run at once, so that even few
+// rows keep the multiply-add units busy: a multiply-add takes 4 cycles and two start in each cycle, so 8 sums must be
+// in flight.
 #pragma once
 #include "kernels.h"
 
-// Steps of k that weights are fetched ahead where several rows leave time for it: they may come from the third cache
-// (11 rows, 4 MB of weights: about a fifth more; 8 rows, or weights that lie nearer: no effect).
+// Weights are fetched AHEAD values of k early if there are enough rows to leave time for it, because they may come from
+// the third cache (11 rows, 4 MB of weights: about a fifth faster; 8 rows, or weights in nearer caches: no effect).
 enum { AHEAD = 32, LINE = LANE_COUNT };
 
-// What is the same for every sum of a tile. `fused`, `plain` (rows of a matrix instead of a packed tile), `rows`,
-// `panels` and `vectors` (in a row of a panel) are constants at each use, so that every sum is a register.
+// The form of a kernel: whether multiply-adds are `fused`, whether rows are `plain` or a packed tile, and the numbers
+// of rows, of panels, and of vectors in a row of a panel. All are constants at each use, so that every sum is a
+// register.
 typedef struct form {
   bool fused, plain;
   int rows, panels, vectors;
 } form;
 
-// sums[q][r] += rows[k][r] · panels[q][k]. Three plain rows share a pointer: with one for each, pointers would be
-// spilled.
+// sums[q][r] += rows[k][r] · panels[q][k], for one k. Three plain rows share a pointer. If each row had its own,
+// pointers would be spilled.
 KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_tile, const SCALAR *const *triples,
                       const SCALAR *first_panel, ptrdiff_t k, vector *sums) {
   const ptrdiff_t width = LANE_COUNT * f.vectors, stride = p->row_stride;
@@ -39,9 +41,10 @@ KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_til
   }
 }
 
-// Σ_k rows[k][r] · panels[q][k], one block of k, into c. A full tile fetches what comes `next` into the second cache, a
-// line every `pace` steps of k (1 or 2, 0 for nothing): weights from the third cache are then there when their first
-// tile runs (LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s; BLIS's kernel has no place for it).
+// c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element. A full tile fetches the weights at `next` into
+// the second cache: one line every `pace` values of k (1 or 2; 0 fetches nothing). Weights from the third cache are
+// then near when their first tile runs (LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s). BLIS's
+// kernel cannot fetch them.
 KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const SCALAR *first_panel, ptrdiff_t k_count,
                    bool add, SCALAR *c, const int pace, const SCALAR *next) {
   vector sums[4 * MOST_ROWS] = {0};
@@ -82,9 +85,10 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
       }
 }
 
-// The blocks of k outermost: a tile's block stays in the nearest cache while the panels pass by. Several panels run at
-// once up to `most_sums` sums; beyond it the weights spill (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2;
-// 3 rows, 4 panels: 135 instead of 163 on AVX-512).
+// The outer loop runs over the chains of k, so that a tile's operands of one chain stay in the nearest cache while the
+// inner loop visits the panels. Several panels run at once as long as they need at most `most_sums` sums. With more,
+// the weights would be spilled (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2; 3 rows, 4 panels: 135 instead
+// of 163 on AVX-512).
 KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int most_rows, const int most_sums,
                        const product *p) {
   const int rows = (int)p->row_count;
@@ -123,7 +127,7 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
   }
 }
 
-// A function for each form, so that a profile shows it by name.
+// Each form has a function of its own, so that a profile shows it by name.
 #define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, \
                         f64_rows)                                                                              \
   architecture(                                                                                                \

@@ -1,11 +1,11 @@
 #pragma once
 #include "kernels.h"
 
-// A quarter and a half of a vector.
+// A quarter of a vector and half of one.
 typedef SCALAR quarter __attribute__((ext_vector_type(LANE_COUNT / 4), aligned(sizeof(SCALAR))));
 typedef SCALAR half __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(sizeof(SCALAR))));
 
-// One stage of a transpose of LANE_COUNT vectors: exchanges the blocks of S x S beside the diagonal.
+// One round of a transpose of LANE_COUNT vectors: it exchanges the squares of S x S scalars beside the diagonal.
 #define PICK(S, l) ((l) & (S) ? LANE_COUNT + (l) - (S) : (l))
 #define PICK_OTHER(S, l) ((l) & (S) ? LANE_COUNT + (l) : (l) + (S))
 #define LANE(S, l) l
@@ -24,9 +24,9 @@ typedef SCALAR half __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(size
 
 KERNEL ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-// A square of `source`, LANE_COUNT rows and columns, rows `stride` apart, of which `items` exist, transposed. Blocks of
-// a quarter by a quarter change places while they are loaded, which takes no shuffle; of the floats' 64 shuffles, 32
-// are left.
+// Loads a square of `source` transposed: LANE_COUNT rows and columns. The rows lie `stride` apart, and `items` of them
+// exist. Squares of a quarter by a quarter change places while they are loaded, which takes no shuffles. For floats,
+// this leaves 32 of 64 shuffles.
 KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_t stride, ptrdiff_t items) {
 #pragma clang loop unroll(full)
   for (int column = 0; column < LANE_COUNT; column += LANE_COUNT / 4)
@@ -48,8 +48,8 @@ KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_
   EXCHANGE(1)
 }
 
-// The first `rows` of LANE_COUNT vectors, `stored` scalars of each. The counts of whole tiles are constants, so that no
-// call of memcpy is left.
+// Stores the first `rows` of LANE_COUNT vectors, `stored` scalars of each. The counts of full tiles are constants, so
+// that the compiler makes no call of memcpy.
 KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUNT], ptrdiff_t stored, ptrdiff_t rows) {
 #define STORE(N)                                                                                \
   case N:                                                                                       \
@@ -69,11 +69,12 @@ KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUN
 #undef STORE
 }
 
-// Rows of `source`, of which `readable` scalars may be read, become columns of `packed`, a square at a time in
-// registers.
+// Packs the rows of `source` as columns of `packed`, one square at a time in registers. `readable` scalars of each row
+// may be read.
 KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
                              ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable) {
-  // The last columns first: if they are no whole vector, what their stores write behind them is written again.
+  // The last columns come first. If they are not a whole vector, their stores write past them, and later stores
+  // overwrite that.
   for (ptrdiff_t first = (width - 1) / LANE_COUNT * LANE_COUNT; first >= 0; first -= LANE_COUNT) {
     const ptrdiff_t items = least(count - first, LANE_COUNT), stored = least(width - first, LANE_COUNT);
     const SCALAR *rows = source + first * item_stride;
@@ -87,7 +88,8 @@ KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *sour
       else
         load_transposed(v, rows + d, item_stride, items);
       SCALAR *target = packed + d * width + first;
-      // A store of a whole vector runs into the next scalars, which the following stores write: never past the end.
+      // A store of a whole vector also writes the next scalars, which the following stores overwrite. It never writes
+      // past the end.
       if (d + 2 * LANE_COUNT <= depth) {
 #pragma clang loop unroll(full)
         for (int i = 0; i < LANE_COUNT; i++) *(vector *)(target + i * width) = v[i];
@@ -111,7 +113,7 @@ KERNEL void pack_copying(SCALAR *packed, ptrdiff_t width, const SCALAR *source, 
   COPY(LANE_COUNT)
   COPY(MOST_ROWS)
 #undef COPY
-  // Few scalars a row: a call of memcpy would take longer than its loop.
+  // With few scalars in a row, a call of memcpy would take longer than this loop.
   for (ptrdiff_t d = 0; d < depth; d++)
 #pragma clang loop vectorize(disable)
     for (ptrdiff_t i = 0; i < width; i++) packed[d * width + i] = i < count ? source[d * depth_stride + i] : 0;

@@ -1,10 +1,11 @@
 #pragma once
 #include "kernels.h"
 
-// `count` independent sums of different values, enough to hide the latency of a multiply-add; all are kept at the end.
+// Runs `count` independent sums of different values, enough to hide the latency of a multiply-add. All sums are stored
+// at the end, so that the compiler cannot leave them out.
 KERNEL double burst(const bool fused, const int count, ptrdiff_t repetitions) {
-  // Read from memory that the compiler cannot see through: with constants it found that 2 · 0.5 + 1 stays 2, left that
-  // sum out, and the peak was a twelfth too high.
+  // The values are volatile, so that the compiler does not know them. With constants, it found that 2 · 0.5 + 1 stays
+  // 2, left that sum out, and the peak was a twelfth too high.
   const volatile SCALAR start[3] = {(SCALAR)0.25, (SCALAR)0.5, 1};
   vector sums[12];
   for (int i = 0; i < count; i++) sums[i] = start[0] * (SCALAR)i;

@@ -49,7 +49,8 @@ const product_kernels *product_kernels_for_units(instruction_set set, scalar_typ
     const product_kernels *other = &table[i];
     if (other->set != set || other->scalar != scalar) continue;
     const ptrdiff_t other_units = (units + other->panel_width - 1) / other->panel_width * other->panel_width;
-    // An eighth saved is more than BLIS's micro-kernel gives.
+    // Panels of another width must save at least an eighth of the units, because BLIS's micro-kernel does not run on
+    // them.
     if (8 * other_units > 7 * best_units) continue;
     best = other;
     best_units = other_units;

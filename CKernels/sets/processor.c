@@ -15,7 +15,7 @@ static cpuid_answer cpuid(unsigned leaf) {
   return answer;
 }
 
-// XCR0: the register state that the operating system saves.
+// XCR0: the registers that the operating system saves.
 static unsigned saved_state(void) {
   if (!(cpuid(1).ecx & bit_OSXSAVE)) return 0;
   unsigned low, high;

@@ -10,7 +10,7 @@
 #include <sched.h>
 #endif
 
-// How often this process is a fork of the one that it began as: threads stay behind.
+// The number of forks since the program started, from parent to child. A child does not have its parent's threads.
 static atomic_long forks;
 static void count_fork(void) { atomic_fetch_add(&forks, 1); }
 static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
@@ -38,15 +38,15 @@ static void adopt_mode(floating_point_mode mode) { fesetround(mode); }
 
 struct thread_pool {
   ptrdiff_t count;
-  long forks;  // when it was made
-  long spins;  // before a waiting thread sleeps
+  long forks;  // the number of forks when the pool was made
+  long spins;  // how often a waiting thread spins before it sleeps
   pthread_mutex_t calls;
   void (*body)(void *context, ptrdiff_t index);
   void *context;
   floating_point_mode mode;  // of the current call's caller
   bool ends;
 
-  // The barrier: the last of `count` to arrive opens the next phase.
+  // The barrier. The last of `count` threads to arrive starts the next phase.
   _Alignas(64) atomic_long arrived;
   _Alignas(64) atomic_long phase;
   atomic_long sleeping;
@@ -68,7 +68,7 @@ static void pause_briefly(void) {
 #endif
 }
 
-// Processors that this process may run on.
+// The number of processors that this process may run on.
 static long processors(void) {
 #if defined(__linux__)
   cpu_set_t set;
@@ -82,7 +82,7 @@ void thread_pool_barrier(thread_pool *pool) {
   if (atomic_fetch_add(&pool->arrived, 1) + 1 == count) {
     atomic_store(&pool->arrived, 0);
     atomic_store(&pool->phase, phase + 1);
-    // Who is about to sleep has counted itself before it looks at the phase once more.
+    // A thread that is about to sleep adds itself to `sleeping` before it reads the phase once more.
     if (atomic_load(&pool->sleeping) > 0) {
       pthread_mutex_lock(&pool->mutex);
       pthread_cond_broadcast(&pool->opened);
@@ -109,7 +109,7 @@ static void *work(void *argument) {
     if (pool->ends) return NULL;
     adopt_mode(pool->mode);
     pool->body(pool->context, worker->index);
-    thread_pool_barrier(pool);  // and ends
+    thread_pool_barrier(pool);  // the call ends
   }
 }
 
@@ -120,7 +120,7 @@ static void release(thread_pool *pool) {
   free(pool);
 }
 
-// Ends `workers` threads that wait for a call.
+// Ends the first `workers` threads, which must be waiting for a call.
 static void end(thread_pool *pool, ptrdiff_t workers) {
   pool->ends = true;
   pool->count = workers + 1;
@@ -137,7 +137,8 @@ thread_pool *thread_pool_create(ptrdiff_t count) {
   pthread_once(&once, watch_forks);
   pool->count = count;
   pool->forks = atomic_load(&forks);
-  // 20 to 80 µs; none where a spinning thread would take the processor of one that works.
+  // 2000 spins take 20 to 80 µs. With more threads than processors, a spinning thread would take the processor from one
+  // that works.
   pool->spins = count <= processors() ? 2000 : 0;
   pool->body = NULL;
   pool->context = NULL;

@@ -14,8 +14,8 @@ package enum ParameterRole: Sendable, Equatable, BitwiseCopyable {
   var isBias: Bool { self == .inputBias || self == .recurrentBias }
 }
 
-/// The parameters of a cell, in the order in which a part of a layer keeps them. Names, ranges, initialization, packing,
-/// gradients and files all follow from this list.
+/// The parameters of a cell, in the order in which a part of a layer keeps them. Names, ranges, initialization,
+/// packing, gradients and files all follow from this list.
 package struct ParameterLayout: Sendable, Equatable {
   /// One parameter: its name without the part's suffix, and its role.
   package struct Row: Sendable, Equatable {

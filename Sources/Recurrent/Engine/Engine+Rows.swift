@@ -26,8 +26,8 @@ extension Engine {
     for block in blocks { rows.forEach { row, count in body(block, row, count) } }
   }
 
-  /// Packs some blocks of a gate slot into row tiles [tile][depth][rows of the tile]. The slot's units start at `offset`
-  /// in the depth of the tiles.
+  /// Packs some blocks of a gate slot into row tiles [tile][depth][rows of the tile]. The slot's units start at
+  /// `offset` in the depth of the tiles.
   package func packSlot(
     _ slot: Int, of slots: UnsafeMutablePointer<E>, _ layout: SlotLayout, firstRow: Int, _ rows: RowTiles,
     _ blocks: Range<Int>,

@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// The loops of one part of a layer. A product writes a gate tile, and the gate pass runs on the tile while it is in the
-/// nearest cache.
+/// The loops of one part of a layer. A product writes a gate tile, and the gate pass runs on the tile while it is in
+/// the nearest cache.
 ///
 /// An engine is a class, and its functions pass plain memory around, so that the loops count no references. It knows a
 /// cell only by its program.

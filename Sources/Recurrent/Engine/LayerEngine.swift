@@ -48,7 +48,8 @@ package struct EngineOptions: Sendable {
 
   /// The engine for a scalar.
   ///
-  /// - Throws: `RecurrentError` if the package has no kernels for the scalar or the processor lacks the instruction set.
+  /// - Throws: `RecurrentError` if the package has no kernels for the scalar or the processor lacks the instruction
+  ///   set.
   package func makeEngine<Scalar: RecurrentScalar>(
     _ scalar: Scalar.Type
   ) throws(RecurrentError) -> any LayerEngine<Scalar> {

@@ -1,8 +1,8 @@
 /// The constants with which activations compute exp in one scalar: exp(-x) = 2^n·exp(-r) with r = x + n·ln 2,
 /// |r| ≤ ln 2 / 2.
 protocol ExpConstants {
-  /// 1.5·2^m plus the bias of the exponent, where m is the number of bits after the point. Adding it rounds to an integer
-  /// n and leaves the exponent field of 2^n in the low bits.
+  /// 1.5·2^m plus the bias of the exponent, where m is the number of bits after the point. Adding it rounds to an
+  /// integer n and leaves the exponent field of 2^n in the low bits.
   static var exponentShift: Self { get }
   /// 1 / ln 2
   static var log2OfE: Self { get }

@@ -4,8 +4,8 @@ import CRecurrentKernels
 /// gate pass is compiled for. Swift's own SIMD operators become scalar operations.
 ///
 /// Two vectors keep the multiply-add units busier than one: in an activation, each operation depends on the one before,
-/// and the processor looks only some hundred instructions ahead. LSTM forward, one run: 1.36 instead of 1.69 ns a unit on
-/// AVX-512, 1.81 instead of 2.27 on AVX2.
+/// and the processor looks only some hundred instructions ahead. LSTM forward, one run: 1.36 instead of 1.69 ns a unit
+/// on AVX-512, 1.81 instead of 2.27 on AVX2.
 struct Lanes<E: LaneElement> {
   /// The number of scalars in one of the two vectors.
   @inline(always) static var count: Int { E.laneCount }
@@ -119,8 +119,8 @@ struct Panel<E: LaneElement> {
   }
 }
 
-/// A matrix [rows][H] whose rows lie at a stride. A gate tile reads or writes some of its units. Units that do not exist
-/// read as zero, and their memory is not touched.
+/// A matrix [rows][H] whose rows lie at a stride. A gate tile reads or writes some of its units. Units that do not
+/// exist read as zero, and their memory is not touched.
 struct RowMatrix<E: LaneElement> {
   private let start: UnsafeMutablePointer<E>
   private let stride: Int
@@ -186,8 +186,8 @@ struct UnitVectorGradient<E: LaneElement> {
     self.start = start.assumingMemoryBound(to: E.self)
   }
 
-  /// Adds a·b. If a place holds the same units of two rows, they are added one after the other, in ascending rows. If it
-  /// holds one vector twice, the vector is added once.
+  /// Adds a·b. If a place holds the same units of two rows, they are added one after the other, in ascending rows. If
+  /// it holds one vector twice, the vector is added once.
   @inline(always) func add(_ a: Lanes<E>, times b: Lanes<E>, _ place: TilePlace<E>) {
     add(a.first, b.first, place.first.unit)
     if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }

@@ -6,9 +6,9 @@ import CRecurrentKernels
 /// ULP (1.65 with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.83 on 10^6 from -1.5 to 1.5.
 /// Special values: σ(-∞) = 0, σ(+∞) = 1, σ(NaN) = NaN.
 ///
-/// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by the rounded
-/// 1 + e instead would count its rounding error twice (2.4 ULP in float). Everything is scaled by a power of two, so that
-/// no intermediate value is denormal.
+/// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by the
+/// rounded 1 + e instead would count its rounding error twice (2.4 ULP in float). Everything is scaled by a power of
+/// two, so that no intermediate value is denormal.
 @inline(always) func sigmoid<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
   let magnitude = x.magnitude.atMost(E.sigmoidLimit)
   let shift = Lanes(E.exponentShift + E.sigmoidScale.k)
@@ -27,14 +27,14 @@ import CRecurrentKernels
 
 /// tanh(x)
 ///
-/// Max error: float 1.99 ULP (1.96 with fused multiply-adds), all 2^32 floats, denormals included; double 1.89 ULP (1.86
-/// with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.94 (1.89) on 300,000 from 0.45 to 0.52.
-/// Special values: tanh(±∞) = ±1, tanh(±0) = ±0, tanh(NaN) = NaN.
+/// Max error: float 1.99 ULP (1.96 with fused multiply-adds), all 2^32 floats, denormals included; double 1.89 ULP
+/// (1.86 with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.94 (1.89) on 300,000 from 0.45 to
+/// 0.52. Special values: tanh(±∞) = ±1, tanh(±0) = ±0, tanh(NaN) = NaN.
 ///
-/// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e). Numerator and denominator are both halved, and each
-/// is rounded once from t. So neither has the other's error, and small arguments keep their digits. In double that would
-/// be 2.1 ULP. There the division gives the distance from a center (0, 1/4 or 1/2, depending on n); its rounding errors
-/// are smaller.
+/// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e). Numerator and denominator are both halved, and
+/// each is rounded once from t. So neither has the other's error, and small arguments keep their digits. In double that
+/// would be 2.1 ULP. There the division gives the distance from a center (0, 1/4 or 1/2, depending on n); its rounding
+/// errors are smaller.
 @inline(always) func tanh<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
   let magnitude = x.magnitude.atMost(E.tanhLimit)
   let shift = Lanes<E>(E.exponentShift)

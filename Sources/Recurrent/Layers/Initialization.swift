@@ -9,8 +9,8 @@ public struct Initialization: Sendable {
   }
   /// How recurrent weights are drawn.
   public var recurrent: Recurrent
-  /// The sum of the two biases of an LSTM's forget gate, commonly 1 (Jozefowicz, Zaremba, Sutskever 2015). If it is nil,
-  /// they are drawn like the others. Other cells, and layers without biases, must have nil here.
+  /// The sum of the two biases of an LSTM's forget gate, commonly 1 (Jozefowicz, Zaremba, Sutskever 2015). If it is
+  /// nil, they are drawn like the others. Other cells, and layers without biases, must have nil here.
   public var forgetBias: Double?
   /// Equal seeds give equal parameters. If it is nil, each layer draws a new seed.
   public var seed: UInt64?
@@ -59,8 +59,8 @@ public struct Initialization: Sendable {
   }
 }
 
-/// A random orthogonal matrix, row by row. The rows are those of a normally distributed matrix, made orthonormal one after
-/// another. Each row is projected twice, so that the rows are orthogonal up to rounding.
+/// A random orthogonal matrix, row by row. The rows are those of a normally distributed matrix, made orthonormal one
+/// after another. Each row is projected twice, so that the rows are orthogonal up to rounding.
 private func orthogonalMatrix(_ size: Int, using random: inout SeededGenerator) -> [Double] {
   var matrix = (0..<size * size).map { _ in random.nextNormal() }
   matrix.withUnsafeMutableBufferPointer { matrix in

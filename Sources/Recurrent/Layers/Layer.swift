@@ -5,8 +5,8 @@ private let lastVersion = Atomic<UInt64>(0)
 /// A recurrent layer of any cell: its shape, its parameters and their packed form. It has one or more levels, and each
 /// level runs in one direction or in both.
 ///
-/// A layer is a value: copies share the packed weights until one of them changes its parameters. Several threads can use a
-/// layer at the same time.
+/// A layer is a value: copies share the packed weights until one of them changes its parameters. Several threads can
+/// use a layer at the same time.
 public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   package let shape: LayerShape
   /// The instruction set that the layer's kernels are compiled for.

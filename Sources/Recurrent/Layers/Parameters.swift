@@ -51,7 +51,8 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
 
   /// Sets the values of a parameter.
   ///
-  /// - Throws: `RecurrentError.name` with the names that exist if the layer does not have this one, or `.count` if the count is wrong.
+  /// - Throws: `RecurrentError.name` with the names that exist if the layer does not have this one, or `.count` if the
+  ///   count is wrong.
   public mutating func set(_ name: String, to new: [Scalar]) throws(RecurrentError) {
     let range = try range(name)
     try checkCount(name, new.count, is: range.count, "\(shape(name)!)")

@@ -51,8 +51,8 @@ extension RecurrentLayer {
   ///   - dx: [T,N,C], in x's layout; overwritten, must not overlap x or dy.
   ///   - gradients: the parameters' gradients are added to it.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` if a shape does not fit, or if the record is another layer's or consumed. Nothing has been
-  ///   written then.
+  /// - Throws: `RecurrentError` if a shape does not fit, or if the record is another layer's or consumed. Nothing has
+  ///   been written then.
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout StateGradient<Scalar>,
@@ -82,8 +82,8 @@ extension RecurrentLayer {
     }
   }
 
-  /// `backward` on pointers, for memory of which no span can be made. If `dy` is nil, the gradient of y is zero. If `dx` is
-  /// nil, the gradient of x is not computed.
+  /// `backward` on pointers, for memory of which no span can be made. If `dy` is nil, the gradient of y is zero. If
+  /// `dx` is nil, the gradient of x is not computed.
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,

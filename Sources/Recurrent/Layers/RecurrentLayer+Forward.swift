@@ -30,8 +30,8 @@ extension RecurrentLayer {
   ///   - x: [T,N,C], or as the options say; read.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - state: [L·D,N,H]: h and c before the first step, which are read; then those after the last step, which overwrite
-  ///     them.
+  ///   - state: [L·D,N,H]: h and c before the first step, which are read; then those after the last step, which
+  ///     overwrite them.
   ///   - y: [T,N,outputSize], or as the options say; overwritten, must not overlap x.
   ///   - options: lengths, resets, layouts.
   ///   - scratch: grows at its first use.
@@ -86,8 +86,8 @@ extension RecurrentLayer {
   ///   - x: [T,N,C], or as the options say; read. `backward` needs it again.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
-  ///   - state: [L·D,N,H]: h and c before the first step, which are read; then those after the last step, which overwrite
-  ///     them.
+  ///   - state: [L·D,N,H]: h and c before the first step, which are read; then those after the last step, which
+  ///     overwrite them.
   ///   - record: overwritten. Its `withY` gives y.
   ///   - options: lengths, resets, layouts, dropout.
   ///   - scratch: grows at its first use.

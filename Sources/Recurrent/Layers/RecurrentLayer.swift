@@ -1,5 +1,5 @@
-/// The calls of every layer. T is the number of time steps, N of sequences, C of inputs, H of hidden units, L of levels and
-/// D of directions. The rightmost dimension of a shape is contiguous.
+/// The calls of every layer. T is the number of time steps, N of sequences, C of inputs, H of hidden units, L of levels
+/// and D of directions. The rightmost dimension of a shape is contiguous.
 ///
 /// Each call has two forms. The form on `Sequences` allocates its results. The form on the caller's buffers allocates
 /// nothing once its scratch and its record have grown.

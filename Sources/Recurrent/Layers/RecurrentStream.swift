@@ -1,5 +1,5 @@
-/// A batch of sequences that arrive step by step. The stream owns their state and the memory of the kernels, so that a step
-/// allocates nothing, takes no lock and makes no system call. Each sequence has a *seat*, which has a number.
+/// A batch of sequences that arrive step by step. The stream owns their state and the memory of the kernels, so that a
+/// step allocates nothing, takes no lock and makes no system call. Each sequence has a *seat*, which has a number.
 ///
 /// One thread uses a stream at a time. Any number of streams share one layer's weights; a stream keeps the parameters
 /// that the layer had when it was made.
@@ -171,7 +171,8 @@ extension RecurrentLayer {
   /// A stream through this layer. All its seats are taken by sequences that start from zero.
   ///
   /// - Parameter batchSize: N, at least 1.
-  /// - Throws: `RecurrentError` if the batch size is not positive, or if the layer does not run only in the forward direction.
+  /// - Throws: `RecurrentError` if the batch size is not positive, or if the layer does not run only in the forward
+  ///   direction.
   public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))

@@ -54,8 +54,8 @@ package final class AlignedBuffer<Scalar: RecurrentScalar>: @unchecked Sendable 
 
 /// Pages around every buffer that must not be touched. Tests turn them on.
 package enum GuardPages {
-  /// While this is true, each new buffer (with its slack) ends at a page that must not be touched, and starts soon after
-  /// another one.
-  /// AddressSanitizer does not see into BLIS's assembly; guard pages find reads of it outside of a buffer.
+  /// While this is true, each new buffer (with its slack) ends at a page that must not be touched, and starts soon
+  /// after another one. AddressSanitizer does not see into BLIS's assembly; guard pages find reads of it outside of a
+  /// buffer.
   package static let areOn = Atomic(false)
 }

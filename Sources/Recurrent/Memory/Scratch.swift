@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// The working memory of calls, and their threads. A scratch grows when it is first used for a size and allocates nothing
-/// after that. Only one call at a time may use it.
+/// The working memory of calls, and their threads. A scratch grows when it is first used for a size and allocates
+/// nothing after that. Only one call at a time may use it.
 public final class Scratch<Scalar: RecurrentScalar> {
   @exclusivity(unchecked) private var buffer: AlignedBuffer<Scalar>?
   @exclusivity(unchecked) private var guarded: [AlignedBuffer<Scalar>] = []

@@ -4,8 +4,8 @@ import CRecurrentKernels
 package struct PartRecord<Scalar: RecurrentScalar> {
   /// The places in memory that a call needs.
   package struct Place: BitwiseCopyable {
-    /// [unit block][slot][rows][P]: the slots of the cell, then c' if the cell has one. Products write their tiles here,
-    /// and gate passes read them here. Over all rows, a slot is also a packed operand of the closing products.
+    /// [unit block][slot][rows][P]: the slots of the cell, then c' if the cell has one. Products write their tiles
+    /// here, and gate passes read them here. Over all rows, a slot is also a packed operand of the closing products.
     package let slots: UnsafeMutablePointer<Scalar>
     package let layout: SlotLayout
     /// The part's h, in the history of its level.

@@ -11,8 +11,8 @@ public final class Record<Scalar: RecurrentScalar> {
   public var outputSize: Int { shape?.outputSize ?? 0 }
   /// Whether the record holds a call that `backward` can consume.
   public package(set) var isFilled = false
-  /// The seed of the last call's dropout; nil if the call dropped nothing. Another `record` with this seed drops the same
-  /// values.
+  /// The seed of the last call's dropout; nil if the call dropped nothing. Another `record` with this seed drops the
+  /// same values.
   public package(set) var dropoutSeed: DropoutSeed?
 
   /// The version of the parameters that filled the record.

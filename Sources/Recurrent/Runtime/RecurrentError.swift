@@ -95,7 +95,8 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// The product of some sizes, each of which must be at least 1.
 ///
-/// - Throws: `RecurrentError.size` if a size is smaller, or `.product` if so many floats do not fit the machine's memory.
+/// - Throws: `RecurrentError.size` if a size is smaller, or `.product` if so many floats do not fit the machine's
+///   memory.
 package func checkedCount(_ sizes: (name: String, value: Int)...) throws(RecurrentError) -> Int {
   var count = 1
   for (name, value) in sizes {

@@ -24,11 +24,11 @@ package struct Region: BitwiseCopyable {
   }
 }
 
-/// Checks that no two buffers of a call overlap if one of them is written. Otherwise an input could change while the call
-/// runs.
+/// Checks that no two buffers of a call overlap if one of them is written. Otherwise an input could change while the
+/// call runs.
 ///
-/// It allocates nothing. An error names the later buffer of a pair first, so a call lists the buffers that it reads before
-/// those that it writes.
+/// It allocates nothing. An error names the later buffer of a pair first, so a call lists the buffers that it reads
+/// before those that it writes.
 ///
 /// - Parameters:
 ///   - regions: the buffers of the call.

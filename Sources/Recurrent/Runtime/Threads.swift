@@ -1,18 +1,19 @@
 import CRecurrentKernels
 
-/// A pool of threads. A call divides a layer's units among them, so that each core keeps its share of the weights in its
-/// own caches.
+/// A pool of threads. A call divides a layer's units among them, so that each core keeps its share of the weights in
+/// its own caches.
 ///
-/// Calls run on the pool of their scratch if a step has enough work to pay for a barrier. The results have the same bits on
-/// any number of threads. Calls on one pool from several threads take turns. A child of `fork` does not have the threads,
-/// so its calls run only on the caller's thread.
+/// Calls run on the pool of their scratch if a step has enough work to pay for a barrier. The results have the same
+/// bits on any number of threads. Calls on one pool from several threads take turns. A child of `fork` does not have
+/// the threads, so its calls run only on the caller's thread.
 public final class Threads: @unchecked Sendable {
   /// The number of threads: the caller's thread and those that wait for calls.
   public let count: Int
   /// Nil if there is only the caller's thread.
   private let pool: OpaquePointer?
 
-  /// - Parameter count: the number of threads, 1 to 1024. More threads than cores are slower than one thread for each core.
+  /// - Parameter count: the number of threads, 1 to 1024. More threads than cores are slower than one thread for each
+  ///   core.
   /// - Throws: `RecurrentError` if the count is out of range or the system does not provide that many threads.
   public init(count: Int) throws(RecurrentError) {
     guard (1...1024).contains(count) else { throw .size(name: "count", was: count, expected: "1 to 1024 threads") }

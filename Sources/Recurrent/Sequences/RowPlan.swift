@@ -34,7 +34,8 @@ package struct RowPlan: BitwiseCopyable, @unchecked Sendable {
     rowCount = offsets[steps]
   }
 
-  /// Whether steps may differ in their number of rows, rows may be in another order than sequences, or rows may be reset.
+  /// Whether steps may differ in their number of rows, rows may be in another order than sequences, or rows may be
+  /// reset.
   @inline(__always) package var isRagged: Bool { counts != nil }
   @inline(__always) package func count(_ step: Int) -> Int { counts.map { $0[step] } ?? batchSize }
   @inline(__always) package func offset(_ step: Int) -> Int { offsets.map { $0[step] } ?? step * batchSize }

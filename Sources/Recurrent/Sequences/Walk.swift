@@ -1,5 +1,5 @@
-/// The order in which a call visits the steps of a plan, or some of them. The forward direction visits them upwards and the
-/// reverse direction downwards. `backward` visits them in the opposite order of `forward`.
+/// The order in which a call visits the steps of a plan, or some of them. The forward direction visits them upwards and
+/// the reverse direction downwards. `backward` visits them in the opposite order of `forward`.
 package struct Walk: BitwiseCopyable {
   package let plan: RowPlan
   private let first: Int

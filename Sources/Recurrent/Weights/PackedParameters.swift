@@ -2,9 +2,9 @@ import CRecurrentKernels
 
 /// The parameters of a part in the layout of the kernels. They do not change after `fill`.
 ///
-/// The weights are panels [unit block][gate][depth][P], so that one product computes all gates of a block. The biases that
-/// the slots start from are [unit block][slot][P]. The cell's vectors by unit are [unit block][vector][P]. Backward also
-/// needs the weights by columns.
+/// The weights are panels [unit block][gate][depth][P], so that one product computes all gates of a block. The biases
+/// that the slots start from are [unit block][slot][P]. The cell's vectors by unit are [unit block][vector][P].
+/// Backward also needs the weights by columns.
 package final class PackedParameters<E: Element>: @unchecked Sendable {
   package let weightIH: AlignedBuffer<E>
   package let weightHH: AlignedBuffer<E>

@@ -63,8 +63,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Packs the columns of `source` [depth][units], whose rows lie `stride` apart, into panels [panel][depth][P] that lie
-  /// `panelStride` apart.
+  /// Packs the columns of `source` [depth][units], whose rows lie `stride` apart, into panels [panel][depth][P] that
+  /// lie `panelStride` apart.
   package func packPanels(
     columnsOf source: UnsafePointer<E>, units: Int, depth: Int, stride: Int, panelStride: Int,
     into panels: UnsafeMutablePointer<E>
@@ -118,11 +118,11 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     product_run(kernels, &operands)
   }
 
-  /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the panels
-  /// stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before its first
-  /// chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch the weights of
-  /// the next chain meanwhile, and in the last chain those at `next`. Packed tiles may be deeper than the product, which
-  /// then reads a range `of` their depth.
+  /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the
+  /// panels stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before
+  /// its first chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch
+  /// the weights of the next chain meanwhile, and in the last chain those at `next`. Packed tiles may be deeper than
+  /// the product, which then reads a range `of` their depth.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
@@ -173,8 +173,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// The same into a matrix [rows][units], for all panels or some. If the last panel is not full, its products are summed
-  /// up in `rest` [rows][P] and copied from there.
+  /// The same into a matrix [rows][units], for all panels or some. If the last panel is not full, its products are
+  /// summed up in `rest` [rows][P] and copied from there.
   package func multiply(
     tiles: UnsafePointer<E>, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int,
     panels: UnsafePointer<E>,

@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// The backward call of one part. Every pointer has been checked. A gradient that is nil counts as zero if backward reads
-/// it, and is not computed if backward would write it.
+/// The backward call of one part. Every pointer has been checked. A gradient that is nil counts as zero if backward
+/// reads it, and is not computed if backward would write it.
 struct PartBackward<E: Element>: BitwiseCopyable {
   /// The walk, which is opposite to that of forward.
   let walk: Walk
@@ -64,8 +64,9 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     case none
     /// In the slots, one chunk of steps at a time.
     case slots
-    /// In the tiles of each step. This route needs at least `Blocking.rowsOfOwnTiles` rows in a step, and weights of both
-    /// products that stay in near caches. Packing the tiles again would take 2 to 4 % of the time (N 64, H 64 to 256).
+    /// In the tiles of each step. This route needs at least `Blocking.rowsOfOwnTiles` rows in a step, and weights of
+    /// both products that stay in near caches. Packing the tiles again would take 2 to 4 % of the time (N 64, H 64 to
+    /// 256).
     case stepTiles
     /// In tiles that are packed for a chunk of steps.
     case chunkTiles(UnsafeMutablePointer<E>)
@@ -74,8 +75,8 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
   /// Where the sums of dW and dU are.
   enum ParameterRoute: BitwiseCopyable {
     /// In a small buffer, for one group of columns at a time. All rows fit one closing product, so each group is added
-    /// to the caller's gradients while it is in a near cache. With few rows, writing all sums to memory and reading them
-    /// again would take longer than computing them. [thread][gate][groupColumns][P]
+    /// to the caller's gradients while it is in a near cache. With few rows, writing all sums to memory and reading
+    /// them again would take longer than computing them. [thread][gate][groupColumns][P]
     case groups(UnsafeMutablePointer<E>, stride: Int)
     /// In memory until the closing products of the last rows are done. dW [unit block][gate][C][P],
     /// dU [unit block][gate][H][P]

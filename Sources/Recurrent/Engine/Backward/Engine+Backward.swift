@@ -1,7 +1,8 @@
 import CRecurrentKernels
 
-/// Backward through time, in the memory of the record. In each step, the gradients of the gates overwrite the gates, and
-/// dh' = dG·U. After each chunk of steps, dx = dG·W. At the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ dG.
+/// Backward through time, in the memory of the record. In each step, the gradients of the gates overwrite the gates,
+/// and dh' = dG·U. After each chunk of steps, dx = dG·W. At the end, over all rows, dW = dGᵀ·x, dU = dGᵀ·h' and db = Σ
+/// dG.
 extension Engine {
   func prepareBackward(_ call: PartBackward<E>, _ scratch: Scratch<E>) -> BackwardMemory<E> {
     let threadCount = scratch.threads?.count ?? 1
@@ -34,8 +35,8 @@ extension Engine {
 
   // MARK: - One step
 
-  /// Each thread turns its own units' gates into gradients and packs them. After the barrier, every thread multiplies all
-  /// tiles by its own columns of U. The next step fills the other buffer of tiles.
+  /// Each thread turns its own units' gates into gradients and packs them. After the barrier, every thread multiplies
+  /// all tiles by its own columns of U. The next step fills the other buffer of tiles.
   private func runStep(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ share: Share) {
     let count = call.plan.count(t)
     guard count > 0 else { return }

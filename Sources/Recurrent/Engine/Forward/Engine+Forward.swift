@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// Forward. For each chunk of steps, slots = b + W x for all rows of the chunk. Then, step by step, slots += U h', and the
-/// gate passes run.
+/// Forward. For each chunk of steps, slots = b + W x for all rows of the chunk. Then, step by step, slots += U h', and
+/// the gate passes run.
 extension Engine {
   /// One thread's share of a call: its own blocks of units. Between two barriers, a thread may read only what other
   /// threads wrote before the first barrier.
@@ -109,8 +109,8 @@ extension Engine {
     }
   }
 
-  /// slots += U h' for a block of units, or U times the tiles of a slot. `gatePass` is called with each row tile when its
-  /// product is done.
+  /// slots += U h' for a block of units, or U times the tiles of a slot. `gatePass` is called with each row tile when
+  /// its product is done.
   @inline(__always)
   private func hiddenProduct(
     _ product: CellProgram.StageProduct, _ operandTiles: UnsafePointer<E>?, _ rows: StepRows,

@@ -26,8 +26,8 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   let xTiles: UnsafeMutablePointer<E>?
   /// h by row, one buffer that even steps read and one that odd steps read, if the plan is ragged; nil if steps read y.
   let hRows: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
-  /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills the
-  /// other.
+  /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills
+  /// the other.
   let hTiles: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
   /// The tiles of a slot that is the operand of a product with U; nil if the cell has no such stage.
   let operandTiles: UnsafeMutablePointer<E>?

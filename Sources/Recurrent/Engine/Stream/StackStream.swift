@@ -1,12 +1,13 @@
-/// The state of a stream in the layout of the kernels: h by row, c in panels. The rows are the sequences that have joined,
-/// in any order; `seats` holds the seat of each row.
+/// The state of a stream in the layout of the kernels: h by row, c in panels. The rows are the sequences that have
+/// joined, in any order; `seats` holds the seat of each row.
 package final class StackStream<E: Element>: StreamEngine {
   private let stack: Stack<E>
   private let capacity: Int  // N
   @exclusivity(unchecked) private var seats: [Int]  // [rows]: the seat of a row
   /// Whether all seats are taken and each row has the seat of its own number.
   @exclusivity(unchecked) private var rowsAreSeats = true
-  /// One entry for each level. They are in memory of their own, so that a step counts no reference and checks no access.
+  /// One entry for each level. They are in memory of their own, so that a step counts no reference and checks no
+  /// access.
   private let levels: UnsafeMutableBufferPointer<Level>
   /// The h of each level.
   private let states: UnsafeMutableBufferPointer<HiddenState<E>>

@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// The operands of one block of units in one stage of a step with few rows, prepared for the kernels of the product with U
-/// and of the gate pass.
+/// The operands of one block of units in one stage of a step with few rows, prepared for the kernels of the product
+/// with U and of the gate pass.
 struct StepOperands: BitwiseCopyable {
   /// slots += U·h', or U times a slot.
   var hidden: product

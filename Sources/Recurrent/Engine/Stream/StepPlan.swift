@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// A step of few sequences whose kernels' operands are prepared once, so that there is next to nothing to do between the
-/// kernels of a small cell. h alternates between two buffers of each level.
+/// A step of few sequences whose kernels' operands are prepared once, so that there is next to nothing to do between
+/// the kernels of a small cell. h alternates between two buffers of each level.
 package final class StepPlan<E: Element> {
   /// The operands of one block of a level in its first stage, which starts from b + W x.
   private struct FirstOperands: BitwiseCopyable {
