@@ -19,7 +19,7 @@ typedef struct form {
 // sums[q][r] += rows[k][r] · panels[q][k], for one k. Three plain rows share a pointer. If each row had its own,
 // pointers would be spilled.
 KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_tile, const SCALAR *const *triples,
-                      const SCALAR *first_panel, ptrdiff_t k, vector *sums) {
+                           const SCALAR *first_panel, ptrdiff_t k, vector *sums) {
   const ptrdiff_t width = LANE_COUNT * f.vectors, stride = p->row_stride;
   vector weights[8];
 #pragma clang loop unroll(full)
