@@ -45,6 +45,7 @@ extension ProcessMemory {
     }
 
     @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
     private func callsStayInsideTheirBuffers<Scalar: RecurrentScalar>(
       _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
     ) throws {
