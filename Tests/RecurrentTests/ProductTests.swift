@@ -154,15 +154,15 @@ import Testing
 
   @Test(arguments: Processor.available)
   func wholeProductsAgreeWithPlainLoops(set: InstructionSet) throws {
-    let products = try Products(set)
+    let products = try Products<Float>(set)
     var random = SeededGenerator(seed: 6)
     for (rows, units, depth) in [
       (1, 1, 1), (5, 3, 2), (13, 33, 17), (24, 64, 40), (37, 70, 600), (3, 200, 65), (100, 5, 1),
     ] {
       let x = (0..<rows * depth).map { _ in Float.random(in: -1...1, using: &random) }
       let weights = (0..<units * depth).map { _ in Float.random(in: -1...1, using: &random) }
-      let tiles = AlignedBuffer(count: rows * depth), rest = AlignedBuffer(count: rows * products.width)
-      let panels = AlignedBuffer(count: products.panels(units) * products.width * depth)
+      let tiles = AlignedBuffer<Float>(count: rows * depth), rest = AlignedBuffer<Float>(count: rows * products.width)
+      let panels = AlignedBuffer<Float>(count: products.panels(units) * products.width * depth)
       products.packRows(x, products.tiles(rows), stride: depth, depth: depth, into: tiles.start)
       products.packPanels(
         rowsOf: weights, units: units, depth: depth, panelStride: depth * products.width, into: panels.start)
