@@ -76,14 +76,17 @@ let package = Package(
     ),
     .executableTarget(
       name: "recurrent-bench",
-      dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels", "ToolSupport"],
+      dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels", "ToolSupport", "CExact"],
       path: "Benchmarks/recurrent-bench"
     ),
 
     // MARK: - Tests
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+    // The true values of the activations, which the benchmark compares with too.
+    .target(name: "CExact", path: "Tests/CExact"),
     .testTarget(
-      name: "RecurrentTests", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels", "CTestSupport"],
+      name: "RecurrentTests",
+      dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels", "CTestSupport", "CExact"],
       exclude: ["Goldens"]),
     .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles", "CTestSupport"]),
     .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels"]),

@@ -1,17 +1,60 @@
+import CExact
 import Foundation
 import Recurrent
 import ToolSupport
 
-/// The largest error of both activations over all 2^32 floats.
+/// The largest error of both activations: over all 2^32 floats, and over doubles of every exponent and at every place
+/// where the code takes another way.
 enum Accuracy {
   struct Worst: Sendable {
     /// In units in the last place of the true value; infinite where a NaN or an infinity is wrong.
     var ulps = 0.0
-    var at: Float = 0
+    var at = 0.0
     var checked = 0
   }
 
-  static func exact(_ activation: Activation, _ x: Float) -> Double {
+  /// Arguments by index, and how a value of one is judged.
+  private struct Question<E: BinaryFloatingPoint & Sendable, Truth: Sendable>: Sendable {
+    let count: UInt64
+    let argument: @Sendable (UInt64) -> E
+    let truth: @Sendable (E) -> Truth
+    let ulps: @Sendable (E, Truth) -> Double
+    let apply: @Sendable (UnsafeMutableBufferPointer<E>, InstructionSet) throws -> Void
+  }
+
+  /// Checks both activations in both scalars and prints a table; false where one is more than 2 ULP off.
+  static func report(stride: UInt64) throws -> Bool {
+    printLine("activation      instruction set  largest error       at                      checked")
+    var isGood = true
+    func show<E, Truth>(_ activation: Activation, _ question: Question<E, Truth>) throws {
+      let name = E.self == Double.self ? "\(activation.rawValue), double" : activation.rawValue
+      let bar = Bar(name)
+      let worst = try worst(question) { bar.show($0) }
+      bar.finish()
+      for (set, worst) in zip(Processor.available, worst) {
+        // A largest error below half a unit would mean that nothing was checked.
+        isGood = isGood && worst.ulps <= 2 && worst.ulps > 0.4
+        let cells = [name, set.rawValue, String(format: "%.4f ULP", worst.ulps), "\(E(worst.at))"]
+        printLine(
+          zip(cells, [16, 17, 20, 24]).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined()
+            + "\(worst.checked)")
+      }
+    }
+    for activation in Activation.allCases { try show(activation, floats(activation, stride: stride)) }
+    for activation in Activation.allCases { try show(activation, doubles(activation, stride: stride)) }
+    print(isGood ? "all within 2 ULP" : "NOT within 2 ULP")
+    return isGood
+  }
+
+  // MARK: - Floats
+
+  private static func floats(_ activation: Activation, stride: UInt64) -> Question<Float, Double> {
+    Question(
+      count: ((1 << 32) + stride - 1) / stride, argument: { Float(bitPattern: UInt32($0 * stride)) },
+      truth: { exact(activation, $0) }, ulps: ulps, apply: { try activation.apply(to: $0, instructionSet: $1) })
+  }
+
+  private static func exact(_ activation: Activation, _ x: Float) -> Double {
     let x = Double(x)
     switch activation {
     case .sigmoid: return 1 / (1 + exp(-x))
@@ -22,7 +65,7 @@ enum Accuracy {
     }
   }
 
-  static func ulps(_ value: Float, _ exact: Double) -> Double {
+  private static func ulps(_ value: Float, _ exact: Double) -> Double {
     if exact.isNaN || value.isNaN { return exact.isNaN && value.isNaN ? 0 : .infinity }
     // The unit of the true value: a rounding up to a power of two has twice that.
     let rounded = Float(exact), unit = rounded.ulp
@@ -30,18 +73,59 @@ enum Accuracy {
     return abs(Double(value) - exact) / Double(isBelow ? unit / 2 : unit)
   }
 
-  /// Checks every `stride`-th float on every instruction set that the processor has.
-  static func worst(
-    _ activation: Activation, stride: UInt64, progress: @Sendable @escaping (Double) -> Void
+  // MARK: - Doubles
+
+  /// 10^7 doubles uniform in their bits, 10^7 more of those from 2^-12 to 2^10, and the neighbours of every place where n
+  /// changes or |x| is clamped; fewer of the first two if `stride` leaves fewer floats.
+  private static func doubles(_ activation: Activation, stride: UInt64) -> Question<Double, exact> {
+    let places = places(activation), neighbours: UInt64 = 64
+    let random = min(20_000_000, (1 << 32) / stride)
+    return Question(
+      count: UInt64(places.count) * neighbours + random,
+      argument: { index in
+        if index >= random {
+          let (place, neighbour) = (index - random).quotientAndRemainder(dividingBy: neighbours)
+          return Double(bitPattern: places[Int(place)].bitPattern - neighbours / 2 + neighbour)
+        }
+        let bits = mixed(index)
+        if index % 2 == 0 {
+          let x = Double(bitPattern: bits)
+          return x.isFinite ? x : 0
+        }
+        let sign = bits & (1 << 63), fraction = bits & ((1 << 52) - 1), exponent = (bits >> 52 & 0x7ff) % 22 + 1023 - 12
+        return Double(bitPattern: sign | exponent << 52 | fraction)
+      },
+      truth: { activation == .sigmoid ? exact_sigmoid($0) : exact_tanh($0) },
+      ulps: { exact_ulps($1, $0) }, apply: { try activation.apply(to: $0, instructionSet: $1) })
+  }
+
+  /// Where the code takes another way: n changes at the odd multiples of ln 2 / 2, of |x| or of 2|x|.
+  private static func places(_ activation: Activation) -> [Double] {
+    let isSigmoid = activation == .sigmoid, ln2 = 0.693_147_180_559_945_3, unit = isSigmoid ? ln2 / 2 : ln2 / 4
+    let limits = isSigmoid ? [745.2, 745.13, 708.396, 1] : [19.1, 19.0615, 1]
+    let places = (0..<(isSigmoid ? 1076 : 57)).map { Double(2 * $0 + 1) * unit } + limits
+    return places + places.map { -$0 }
+  }
+
+  /// SplitMix64 as a function of its place.
+  private static func mixed(_ index: UInt64) -> UInt64 {
+    var value = (index &+ 1) &* 0x9E37_79B9_7F4A_7C15
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    return value ^ (value >> 31)
+  }
+
+  // MARK: - All arguments, on every instruction set that the processor has
+
+  private static func worst<E, Truth>(
+    _ question: Question<E, Truth>, progress: @Sendable @escaping (Double) -> Void
   ) throws -> [Worst] {
-    let parts = max(1, ProcessInfo.processInfo.activeProcessorCount), total: UInt64 = 1 << 32
+    let parts = max(1, ProcessInfo.processInfo.activeProcessorCount)
     let results = Results(parts)
     DispatchQueue.concurrentPerform(iterations: parts) { part in
-      let first = (total * UInt64(part) / UInt64(parts) + stride - 1) / stride * stride
-      let end = total * UInt64(part + 1) / UInt64(parts)
-      results[part] = Result {
-        try check(activation, first..<end, stride: stride) { if part == 0 { progress($0) } }
-      }
+      let first = question.count * UInt64(part) / UInt64(parts)
+      let end = question.count * UInt64(part + 1) / UInt64(parts)
+      results[part] = Result { try check(question, first..<end) { if part == 0 { progress($0) } } }
     }
     var worst = try results.all[0]
     for other in try results.all.dropFirst() {
@@ -54,29 +138,29 @@ enum Accuracy {
     return worst
   }
 
-  /// One thread's floats: their bits are `range`, `stride` apart. Returns the worst for each instruction set.
-  private static func check(
-    _ activation: Activation, _ range: Range<UInt64>, stride: UInt64, progress: (Double) -> Void
+  /// One thread's arguments. Returns the worst for each instruction set.
+  private static func check<E, Truth>(
+    _ question: Question<E, Truth>, _ range: Range<UInt64>, progress: (Double) -> Void
   ) throws -> [Worst] {
     let sets = Processor.available
     var worst = sets.map { _ in Worst() }
-    var x = [Float](), values = [Float](), expected = [Double]()
-    var bits = range.lowerBound
-    while bits < range.upperBound {
-      let count = Int(min(1 << 12, (range.upperBound - bits + stride - 1) / stride))
-      x = (0..<count).map { Float(bitPattern: UInt32(bits + UInt64($0) * stride)) }
-      expected = x.map { exact(activation, $0) }
-      for (index, set) in sets.enumerated() {
+    var values = [E]()
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let end = min(index + 4096, range.upperBound)
+      let x = (index..<end).map(question.argument)
+      let expected = x.map(question.truth)
+      for (at, set) in sets.enumerated() {
         values = x
-        try values.withUnsafeMutableBufferPointer { try activation.apply(to: $0, instructionSet: set) }
-        for at in 0..<count {
-          let error = ulps(values[at], expected[at])
-          if error > worst[index].ulps { worst[index] = Worst(ulps: error, at: x[at], checked: worst[index].checked) }
+        try values.withUnsafeMutableBufferPointer { try question.apply($0, set) }
+        for (value, (x, truth)) in zip(values, zip(x, expected)) {
+          let error = question.ulps(value, truth)
+          if error > worst[at].ulps { worst[at] = Worst(ulps: error, at: Double(x), checked: worst[at].checked) }
         }
-        worst[index].checked += count
+        worst[at].checked += x.count
       }
-      bits += UInt64(count) * stride
-      progress(Double(bits - range.lowerBound) / Double(range.upperBound - range.lowerBound))
+      index = end
+      progress(Double(index - range.lowerBound) / Double(range.upperBound - range.lowerBound))
     }
     return worst
   }
@@ -99,32 +183,11 @@ enum Accuracy {
     var all: [[Worst]] { get throws { try values.map { try $0!.get() } } }
   }
 
-  /// Checks both activations and prints a table; false where one is more than 2 ULP off.
-  static func report(stride: UInt64) throws -> Bool {
-    printLine("activation  instruction set  largest error       at                floats")
-    var isGood = true
-    for activation in Activation.allCases {
-      let bar = Bar(activation.rawValue)
-      let worst = try worst(activation, stride: stride) { bar.show($0) }
-      bar.finish()
-      for (set, worst) in zip(Processor.available, worst) {
-        // A largest error below half a unit would mean that nothing was checked.
-        isGood = isGood && worst.ulps <= 2 && worst.ulps > 0.4
-        let cells = [activation.rawValue, set.rawValue, String(format: "%.4f ULP", worst.ulps), "\(worst.at)"]
-        printLine(
-          zip(cells, [12, 17, 20, 18]).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined()
-            + "\(worst.checked)")
-      }
-    }
-    print(isGood ? "all within 2 ULP" : "NOT within 2 ULP")
-    return isGood
-  }
-
   /// A progress bar that one thread draws.
   private final class Bar: @unchecked Sendable {
     private var bar: ProgressBar
     init(_ label: String) { bar = ProgressBar(label) }
-    func show(_ fraction: Double) { bar.show(fraction, ["of 2^32 floats"]) }
+    func show(_ fraction: Double) { bar.show(fraction, ["of its arguments"]) }
     func finish() { bar.finish() }
   }
 }

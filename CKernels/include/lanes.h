@@ -24,15 +24,15 @@ typedef int64_t lanes8i __attribute__((ext_vector_type(8), aligned(8)));
 // One body for both scalars; the functions' names end in f32 and f64.
 //
 //   add sub mul div          a = a op b
-//   muladd, mulsub           sum += a · b and sum -= a · b, fused where the instruction set has it; elsewhere a multiply
-//                            and an add, never a call of libm. Under contract(fast) a product of two uses would not be
-//                            fused.
+//   muladd, mulsub           sum += a · b and sum -= a · b, fused where the instruction set has it; elsewhere a
+//                            multiply and an add, never a call of libm. Under contract(fast) a product of two uses
+//                            would not be fused.
 //   at_most                  a = a > limit ? limit : a; a NaN in a stays.
 //   keep_where_positive      a = x > 0 ? a : other, so that a NaN in x takes other.
 //   magnitude, add_sign      The sign bit: a = |a|, and a ≥ 0 with the sign of b.
-//   exp2_of_shifted          2^n for lanes that hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n), while it is a normal
-//                            number: the low bits are the exponent's.
-//   load_part, store_part    The first count scalars of a vector; nothing behind them is touched. count is less than the vector's.
+//   exp2_of_shifted          2^n for lanes that hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n), while it is a
+//                            normal number: the low bits are the exponent's.
+//   load_part, store_part    The first count scalars of a vector, fewer than it has; nothing behind them is touched.
 #define LANE_OPERATIONS(type, scalar, lanes, integers, most_integer, exponent_bit)                                  \
   LANES void lanes_add_##type(void *a, const void *b) { *(lanes *)a += *(const lanes *)b; }                         \
   LANES void lanes_sub_##type(void *a, const void *b) { *(lanes *)a -= *(const lanes *)b; }                         \
@@ -72,11 +72,11 @@ typedef int64_t lanes8i __attribute__((ext_vector_type(8), aligned(8)));
   }
 // Fixed sizes, by the bits of count: the compiler would turn a loop into a call of memcpy, across which a gate pass
 // would have to keep all its vectors in memory.
-#define LANES_COPY(size)                              \
-  if (count & size) {                                 \
+#define LANES_COPY(size)                                     \
+  if (count & size) {                                        \
     __builtin_memcpy(target, source, size * sizeof *target); \
-    target += size;                                   \
-    source += size;                                   \
+    target += size;                                          \
+    source += size;                                          \
   }
 LANE_OPERATIONS(f32, float, lanes16, lanes16i, INT32_MAX, 23)
 LANE_OPERATIONS(f64, double, lanes8d, lanes8i, INT64_MAX, 52)

@@ -1,3 +1,4 @@
+import CExact
 import Foundation
 import Recurrent
 import Testing
@@ -29,6 +30,76 @@ import Testing
     }
     #expect(worst.error <= 2, "\(activation) on \(set): \(worst.error) ULP at \(worst.at)")
     #expect(worst.error > 0.5, "a largest error of \(worst.error) is not plausible")
+  }
+
+  /// Doubles of every exponent, many where the activations change, and the neighbours of every place where the code
+  /// takes another way: where n changes, at the odd multiples of ln 2 / 2, and where |x| is clamped.
+  private func doubles(_ activation: Activation) -> [Double] {
+    var random = SeededGenerator(seed: 5)
+    var inputs = (0..<100_000).map { _ in Double(bitPattern: .random(in: 0...UInt64.max, using: &random)) }
+    inputs += (0..<100_000).map { _ in
+      .random(in: -1...1, using: &random) * exp2(.random(in: -30...10, using: &random))
+    }
+    inputs += (0..<100_000).map { _ in .random(in: -1...1, using: &random) }
+    let isSigmoid = activation == .sigmoid, ln2 = 0.693_147_180_559_945_3, unit = isSigmoid ? ln2 / 2 : ln2 / 4
+    let limits = isSigmoid ? [745.2, 745.13, 708.396] : [19.1, 19.0615]
+    for place in (0..<(isSigmoid ? 1076 : 57)).map({ Double(2 * $0 + 1) * unit }) + limits {
+      for neighbour in -8...8 {
+        let x = Double(bitPattern: UInt64(Int64(place.bitPattern) + Int64(neighbour)))
+        inputs += [x, -x]
+      }
+    }
+    for x: Double in [0, .leastNonzeroMagnitude, .leastNormalMagnitude, .ulpOfOne, 1, .greatestFiniteMagnitude] {
+      inputs += [x, -x]
+    }
+    return inputs.filter(\.isFinite)
+  }
+
+  @Test(arguments: Activation.allCases)
+  func isWithinTwoULPInDouble(activation: Activation) throws {
+    let inputs = doubles(activation)
+    let expected = inputs.map { activation == .sigmoid ? exact_sigmoid($0) : exact_tanh($0) }
+    for set in Processor.available {
+      var values = inputs
+      try values.withUnsafeMutableBufferPointer { try activation.apply(to: $0, instructionSet: set) }
+      var worst = (error: 0.0, at: 0.0)
+      for (x, (value, truth)) in zip(inputs, zip(values, expected)) {
+        let error = exact_ulps(truth, value)
+        if !(error <= worst.error) { worst = (error, x) }
+        if activation == .tanh, value.sign != x.sign { worst = (.infinity, x) }
+      }
+      #expect(worst.error <= 2, "\(activation) on \(set): \(worst.error) ULP at \(worst.at)")
+      #expect(worst.error > 0.5, "a largest error of \(worst.error) is not plausible")
+    }
+  }
+
+  /// The true values themselves, as mpmath gives them: 53 bits and what is left of them.
+  @Test(arguments: [
+    (Activation.sigmoid, 1.0, 0x1.764d4f5d5a2bdp-1, -0x1.35dae23bc734ap-56, 0),
+    (.sigmoid, -2, 0x1.e84152bac31afp-1, -0x1.58632be293c42p-55, -3),
+    (.sigmoid, -745, 0x1.247ae63a725b9p0, -0x1.2437acffaa17fp-55, -1075),
+    (.tanh, 0.5, 0x1.d9353d7568af3p-2, 0x1.944a3b887196cp-56, 0),
+    (.tanh, -3, -0x1.fd77d111a0bp-1, 0x1.df50f574f4805p-57, 0),
+  ])
+  func trueValues(activation: Activation, x: Double, high: Double, low: Double, exponent: Int) {
+    let truth = activation == .sigmoid ? exact_sigmoid(x) : exact_tanh(x)
+    #expect(truth.high == high && abs(truth.low - low) < 0x1p-100 && Int(truth.exponent) == exponent)
+  }
+
+  @Test(arguments: Processor.available)
+  func specialValuesInDouble(set: InstructionSet) throws {
+    var sigmoids: [Double] = [
+      0, -0.0, .infinity, -.infinity, .nan, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, -745, -745.2,
+    ]
+    var tanhs = sigmoids
+    try sigmoids.withUnsafeMutableBufferPointer { try Activation.sigmoid.apply(to: $0, instructionSet: set) }
+    try tanhs.withUnsafeMutableBufferPointer { try Activation.tanh.apply(to: $0, instructionSet: set) }
+    #expect(Array(sigmoids[0..<4]) == [0.5, 0.5, 1, 0])
+    #expect(sigmoids[4].isNaN && sigmoids[5] == 1 && sigmoids[6] == 0)
+    #expect(sigmoids[7] == .leastNonzeroMagnitude && sigmoids[8] == 0)
+    #expect(Array(tanhs[0..<4]) == [0, 0, 1, -1])
+    #expect(tanhs[0].sign == .plus && tanhs[1].sign == .minus && tanhs[4].isNaN)
+    #expect(tanhs[5] == 1 && tanhs[6] == -1 && tanhs[7] == -1)
   }
 
   @Test(arguments: Processor.available)

@@ -9,6 +9,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func aSequenceIsTheSameInAnyBatch<Scalar: RecurrentScalar>(
     _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
   ) throws {
@@ -39,6 +40,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func piecesAndRecordsGiveTheSame<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet)
     throws
   {
@@ -66,6 +68,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func threadsGiveTheSame<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [(3, 40, 70, 200), (9, 1, 5, 760), (20, 29, 150, 144), (2, 300, 9, 100)] {
       var problem = Problem<Scalar>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
@@ -91,6 +94,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func everyWayGivesTheSame<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws
   {
     let sizes = [

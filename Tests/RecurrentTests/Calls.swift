@@ -136,7 +136,10 @@ extension Problem.Instance {
     results.forward += [
       ("recorded y", record.withY { Array($0) }), ("recorded h", calls.state.h), ("recorded c", calls.state.c),
     ]
-    if adds { calls.gradients.withMutableValues { _ = $0.update(from: gradients) } }
+    if adds {
+      var random = random
+      calls.gradients.withMutableValues { _ = $0.update(from: random.numbers($0.count)) }
+    }
     try calls.backward()
     results.inputGradients = [("dx", calls.dx.array), ("dh0", calls.dState.dh), ("dc0", calls.dState.dc)]
     results.parameterGradients = calls.gradients.values
@@ -146,9 +149,10 @@ extension Problem.Instance {
 
 /// Expects all of two runs' tensors to have the same bits.
 func expectSame<Scalar>(
-  _ ours: Problem<Scalar>.Results, _ expected: Problem<Scalar>.Results, _ what: @autoclosure () -> String
+  _ ours: Problem<Scalar>.Results, _ expected: Problem<Scalar>.Results, _ what: @autoclosure () -> String,
+  sourceLocation: SourceLocation = #_sourceLocation
 ) {
   for (ours, expected) in zip(ours.all, expected.all) {
-    expectSameBits(ours.values, expected.values, "\(ours.name) of \(what())")
+    expectSameBits(ours.values, expected.values, "\(ours.name) of \(what())", sourceLocation: sourceLocation)
   }
 }

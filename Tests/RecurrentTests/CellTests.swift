@@ -15,6 +15,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func agreesWithReference<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws
   {
     for (steps, batch, inputs, hidden) in CellTests.shapes {
@@ -33,6 +34,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func agreesWithReferenceBeyondBlocks<Scalar: RecurrentScalar>(
     _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
   ) throws {

@@ -45,9 +45,9 @@ import Testing
         }
       }
       differing += expected.keys.sorted().map { "no such problem: \($0)" }
-      #expect(
-        differing.isEmpty,
-        "other bits on \(set), \(differing.count) times: \(differing.prefix(100).joined(separator: "; "))")
+      if !differing.isEmpty {
+        Issue.record("other bits on \(set), \(differing.count) times: \(differing.prefix(40).joined(separator: "; "))")
+      }
     }
 
     @Test(.enabled(if: updates))

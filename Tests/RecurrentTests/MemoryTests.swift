@@ -39,12 +39,11 @@ extension ProcessMemory {
 
     @Test(arguments: Cell.all, Kernels.all)
     func callsStayInsideTheirBuffers(cell: Cell, kernels: Kernels) throws {
-      GuardPages.areOn.store(true, ordering: .relaxed)
-      defer { GuardPages.areOn.store(false, ordering: .relaxed) }
-      try callsStayInsideTheirBuffers(kernels.scalar, cell, kernels.set)
+      try GuardPages.around { try callsStayInsideTheirBuffers(kernels.scalar, cell, kernels.set) }
     }
 
     @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
     private func callsStayInsideTheirBuffers<Scalar: RecurrentScalar>(
       _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
     ) throws {

@@ -161,8 +161,10 @@ struct Kernels: Sendable, CustomStringConvertible {
   let scalar: any RecurrentScalar.Type
   let set: InstructionSet
 
-  /// A new scalar adds itself here, and to the `@specialized` of the generic tests if it should run fast.
-  static let all = Processor.available.map { Kernels(scalar: Float.self, set: $0) }
+  /// A new scalar adds itself here, and to the `@specialized` of the generic tests so that they run fast.
+  static let all = Processor.available.flatMap { set in
+    [Kernels(scalar: Float.self, set: set), Kernels(scalar: Double.self, set: set)]
+  }
 
   var description: String { "\(scalar) on \(set.rawValue)" }
 }

@@ -13,8 +13,8 @@ extension Problem {
     let frames: [Scalar]
     let initial: State<Scalar>
     let dFinal: StateGradient<Scalar>
-    /// What the parameters' gradients are added to, where that is not zero.
-    let gradients: [Scalar]
+    /// For more numbers.
+    let random: SeededGenerator
   }
 
   /// Draws all numbers, in the order of Tests/goldens.py.
@@ -31,8 +31,7 @@ extension Problem {
       problem: self, layer: layer,
       x: try Sequences(ended(frames, size: inputs), steps: steps, batchSize: batch, size: inputs),
       dy: try Sequences(ended(dy, size: outputSize), steps: steps, batchSize: batch, size: outputSize),
-      frames: frames, initial: State(h: h, c: c), dFinal: StateGradient(dh: dh, dc: dc),
-      gradients: random.numbers(layer.parameters.values.count))
+      frames: frames, initial: State(h: h, c: c), dFinal: StateGradient(dh: dh, dc: dc), random: random)
   }
 
   /// The layer alone.
@@ -51,10 +50,10 @@ extension Problem {
   }
 
   /// The power of two that is nearest to 1/√H; of two that are as near, the even one, as Python rounds.
-  private var parameterBound: Scalar {
+  private var parameterBound: Double {
     var exponent = 0
     while hidden > 2 << (2 * exponent) || hidden == 2 << (2 * exponent) && exponent % 2 == 1 { exponent += 1 }
-    return 1 / Scalar(1 << exponent)
+    return 1 / Double(1 << exponent)
   }
 
   private func withDenormals(_ values: [Scalar], size: Int) -> [Scalar] {
@@ -176,11 +175,14 @@ extension Problem.Instance {
   }
 
   /// Expects every tensor to be the reference's, and `forward` to give the bits of `record`.
-  func expectAgreement() throws {
+  func expectAgreement(sourceLocation: SourceLocation = #_sourceLocation) throws {
     let tensors = try tensors(), output = try layer.forward(x, initial: initial, options: problem.options)
-    for (name, expected) in referenceTensors() { expectClose(name, tensors[name] ?? [], expected, "\(problem)") }
+    for (name, expected) in referenceTensors() {
+      expectClose(name, tensors[name] ?? [], expected, "\(problem)", sourceLocation: sourceLocation)
+    }
     expectSameBits(
       output.y.values + output.final.h + output.final.c,
-      (tensors["y"] ?? []) + (tensors["hn"] ?? []) + (tensors["cn"] ?? []), "forward and record of \(problem)")
+      (tensors["y"] ?? []) + (tensors["hn"] ?? []) + (tensors["cn"] ?? []), "forward and record of \(problem)",
+      sourceLocation: sourceLocation)
   }
 }

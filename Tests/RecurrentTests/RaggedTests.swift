@@ -27,6 +27,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func sequencesOfAnyLengthAreAsAlone<Scalar: RecurrentScalar>(
     _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
   ) throws {
@@ -45,6 +46,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func resetsCutSequences<Scalar: RecurrentScalar>(
     _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
   ) throws {

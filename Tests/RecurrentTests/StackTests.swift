@@ -9,6 +9,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func levelsAndDirectionsAreTheirParts<Scalar: RecurrentScalar>(
     _: Scalar.Type, _ cell: Cell, _ direction: Direction, _ set: InstructionSet
   ) throws {

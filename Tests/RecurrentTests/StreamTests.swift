@@ -9,6 +9,7 @@ import Testing
   }
 
   @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
     for (steps, batch, inputs, hidden, levels) in [(30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2)] {
       let problem = Problem<Scalar>(

@@ -38,7 +38,10 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   /// The gated recurrent unit, as `GRU` describes it.
   case gru(reset: Reset = .afterProduct, update: Update = .keepsOld)
 
-  /// The list of cells: the definition of each is in a folder of its own.
+  /// Every variant of every cell.
+  package static let all = RNNCell.variants + LSTMCell.variants + GRUCell.variants
+
+  /// The definition of each cell is in a folder of its own.
   package var definition: any CellDefinition {
     switch self {
     case .rnn(let nonlinearity): RNNCell(nonlinearity: nonlinearity)
@@ -62,6 +65,8 @@ extension Cell: CustomStringConvertible {
 
 /// What a cell tells the package about itself.
 package protocol CellDefinition: Sendable, CustomStringConvertible {
+  /// Every variant.
+  static var variants: [Cell] { get }
   /// The name without the variant.
   var name: String { get }
   var parameters: ParameterLayout { get }

@@ -2,7 +2,8 @@ import CRecurrentKernels
 
 /// σ(x) = 1 / (1 + exp(-x))
 ///
-/// Max error: 1.87 ULP (1.66 with fused multiply-adds), all 2^32 floats, denormal results included.
+/// Max error: float 1.87 ULP (1.66 with fused multiply-adds), all 2^32 floats, denormal results included; double 1.76
+/// ULP (1.65 with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.83 on 10^6 from -1.5 to 1.5.
 /// Special values: σ(-∞) = 0, σ(+∞) = 1, NaN is passed on.
 ///
 /// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by a rounded
@@ -26,11 +27,13 @@ import CRecurrentKernels
 
 /// tanh(x)
 ///
-/// Max error: 1.99 ULP (1.96 with fused multiply-adds), all 2^32 floats, denormals included.
+/// Max error: float 1.99 ULP (1.96 with fused multiply-adds), all 2^32 floats, denormals included; double 1.89 ULP (1.86
+/// with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`, and 1.94 (1.89) on 300,000 from 0.45 to 0.52.
 /// Special values: tanh(±∞) = ±1, the sign of zero is kept, NaN is passed on.
 ///
 /// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e), both halved, each rounded once from t alone, so
-/// that neither carries the other's error and small arguments keep their digits.
+/// that neither carries the other's error and small arguments keep their digits. In double that would be 2.1 ULP: there
+/// the division gives the distance from a center, 0, 1/4 or 1/2 by n, whose own roundings weigh less.
 @inline(always) func tanh<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
   let magnitude = x.magnitude.atMost(E.tanhLimit)
   let shift = Lanes<E>(E.exponentShift)
@@ -41,9 +44,12 @@ import CRecurrentKernels
   let t = r.adding(p, times: r * r)  // (1 - exp(-2r)) / 2
   let power = shifted.exp2OfShifted
   let half = Lanes<E>(0.5)
-  let difference = half.subtracting(power, times: half).adding(t, times: power)
-  let sum = half.adding(power, times: half).subtracting(t, times: power)
-  return (difference / sum).withSign(of: x)
+  let below = half.subtracting(power, times: half), above = half.adding(power, times: half)
+  let sum = above.subtracting(t, times: power)
+  guard E.centersTanh else { return (below.adding(t, times: power) / sum).withSign(of: x) }
+  let center = (n * Lanes(-0.25)).atMost(0.5)
+  let difference = below.subtracting(center, times: above).adding(t, times: power).adding(t, times: center * power)
+  return (center + difference / sum).withSign(of: x)
 }
 
 // MARK: - The activations alone, for measuring their accuracy

@@ -27,7 +27,9 @@ enum ReLU: GateActivation {
     let zero = Lanes<E>(0)
     return zero.kept(wherePositive: zero - x, else: x)
   }
-  @inline(always) static func slope<E>(value y: Lanes<E>) -> Lanes<E> { Lanes(1).kept(wherePositive: y, else: Lanes(0)) }
+  @inline(always) static func slope<E>(value y: Lanes<E>) -> Lanes<E> {
+    Lanes(1).kept(wherePositive: y, else: Lanes(0))
+  }
   @inline(always) static func gradient<E>(_ dy: Lanes<E>, value y: Lanes<E>) -> Lanes<E> {
     dy.kept(wherePositive: y, else: Lanes(0))
   }

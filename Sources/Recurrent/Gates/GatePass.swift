@@ -9,7 +9,7 @@ package struct GatePass: BitwiseCopyable, @unchecked Sendable {
   package let backward: GateFunction
 }
 
-/// Every gate pass there is: what tests and the benchmark go over, as C's kernels have their table.
+/// The gate passes of every cell's program: what tests and the benchmark go over, as C's kernels have their table.
 package enum GatePasses {
   package struct Entry: Sendable {
     package let name: String
@@ -20,17 +20,14 @@ package enum GatePasses {
   }
 
   package static func all(_ scalar: ScalarKind, _ set: instruction_set) -> [Entry] {
-    let passes: [(String, Int, GatePass)] = [
-      ("rnn", 1, RNNGates.pass(.tanh, scalar, set)),
-      ("rnn-relu", 1, RNNGates.pass(.relu, scalar, set)),
-      ("lstm", 4, LSTMGates.pass(.tanh, scalar, set)),
-      ("lstm-linear", 4, LSTMGates.pass(.linear, scalar, set)),
-      ("gru", 4, GRUGates.pass(update: .keepsOld, scalar, set)),
-      ("gru-takes-new", 4, GRUGates.pass(update: .takesNew, scalar, set)),
-      ("gru-reset", 4, GRUGates.resetPass(scalar, set)),
-      ("gru-update", 4, GRUGates.updatePass(update: .keepsOld, scalar, set)),
-      ("gru-update-takes-new", 4, GRUGates.updatePass(update: .takesNew, scalar, set)),
-    ]
-    return passes.map { Entry(name: $0, slots: $1, scalar: scalar, pass: $2) }
+    Cell.all.flatMap { cell in
+      let program = cell.definition.program(scalar, set)
+      let name = cell.description.lowercased().filter { $0 != "," }.split(separator: " ").joined(separator: "-")
+      return program.stages.enumerated().map { index, stage in
+        Entry(
+          name: program.stages.count == 1 ? name : "\(name)-stage-\(index + 1)", slots: program.slots, scalar: scalar,
+          pass: stage.pass)
+      }
+    }
   }
 }

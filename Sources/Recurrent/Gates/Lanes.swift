@@ -160,3 +160,42 @@ struct RowMatrix<E: LaneElement> {
     }
   }
 }
+
+/// A vector by unit, [P], which every row of a gate tile reads.
+struct UnitVector<E: LaneElement> {
+  private let start: UnsafePointer<E>
+
+  @inline(always) init?(_ start: UnsafeRawPointer?) {
+    guard let start else { return nil }
+    self.start = start.assumingMemoryBound(to: E.self)
+  }
+
+  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
+    Lanes(
+      UnsafeRawPointer(start + place.first.unit).loadUnaligned(as: E.Register.self),
+      UnsafeRawPointer(start + place.second.unit).loadUnaligned(as: E.Register.self))
+  }
+}
+
+/// The gradient of a vector by unit, [P], to which every row of a gate tile adds.
+struct UnitVectorGradient<E: LaneElement> {
+  private let start: UnsafeMutablePointer<E>
+
+  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
+    guard let start else { return nil }
+    self.start = start.assumingMemoryBound(to: E.self)
+  }
+
+  /// Adds a·b. A place may hold two rows of the same units, which are added one after the other, in ascending rows, or
+  /// one vector twice, which counts once.
+  @inline(always) func add(_ a: Lanes<E>, times b: Lanes<E>, _ place: TilePlace<E>) {
+    add(a.first, b.first, place.first.unit)
+    if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
+  }
+  @inline(always) private func add(_ a: E.Register, _ b: E.Register, _ unit: Int) {
+    let target = UnsafeMutableRawPointer(start + unit)
+    var sum = target.loadUnaligned(as: E.Register.self), a = a, b = b
+    E.muladd(&sum, &a, &b)
+    target.storeBytes(of: sum, as: E.Register.self)
+  }
+}

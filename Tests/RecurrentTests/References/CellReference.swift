@@ -35,9 +35,6 @@ let cellReferences: [any CellReference.Type] = [
 ]
 
 extension Cell {
-  /// Every cell with every variant.
-  static let all = cellReferences.flatMap { $0.variants.map(\.cell) }
-
   /// The type with the equations of this cell.
   var reference: any CellReference.Type {
     cellReferences.first { $0.variants.contains { $0.cell == self } }!

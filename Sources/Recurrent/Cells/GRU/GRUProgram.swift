@@ -5,6 +5,11 @@ struct GRUCell: CellDefinition {
   let reset: Cell.Reset
   let update: Cell.Update
 
+  static var variants: [Cell] {
+    [
+      .gru(), .gru(update: .takesNew), .gru(reset: .beforeProduct), .gru(reset: .beforeProduct, update: .takesNew),
+    ]
+  }
   var name: String { "gru" }
   var description: String {
     let order = reset == .beforeProduct ? "GRU with reset before the product" : "GRU"

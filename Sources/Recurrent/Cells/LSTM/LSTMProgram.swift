@@ -4,6 +4,7 @@ import CRecurrentKernels
 struct LSTMCell: CellDefinition {
   let cellOutput: Cell.CellOutput
 
+  static var variants: [Cell] { [.lstm(), .lstm(cellOutput: .linear)] }
   var name: String { "lstm" }
   var description: String { cellOutput == .linear ? "LSTM with linear output" : "LSTM" }
   var parameters: ParameterLayout { .usual(gates: 4) }

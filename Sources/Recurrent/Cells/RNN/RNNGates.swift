@@ -41,11 +41,15 @@ private typealias ReLUForm<E: LaneElement> = Form<E, ReLU>
 @c @implementation func rnn_tanh_forward_f32(_ tile: UnsafePointer<gate_tile>) { forward(TanhForm<Float>.self, tile) }
 @c @implementation func rnn_tanh_forward_f64(_ tile: UnsafePointer<gate_tile>) { forward(TanhForm<Double>.self, tile) }
 @c @implementation func rnn_tanh_backward_f32(_ tile: UnsafePointer<gate_tile>) { backward(TanhForm<Float>.self, tile) }
-@c @implementation func rnn_tanh_backward_f64(_ tile: UnsafePointer<gate_tile>) { backward(TanhForm<Double>.self, tile) }
+@c @implementation func rnn_tanh_backward_f64(_ tile: UnsafePointer<gate_tile>) {
+  backward(TanhForm<Double>.self, tile)
+}
 @c @implementation func rnn_relu_forward_f32(_ tile: UnsafePointer<gate_tile>) { forward(ReLUForm<Float>.self, tile) }
 @c @implementation func rnn_relu_forward_f64(_ tile: UnsafePointer<gate_tile>) { forward(ReLUForm<Double>.self, tile) }
 @c @implementation func rnn_relu_backward_f32(_ tile: UnsafePointer<gate_tile>) { backward(ReLUForm<Float>.self, tile) }
-@c @implementation func rnn_relu_backward_f64(_ tile: UnsafePointer<gate_tile>) { backward(ReLUForm<Double>.self, tile) }
+@c @implementation func rnn_relu_backward_f64(_ tile: UnsafePointer<gate_tile>) {
+  backward(ReLUForm<Double>.self, tile)
+}
 
 package enum RNNGates {
   // Never inlined: in another file the variants would not see the bodies.

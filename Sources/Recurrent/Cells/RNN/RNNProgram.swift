@@ -4,6 +4,7 @@ import CRecurrentKernels
 struct RNNCell: CellDefinition {
   let nonlinearity: Cell.Nonlinearity
 
+  static var variants: [Cell] { [.rnn(), .rnn(nonlinearity: .relu)] }
   var name: String { "rnn" }
   var description: String { nonlinearity == .relu ? "RNN with ReLU" : "RNN" }
   var parameters: ParameterLayout { .usual(gates: 1) }

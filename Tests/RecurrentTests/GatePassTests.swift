@@ -1,0 +1,97 @@
+import CRecurrentKernels
+import Recurrent
+import Testing
+
+/// Every gate pass of the table in double precision, compared with the one in single precision, which the goldens check.
+@Suite struct GatePassTests {
+  struct Shape: CustomStringConvertible {
+    let rows: Int
+    let width: Int
+    let units: Int
+    var description: String { "\(rows) rows of \(units) of \(width) units" }
+  }
+  static let shapes = [
+    Shape(rows: 1, width: 16, units: 1), Shape(rows: 3, width: 16, units: 5), Shape(rows: 2, width: 16, units: 16),
+    Shape(rows: 5, width: 32, units: 7), Shape(rows: 3, width: 32, units: 17), Shape(rows: 12, width: 32, units: 24),
+    Shape(rows: 4, width: 32, units: 31), Shape(rows: 1, width: 32, units: 32),
+  ]
+
+  /// What a tile points to, one after the other, with random numbers in it.
+  private struct Memory {
+    let shape: Shape
+    let slots: Int
+    var stride: Int { shape.width + 3 }
+    var panel: Int { shape.rows * shape.width }
+    var matrix: Int { shape.rows * stride }
+    /// Panels: the slots, c, c', dh, dc, d_operand. Matrices by row: h', h, dy. Vectors by unit: the parameters and
+    /// their gradients.
+    var panels: Int { slots + 5 }
+    var vectors: Int { panels * panel + 3 * matrix }
+    var count: Int { vectors + 2 * shape.width }
+
+    func tile<E>(_ start: UnsafeMutablePointer<E>) -> gate_tile {
+      func panelPlace(_ index: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(start + index * panel) }
+      func matrixPlace(_ index: Int) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(start + panels * panel + index * matrix)
+      }
+      var tile = gate_tile()
+      tile.slots = panelPlace(0)
+      tile.slot_stride = panel
+      (tile.rows, tile.width, tile.units) = (shape.rows, shape.width, shape.units)
+      (tile.c, tile.previous_c) = (panelPlace(slots), panelPlace(slots + 1))
+      (tile.dh, tile.dc, tile.d_operand) = (panelPlace(slots + 2), panelPlace(slots + 3), panelPlace(slots + 4))
+      (tile.previous_h, tile.h, tile.dy) = (
+        UnsafeRawPointer(matrixPlace(0)), matrixPlace(1), UnsafeRawPointer(matrixPlace(2))
+      )
+      (tile.previous_stride, tile.h_stride, tile.dy_stride) = (stride, stride, stride)
+      tile.vectors = UnsafeRawPointer(start + vectors)
+      tile.vector_gradients = UnsafeMutableRawPointer(start + vectors + shape.width)
+      return tile
+    }
+
+    /// Whether a number belongs to a unit that exists. Panels hold anything behind those.
+    func isUnit(_ index: Int) -> Bool {
+      if index < panels * panel { return index % shape.width < shape.units }
+      if index < vectors { return (index - panels * panel) % stride < shape.units }
+      return (index - vectors) % shape.width < shape.units
+    }
+    func isInMatrix(_ index: Int) -> Bool { index >= panels * panel && index < vectors }
+  }
+
+  private func run<E: BinaryFloatingPoint>(
+    _ pass: GateFunction, _ memory: Memory, _ inputs: [Float], withDy: Bool, as scalar: E.Type
+  ) -> [Double] {
+    var values = inputs.map { E($0) }
+    values.withUnsafeMutableBufferPointer {
+      var tile = memory.tile($0.baseAddress!)
+      if !withDy { tile.dy = nil }
+      pass(&tile)
+    }
+    return values.map { Double($0) }
+  }
+
+  @Test(arguments: Processor.available, shapes)
+  func agreesInBothScalars(set: InstructionSet, shape: Shape) {
+    var random = SeededGenerator(seed: 11)
+    for (float, double) in zip(GatePasses.all(.float, set.kernelSet), GatePasses.all(.double, set.kernelSet)) {
+      let memory = Memory(shape: shape, slots: float.slots)
+      let inputs = (0..<memory.count).map { _ in Float.random(in: -0.9...0.9, using: &random) }
+      for (direction, single, twice) in [
+        ("forward", float.pass.forward, double.pass.forward), ("backward", float.pass.backward, double.pass.backward),
+      ] {
+        for withDy in [true, false] {
+          let a = run(single, memory, inputs, withDy: withDy, as: Float.self)
+          let b = run(twice, memory, inputs, withDy: withDy, as: Double.self)
+          let what = "\(float.name) \(direction) on \(set), \(shape)"
+          let far = (0..<memory.count).first { memory.isUnit($0) && !(abs(a[$0] - b[$0]) <= 4e-6) }
+          #expect(far == nil, "\(what): \(far.map { "\(a[$0]) and \(b[$0]) at \($0)" } ?? "")")
+          let touched = (0..<memory.count).first {
+            !memory.isUnit($0) && memory.isInMatrix($0) && (a[$0] != Double(inputs[$0]) || b[$0] != a[$0])
+          }
+          #expect(touched == nil, "\(what): wrote behind the units")
+          #expect(a != inputs.map { Double($0) }, "\(what): did nothing")
+        }
+      }
+    }
+  }
+}
