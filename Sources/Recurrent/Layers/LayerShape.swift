@@ -23,9 +23,10 @@ package struct LayerShape: Sendable, Equatable {
   /// The states of a part beside h.
   package let innerStates: Int
 
+  /// - Parameter scalarBytes: the size of one of the layer's scalars.
   /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
   package init(
-    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool
+    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool, scalarBytes: Int
   ) throws(RecurrentError) {
     self.cell = cell
     self.inputSize = inputSize
@@ -42,7 +43,8 @@ package struct LayerShape: Sendable, Equatable {
     _ = try checkedCount(
       ("layerCount", layerCount), ("directions", directions), ("gates", parameterLayout.gates),
       ("paddedHiddenSize", paddedSize),
-      ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3))
+      ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3),
+      scalarBytes: scalarBytes)
   }
 
   /// H in whole panels of any width.

@@ -60,7 +60,9 @@ extension RecurrentLayer {
   /// - Parameter batchSize: N, at least 1.
   /// - Throws: `RecurrentError.size` if it is not.
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
-    let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
+    let count = try checkedCount(
+      ("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize),
+      scalarBytes: MemoryLayout<Scalar>.size)
     return State(
       h: Array(repeating: 0, count: count), c: layer.shape.hasCellState ? Array(repeating: 0, count: count) : [])
   }

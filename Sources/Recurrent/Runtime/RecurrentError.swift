@@ -95,14 +95,18 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// The product of some sizes, each at least 1.
 ///
-/// - Throws: `RecurrentError.size` if one is not, or if so many floats are more than the machine's memory.
-package func checkedCount(_ sizes: (name: String, value: Int)...) throws(RecurrentError) -> Int {
+/// - Parameter scalarBytes: the size of one of the scalars that are counted.
+/// - Throws: `RecurrentError.size` if one is not, or if so many scalars are more than the machine's memory.
+package func checkedCount(
+  _ sizes: (name: String, value: Int)..., scalarBytes: Int = MemoryLayout<Float>.size
+) throws(RecurrentError) -> Int {
   var count = 1
+  let most = largestCount(scalarBytes: scalarBytes)
   for (name, value) in sizes {
     guard value >= 1 else { throw .size(name: name, was: value, expected: "at least 1") }
     let (product, overflow) = count.multipliedReportingOverflow(by: value)
-    guard !overflow, product <= largestCount else {
-      throw .product(names: sizes.map(\.name), values: sizes.map(\.value), most: largestCount)
+    guard !overflow, product <= most else {
+      throw .product(names: sizes.map(\.name), values: sizes.map(\.value), most: most)
     }
     count = product
   }
@@ -110,11 +114,17 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
 }
 
 /// Whether `checkedCount` would accept these sizes. It allocates nothing, so that a call may ask.
-package func fitMemory(_ first: Int, _ second: Int, _ third: Int = 1) -> Bool {
+package func fitMemory(
+  _ first: Int, _ second: Int, _ third: Int = 1, scalarBytes: Int = MemoryLayout<Float>.size
+) -> Bool {
   let (two, overflow) = first.multipliedReportingOverflow(by: second)
   let (all, overflow2) = two.multipliedReportingOverflow(by: third)
-  return first >= 1 && second >= 1 && third >= 1 && !overflow && !overflow2 && all <= largestCount
+  return first >= 1 && second >= 1 && third >= 1 && !overflow && !overflow2
+    && all <= largestCount(scalarBytes: scalarBytes)
 }
+
+/// As many scalars as this machine's memory holds.
+private func largestCount(scalarBytes: Int) -> Int { largestCount / (scalarBytes / MemoryLayout<Float>.size) }
 
 /// As many floats as this machine's memory holds. What is larger could only abort the process when it is allocated.
 package let largestCount: Int = {
