@@ -62,7 +62,10 @@ package enum GuardPages {
 
   /// Whether a buffer that this thread makes ends (with its slack) at a page that must not be touched, and starts soon
   /// after another one.
-  package static var areOn: Bool { thread.load(ordering: .relaxed) == currentThread }
+  package static var areOn: Bool {
+    let guarded = thread.load(ordering: .relaxed)
+    return guarded != 0 && guarded == currentThread
+  }
 
   /// Runs the body with guard pages around the buffers that it makes. One thread at a time may do so.
   package static func around<Result>(_ body: () throws -> Result) rethrows -> Result {
