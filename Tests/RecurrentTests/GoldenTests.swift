@@ -3,8 +3,8 @@ import Recurrent
 import RecurrentFiles
 import Testing
 
-/// Every cell that PyTorch has, against PyTorch in double precision (Tests/goldens.py): non-zero biases, b_hn and
-/// initial states.
+/// Every cell that PyTorch has, and an IndRNN of its operations, against PyTorch in double precision
+/// (Tests/goldens.py): non-zero biases, b_hn and initial states.
 @Suite struct GoldenTests {
   static let cells: [(file: String, cell: Cell)] = [
     ("rnn", .rnn()), ("rnn_relu", .rnn(nonlinearity: .relu)), ("lstm", .lstm()),
@@ -24,9 +24,7 @@ import Testing
       let instance = try golden.problem.instance(), tensors = try instance.tensors()
       #expect(Set(golden.tensors.keys) == Set(tensors.keys), "\(golden.problem)")
       for (name, expected) in golden.tensors {
-        // The goldens are rounded to single precision.
-        let error = relativeError(tensors[name] ?? [], expected.map(Double.init))
-        #expect(error <= max(tolerance(name, of: Scalar.self), 1e-7), "\(name) of \(golden.problem)")
+        expectClose(name, tensors[name] ?? [], expected, "\(golden.problem)")
       }
       let output = try instance.layer.forward(instance.x, initial: instance.initial)
       #expect(output.y.values == tensors["y"] && output.final.h == tensors["hn"], "\(golden.problem)")
@@ -42,13 +40,12 @@ import Testing
       let tensors = try golden.problem.instance().referenceTensors()
       #expect(Set(golden.tensors.keys) == Set(tensors.keys), "\(golden.problem)")
       for (name, expected) in golden.tensors {
-        // The goldens are rounded to single precision.
-        #expect(relativeError(expected, tensors[name] ?? []) < 1e-7, "\(name) of \(golden.problem)")
+        #expect(relativeError(expected, tensors[name] ?? []) < 1e-13, "\(name) of \(golden.problem)")
       }
     }
   }
 
-  private typealias Golden<Scalar: RecurrentScalar> = (problem: Problem<Scalar>, tensors: [String: [Float]])
+  private typealias Golden<Scalar: RecurrentScalar> = (problem: Problem<Scalar>, tensors: [String: [Double]])
 
   /// The problems of a file with their tensors by PyTorch's names.
   private func goldens<Scalar: RecurrentScalar>(_ file: String, _ set: InstructionSet?) throws -> [Golden<Scalar>] {
@@ -60,9 +57,9 @@ import Testing
       let problem = Problem<Scalar>(
         cell, steps: sizes[0], batch: sizes[1], inputs: sizes[2], hidden: sizes[3], bias: sizes[4] == 1, set: set,
         seed: UInt64(result.count))
-      var tensors: [String: [Float]] = [:]
+      var tensors: [String: [Double]] = [:]
       for (name, tensor) in goldens.tensors where name.hasPrefix(prefix) {
-        tensors[String(name.dropFirst(prefix.count))] = tensor.floats
+        tensors[String(name.dropFirst(prefix.count))] = tensor.doubles
       }
       result.append((problem, tensors))
     }
