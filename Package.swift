@@ -1,17 +1,18 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A client's debug build keeps fast kernels. `-wmo` belongs to it: the SIMD helpers must
-// be inlined across files, since no vector may cross a call between instruction sets. Several threads give it an object
-// a file, which SwiftPM's indexing asks for.
+// A client's debug build keeps fast kernels. It needs `-wmo`, because the SIMD helpers must be inlined across files: no
+// vector may cross a call between instruction sets. With several threads the compiler makes one object for each file,
+// which SwiftPM's indexing needs.
 let fastInDebug: [SwiftSetting] = [
   .unsafeFlags(["-O", "-wmo", "-num-threads", "2", "-disable-batch-mode"], .when(configuration: .debug))
 ]
 
-// The C library carries the Swift runtime and exports the functions of recurrent.h alone. It stays in memory after
-// dlclose: a thread that ends later still runs the runtime's thread-local destructors, and a pool's threads still run
-// its code. The number in its soname is the ABI's, and its build id names its debug file. The settings reach every
-// target that depends on its target, and break a test's link: none does, it is tested from C, C++ and Python.
+// The C library contains the Swift runtime and exports only the functions of recurrent.h. It stays in memory after
+// dlclose, because a thread that ends later still runs the runtime's thread-local destructors, and a pool's threads still
+// run its code. The number in its soname is the version of the ABI, and its build id names its debug file. The settings
+// reach every target that depends on this one and would break the link of a test, so no target does. The library is
+// tested from C, C++ and Python.
 let standingAlone: [LinkerSetting] = [
   .unsafeFlags(
     [
@@ -47,7 +48,8 @@ let package = Package(
         .unsafeFlags(
           ["-L/usr/lib/x86_64-linux-gnu/blis-serial", "-L/usr/lib/aarch64-linux-gnu/blis-serial"],
           .when(platforms: [.linux])),
-        // By file name, hence statically: the sub-configurations' kernels are then reachable and readable in a profile.
+        // A file name links the library statically, so that the kernels of all sub-configurations can be called and have
+        // names in a profile.
         .linkedLibrary(":libblis.a", .when(platforms: [.linux])),
         .linkedLibrary("pthread", .when(platforms: [.linux])),
         .linkedLibrary("m", .when(platforms: [.linux])),
@@ -82,7 +84,7 @@ let package = Package(
 
     // MARK: - Tests
     .target(name: "CTestSupport", path: "Tests/CTestSupport"),
-    // The true values of the activations, which the benchmark compares with too.
+    // The true values of the activations. The benchmark compares with them too.
     .target(name: "CExact", path: "Tests/CExact"),
     .testTarget(
       name: "RecurrentTests",

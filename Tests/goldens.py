@@ -81,7 +81,7 @@ def golden(cell, index, shape):
         tensors |= {"cn": cn, "dc0": c0.grad}
     for name, parameter in layer.named_parameters():
         tensors["d" + name] = parameter.grad
-    return {name: tensor.detach().numpy().astype(numpy.float32) for name, tensor in tensors.items()}
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
 
 
 def random_shapes(count):

@@ -4,6 +4,8 @@ import Recurrent
 /// What C holds a handle of.
 protocol HandleObject: AnyObject {
   static var kind: HandleKind { get }
+  /// Nil if the object serves layers of either.
+  static var numbers: Numbers? { get }
 }
 
 /// The tag of a handle: numbers that memory hardly holds by accident.
@@ -15,45 +17,65 @@ enum HandleKind: UInt64 {
   case stream
 }
 
+/// What an object computes with.
+enum Numbers {
+  case floats
+  case doubles
+}
+
 /// What a handle points to. The tag tells handles apart; that of a destroyed one is gone.
 private struct Handle {
   var tag: UInt64
+  let numbers: Numbers?
   let object: Unmanaged<AnyObject>
 }
 
 /// Hands an object to C, which owns it from then on.
 func makeHandle<Object: HandleObject>(_ object: Object) -> OpaquePointer {
   let handle = UnsafeMutablePointer<Handle>.allocate(capacity: 1)
-  handle.initialize(to: Handle(tag: Object.kind.rawValue, object: .passRetained(object)))
+  handle.initialize(
+    to: Handle(tag: Object.kind.rawValue, numbers: Object.numbers, object: .passRetained(object)))
   return OpaquePointer(handle)
 }
 
-/// - Throws: `CallError` where the handle is null, or its tag is not that of the object's kind.
-func object<Object: HandleObject>(_ handle: OpaquePointer?, _ name: String) throws -> Object {
-  // The tag has told its type.
-  unsafeDowncast(try checked(handle, name, Object.self).pointee.object.takeUnretainedValue(), to: Object.self)
+/// - Parameter ofLayer: whether the object must fit a layer that has been checked before it.
+/// - Throws: `CallError` if the handle is null, its tag is not that of the object's kind, or it holds other numbers.
+func object<Object: HandleObject>(
+  _ handle: OpaquePointer?, _ name: String, ofLayer: Bool = false
+) throws -> Object {
+  let handle = try checked(handle, name, Object.kind)
+  if let numbers = handle.pointee.numbers, let expected = Object.numbers, numbers != expected {
+    throw CallError.numbers(name, Object.kind, was: numbers, expected: expected, ofLayer: ofLayer)
+  }
+  // The tag and the numbers have told its type.
+  return unsafeDowncast(handle.pointee.object.takeUnretainedValue(), to: Object.self)
+}
+
+/// What an object computes with, for calls that take either.
+func numbers(_ handle: OpaquePointer?, _ name: String, _ kind: HandleKind) throws -> Numbers? {
+  try checked(handle, name, kind).pointee.numbers
 }
 
 /// Takes an object back from C; null is ignored.
-func destroyHandle<Object: HandleObject>(_ handle: OpaquePointer?, _ name: String, _: Object.Type) throws {
+func destroyHandle(_ handle: OpaquePointer?, _ name: String, _ kind: HandleKind) throws {
   guard handle != nil else { return }
-  let handle = try checked(handle, name, Object.self)
+  let handle = try checked(handle, name, kind)
   let object = handle.pointee.object
   handle.pointee.tag = 0
   handle.deallocate()
   object.release()
 }
 
-private func checked<Object: HandleObject>(
-  _ handle: OpaquePointer?, _ name: String, _: Object.Type
+private func checked(
+  _ handle: OpaquePointer?, _ name: String, _ kind: HandleKind
 ) throws -> UnsafeMutablePointer<Handle> {
   let pointer = UnsafeMutablePointer<Handle>(try notNull(handle, name))
   guard Int(bitPattern: pointer) % MemoryLayout<Handle>.alignment == 0 else {
-    throw CallError.handle("\(name) is no handle, expected a recurrent_\(Object.kind)")
+    throw CallError.handle("\(name) is no handle, expected a recurrent_\(kind)")
   }
-  guard pointer.pointee.tag == Object.kind.rawValue else {
+  guard pointer.pointee.tag == kind.rawValue else {
     let was = HandleKind(rawValue: pointer.pointee.tag).map { "a recurrent_\($0)" } ?? "no handle or a destroyed one"
-    throw CallError.handle("\(name) is \(was), expected a recurrent_\(Object.kind)")
+    throw CallError.handle("\(name) is \(was), expected a recurrent_\(kind)")
   }
   return pointer
 }

@@ -2,13 +2,14 @@ import CRecurrent
 import Recurrent
 import RecurrentFiles
 
-final class LayerObject: HandleObject {
-  static let kind = HandleKind.layer
-  @exclusivity(unchecked) var layer: Layer<Float>
+final class LayerObject<Scalar: CScalar>: HandleObject, AnyLayer {
+  static var kind: HandleKind { .layer }
+  static var numbers: Numbers? { Scalar.numbers }
+  @exclusivity(unchecked) var layer: Layer<Scalar>
   /// The parameters' names as C reads them.
   let names: [UnsafeMutablePointer<CChar>]
 
-  init(_ layer: Layer<Float>) {
+  init(_ layer: Layer<Scalar>) {
     self.layer = layer
     names = layer.parameters.names.map { name in
       name.withCString { text in
@@ -20,22 +21,66 @@ final class LayerObject: HandleObject {
   }
 
   deinit { names.forEach { $0.deallocate() } }
+
+  var outputSize: Int { layer.outputSize }
+  var stateCount: Int { layer.stateCount }
+  var valueCount: Int { layer.parameters.values.count }
+
+  func parameterShape(_ name: String) throws -> [Int] {
+    _ = try layer.parameters.range(name)
+    return layer.parameters.shape(name)!
+  }
+
+  func load(_ path: FilePath, prefix: String) throws { try layer.load(safetensors: path, prefix: prefix) }
+  func save(_ path: FilePath, prefix: String) throws { try layer.save(safetensors: path, prefix: prefix) }
+  func makeGradients() -> OpaquePointer { makeHandle(GradientsObject(layer.zeroGradients())) }
+  func makeStream(batchSize: Int) throws -> OpaquePointer { makeHandle(try layer.stream(batchSize: batchSize)) }
 }
 
-func layerObject(_ handle: OpaquePointer?) throws -> LayerObject { try object(handle, "layer") }
+/// What needs no scalar.
+protocol AnyLayer: AnyObject {
+  var names: [UnsafeMutablePointer<CChar>] { get }
+  var outputSize: Int { get }
+  var stateCount: Int { get }
+  var valueCount: Int { get }
+  func parameterShape(_ name: String) throws -> [Int]
+  func load(_ path: FilePath, prefix: String) throws
+  func save(_ path: FilePath, prefix: String) throws
+  func makeGradients() -> OpaquePointer
+  func makeStream(batchSize: Int) throws -> OpaquePointer
+}
+
+func anyLayer(_ handle: OpaquePointer?) throws -> any AnyLayer {
+  if try numbers(handle, "layer", .layer) == .doubles { return try object(handle, "layer") as LayerObject<Double> }
+  return try object(handle, "layer") as LayerObject<Float>
+}
+
+@inline(__always)
+private func createLayer<Scalar: CScalar>(
+  of _: Scalar.Type, _ options: UnsafePointer<recurrent_layer_options>?,
+  _ layer: UnsafeMutablePointer<OpaquePointer?>?
+) throws {
+  let place = try notNull(layer, "layer")
+  place.pointee = nil
+  let options = try structure(options, recurrent_layer_options(), "options")
+  place.pointee = makeHandle(LayerObject<Scalar>(try makeLayer(options)))
+}
 
 @c @implementation
 public func recurrent_layer_create(
   _ options: UnsafePointer<recurrent_layer_options>?, _ layer: UnsafeMutablePointer<OpaquePointer?>?
 ) -> recurrent_status {
-  status {
-    let place = try notNull(layer, "layer")
-    place.pointee = nil
-    place.pointee = makeHandle(LayerObject(try makeLayer(try structure(options, recurrent_layer_options(), "options"))))
-  }
+  status { try createLayer(of: Float.self, options, layer) }
 }
 
-private func makeLayer(_ options: recurrent_layer_options) throws -> Layer<Float> {
+@c @implementation
+public func recurrent_layer_create_f64(
+  _ options: UnsafePointer<recurrent_layer_options>?, _ layer: UnsafeMutablePointer<OpaquePointer?>?
+) -> recurrent_status {
+  status { try createLayer(of: Double.self, options, layer) }
+}
+
+private func makeLayer<Scalar: CScalar>(_ options: recurrent_layer_options) throws -> Layer<Scalar> {
   let inputSize = try size(options.input_size, "options.input_size")
   let hiddenSize = try size(options.hidden_size, "options.hidden_size")
   let layerCount = try size(options.layer_count, "options.layer_count")
@@ -59,124 +104,21 @@ private func makeLayer(_ options: recurrent_layer_options) throws -> Layer<Float
 
 @c @implementation
 public func recurrent_layer_destroy(_ layer: OpaquePointer?) -> recurrent_status {
-  status { try destroyHandle(layer, "layer", LayerObject.self) }
+  status { try destroyHandle(layer, "layer", .layer) }
 }
 
 @c @implementation
 public func recurrent_layer_output_size(
   _ layer: OpaquePointer?, _ output_size: UnsafeMutablePointer<Int>?
 ) -> recurrent_status {
-  status { try store(try layerObject(layer).layer.outputSize, output_size, "output_size") }
+  status { try store(try anyLayer(layer).outputSize, output_size, "output_size") }
 }
 
 @c @implementation
 public func recurrent_layer_state_count(
   _ layer: OpaquePointer?, _ state_count: UnsafeMutablePointer<Int>?
 ) -> recurrent_status {
-  status { try store(try layerObject(layer).layer.stateCount, state_count, "state_count") }
-}
-
-// MARK: - Parameters
-
-@c @implementation
-public func recurrent_layer_parameter_count(
-  _ layer: OpaquePointer?, _ parameter_count: UnsafeMutablePointer<Int>?
-) -> recurrent_status {
-  status { try store(try layerObject(layer).names.count, parameter_count, "parameter_count") }
-}
-
-@c @implementation
-public func recurrent_layer_parameter_name(
-  _ layer: OpaquePointer?, _ index: Int, _ name: UnsafeMutablePointer<UnsafePointer<CChar>?>?
-) -> recurrent_status {
-  status {
-    let names = try layerObject(layer).names
-    guard names.indices.contains(index) else {
-      throw CallError.argument(
-        "index is \(UInt(bitPattern: index)), expected 0 to \(names.count - 1): there are \(names.count) parameters")
-    }
-    try store(UnsafePointer(names[index]), name, "name")
-  }
-}
-
-@c @implementation
-public func recurrent_layer_parameter_shape(
-  _ layer: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ rows: UnsafeMutablePointer<Int>?,
-  _ columns: UnsafeMutablePointer<Int>?
-) -> recurrent_status {
-  status {
-    let parameters = try layerObject(layer).layer.parameters, name = try text(name, "name")
-    _ = try parameters.range(name)
-    let shape = parameters.shape(name)!
-    _ = try notNull(columns, "columns")
-    try store(shape[0], rows, "rows")
-    try store(shape.count > 1 ? shape[1] : 1, columns, "columns")
-  }
-}
-
-@c @implementation
-public func recurrent_layer_get_parameter(
-  _ layer: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ values: UnsafeMutablePointer<Float>?, _ count: Int
-) -> recurrent_status {
-  status { try copy(try text(name, "name"), of: try layerObject(layer).layer.parameters, to: values, count) }
-}
-
-@c @implementation
-public func recurrent_layer_set_parameter(
-  _ layer: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ values: UnsafePointer<Float>?, _ count: Int
-) -> recurrent_status {
-  status {
-    let object = try layerObject(layer), name = try text(name, "name")
-    let parameters = object.layer.parameters, range = try parameters.range(name)
-    let values = try buffer(values, count, "values")
-    try check(count, is: range.count, "\(name)'s shape \(parameters.shape(name)!)")
-    object.layer.updateEachParameter { each, place in
-      if each == name { _ = place.update(from: values) }
-    }
-  }
-}
-
-@c @implementation
-public func recurrent_layer_value_count(
-  _ layer: OpaquePointer?, _ value_count: UnsafeMutablePointer<Int>?
-) -> recurrent_status {
-  status { try store(try layerObject(layer).layer.parameters.values.count, value_count, "value_count") }
-}
-
-@c @implementation
-public func recurrent_layer_get_values(
-  _ layer: OpaquePointer?, _ values: UnsafeMutablePointer<Float>?, _ count: Int
-) -> recurrent_status {
-  status { try copy(nil, of: try layerObject(layer).layer.parameters, to: values, count) }
-}
-
-@c @implementation
-public func recurrent_layer_set_values(
-  _ layer: OpaquePointer?, _ values: UnsafePointer<Float>?, _ count: Int
-) -> recurrent_status {
-  status {
-    let object = try layerObject(layer), values = try buffer(values, count, "values")
-    try check(count, is: object.layer.parameters.values.count, "all parameters")
-    var next = values.startIndex
-    object.layer.updateEachParameter { _, place in
-      _ = place.update(from: values[next..<next + place.count])
-      next += place.count
-    }
-  }
-}
-
-/// Copies one parameter, or all of them, to C.
-func copy(
-  _ name: String?, of parameters: Parameters<Float>, to values: UnsafeMutablePointer<Float>?, _ count: Int
-) throws {
-  let range = if let name { try parameters.range(name) } else { parameters.values.indices }
-  let values = try buffer(values, count, "values")
-  try check(count, is: range.count, name.map { "\($0)'s shape \(parameters.shape($0)!)" } ?? "all parameters")
-  parameters.values.withUnsafeBufferPointer { _ = values.update(from: $0[range]) }
-}
-
-private func check(_ count: Int, is expected: Int, _ shape: String) throws {
-  guard count == expected else { throw CallError.argument("count is \(count), expected \(expected), \(shape)") }
+  status { try store(try anyLayer(layer).stateCount, state_count, "state_count") }
 }
 
 // MARK: - Files
@@ -186,8 +128,8 @@ public func recurrent_layer_load(
   _ layer: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ prefix: UnsafePointer<CChar>?
 ) -> recurrent_status {
   status {
-    try layerObject(layer).layer.load(
-      safetensors: FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
+    try anyLayer(layer).load(
+      FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
   }
 }
 
@@ -196,8 +138,8 @@ public func recurrent_layer_save(
   _ layer: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ prefix: UnsafePointer<CChar>?
 ) -> recurrent_status {
   status {
-    try layerObject(layer).layer.save(
-      safetensors: FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
+    try anyLayer(layer).save(
+      FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
   }
 }
 

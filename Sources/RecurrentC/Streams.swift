@@ -1,14 +1,29 @@
 import CRecurrent
 import Recurrent
 
-final class StreamObject: HandleObject {
-  static let kind = HandleKind.stream
-  let stream: RecurrentStream<Float>
-  init(_ stream: RecurrentStream<Float>) { self.stream = stream }
+extension RecurrentStream: HandleObject, AnyStream where Scalar: CScalar {
+  static var kind: HandleKind { .stream }
+  static var numbers: Numbers? { Scalar.numbers }
+
+  func makeFork() -> OpaquePointer { makeHandle(fork()) }
 }
 
-private func streamObject(_ handle: OpaquePointer?) throws -> RecurrentStream<Float> {
-  (try object(handle, "stream") as StreamObject).stream
+/// What needs no scalar.
+private protocol AnyStream: AnyObject {
+  var batchSize: Int { get }
+  func makeFork() -> OpaquePointer
+  func reset()
+  func reset(_ slot: Int) throws(RecurrentError)
+  func join(_ slot: Int) throws(RecurrentError)
+  func leave(_ slot: Int) throws(RecurrentError)
+  func isActive(_ slot: Int) -> Bool
+}
+
+private func anyStream(_ handle: OpaquePointer?) throws -> any AnyStream {
+  if try numbers(handle, "stream", .stream) == .doubles {
+    return try object(handle, "stream") as RecurrentStream<Double>
+  }
+  return try object(handle, "stream") as RecurrentStream<Float>
 }
 
 @c @implementation
@@ -18,8 +33,8 @@ public func recurrent_stream_create(
   status {
     let place = try notNull(stream, "stream")
     place.pointee = nil
-    let layer = try layerObject(layer).layer, batchSize = try size(batch_size, "batch_size")
-    place.pointee = makeHandle(StreamObject(try layer.stream(batchSize: batchSize)))
+    let layer = try anyLayer(layer)
+    place.pointee = try layer.makeStream(batchSize: try size(batch_size, "batch_size"))
   }
 }
 
@@ -30,13 +45,27 @@ public func recurrent_stream_fork(
   status {
     let place = try notNull(fork, "fork")
     place.pointee = nil
-    place.pointee = makeHandle(StreamObject(try streamObject(stream).fork()))
+    place.pointee = try anyStream(stream).makeFork()
   }
 }
 
 @c @implementation
 public func recurrent_stream_destroy(_ stream: OpaquePointer?) -> recurrent_status {
-  status { try destroyHandle(stream, "stream", StreamObject.self) }
+  status { try destroyHandle(stream, "stream", .stream) }
+}
+
+// MARK: - Steps
+
+@inline(__always)
+private func process<Scalar: CScalar>(
+  _ stream: OpaquePointer?, _ steps: Int, _ x: UnsafePointer<Scalar>?, _ x_count: Int,
+  _ y: UnsafeMutablePointer<Scalar>?, _ y_count: Int
+) throws {
+  guard steps >= 0 else {
+    throw CallError.argument("steps is \(UInt(bitPattern: steps)), expected at most \(Int.max)")
+  }
+  let stream: RecurrentStream<Scalar> = try object(stream, "stream")
+  try stream.process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
 }
 
 @c @implementation
@@ -44,9 +73,15 @@ public func recurrent_stream_step(
   _ stream: OpaquePointer?, _ x: UnsafePointer<Float>?, _ x_count: Int, _ y: UnsafeMutablePointer<Float>?,
   _ y_count: Int
 ) -> recurrent_status {
-  status {
-    try streamObject(stream).process(try buffer(x, x_count, "x"), steps: 1, into: try buffer(y, y_count, "y"))
-  }
+  status { try process(stream, 1, x, x_count, y, y_count) }
+}
+
+@c @implementation
+public func recurrent_stream_step_f64(
+  _ stream: OpaquePointer?, _ x: UnsafePointer<Double>?, _ x_count: Int, _ y: UnsafeMutablePointer<Double>?,
+  _ y_count: Int
+) -> recurrent_status {
+  status { try process(stream, 1, x, x_count, y, y_count) }
 }
 
 @c @implementation
@@ -54,39 +89,66 @@ public func recurrent_stream_process(
   _ stream: OpaquePointer?, _ steps: Int, _ x: UnsafePointer<Float>?, _ x_count: Int,
   _ y: UnsafeMutablePointer<Float>?, _ y_count: Int
 ) -> recurrent_status {
-  status {
-    guard steps >= 0 else {
-      throw CallError.argument("steps is \(UInt(bitPattern: steps)), expected at most \(Int.max)")
-    }
-    try streamObject(stream).process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
-  }
+  status { try process(stream, steps, x, x_count, y, y_count) }
+}
+
+@c @implementation
+public func recurrent_stream_process_f64(
+  _ stream: OpaquePointer?, _ steps: Int, _ x: UnsafePointer<Double>?, _ x_count: Int,
+  _ y: UnsafeMutablePointer<Double>?, _ y_count: Int
+) -> recurrent_status {
+  status { try process(stream, steps, x, x_count, y, y_count) }
 }
 
 // MARK: - State
+
+@inline(__always)
+private func getState<Scalar: CScalar>(
+  _ stream: OpaquePointer?, _ state: UnsafePointer<Scalar.State>?, of _: Scalar.Type
+) throws {
+  let stream: RecurrentStream<Scalar> = try object(stream, "stream")
+  try stream.readState(into: try statePlace(state, of: stream.layer))
+}
+
+@inline(__always)
+private func setState<Scalar: CScalar>(
+  _ stream: OpaquePointer?, _ state: UnsafePointer<Scalar.State>?, of _: Scalar.Type
+) throws {
+  let stream: RecurrentStream<Scalar> = try object(stream, "stream")
+  try stream.writeState(from: try statePlace(state, of: stream.layer))
+}
 
 @c @implementation
 public func recurrent_stream_get_state(
   _ stream: OpaquePointer?, _ state: UnsafePointer<recurrent_state>?
 ) -> recurrent_status {
-  status {
-    let stream = try streamObject(stream)
-    try stream.readState(into: try statePlace(state, of: stream.layer))
-  }
+  status { try getState(stream, state, of: Float.self) }
+}
+
+@c @implementation
+public func recurrent_stream_get_state_f64(
+  _ stream: OpaquePointer?, _ state: UnsafePointer<recurrent_state_f64>?
+) -> recurrent_status {
+  status { try getState(stream, state, of: Double.self) }
 }
 
 @c @implementation
 public func recurrent_stream_set_state(
   _ stream: OpaquePointer?, _ state: UnsafePointer<recurrent_state>?
 ) -> recurrent_status {
-  status {
-    let stream = try streamObject(stream)
-    try stream.writeState(from: try statePlace(state, of: stream.layer))
-  }
+  status { try setState(stream, state, of: Float.self) }
+}
+
+@c @implementation
+public func recurrent_stream_set_state_f64(
+  _ stream: OpaquePointer?, _ state: UnsafePointer<recurrent_state_f64>?
+) -> recurrent_status {
+  status { try setState(stream, state, of: Double.self) }
 }
 
 @c @implementation
 public func recurrent_stream_reset(_ stream: OpaquePointer?) -> recurrent_status {
-  status { try streamObject(stream).reset() }
+  status { try anyStream(stream).reset() }
 }
 
 /// C's number, as it was there.
@@ -99,17 +161,17 @@ private func checked(_ slot: Int) throws -> Int {
 
 @c @implementation
 public func recurrent_stream_reset_slot(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try streamObject(stream).reset(try checked(slot)) }
+  status { try anyStream(stream).reset(try checked(slot)) }
 }
 
 @c @implementation
 public func recurrent_stream_join(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try streamObject(stream).join(try checked(slot)) }
+  status { try anyStream(stream).join(try checked(slot)) }
 }
 
 @c @implementation
 public func recurrent_stream_leave(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try streamObject(stream).leave(try checked(slot)) }
+  status { try anyStream(stream).leave(try checked(slot)) }
 }
 
 @c @implementation
@@ -117,7 +179,7 @@ public func recurrent_stream_is_active(
   _ stream: OpaquePointer?, _ slot: Int, _ is_active: UnsafeMutablePointer<Int32>?
 ) -> recurrent_status {
   status {
-    let stream = try streamObject(stream)
+    let stream = try anyStream(stream)
     guard (0..<stream.batchSize).contains(slot) else {
       throw CallError.argument("slot is \(UInt(bitPattern: slot)), expected 0 to \(stream.batchSize - 1)")
     }

@@ -34,10 +34,11 @@ func structure<Structure: BitwiseCopyable>(
 private let largestStructure = 4096
 
 /// h and c of a state, or of its gradient. Their counts are checked by the call, which knows the batch size.
-func statePlace(
-  _ pointer: UnsafePointer<recurrent_state>?, of layer: Layer<Float>, _ name: @autoclosure () -> String = "state"
-) throws -> StatePlace<Float> {
-  let state = try structure(pointer, recurrent_state(), name())
+@inline(__always)
+func statePlace<Scalar: CScalar>(
+  _ pointer: UnsafePointer<Scalar.State>?, of layer: Layer<Scalar>, _ name: @autoclosure () -> String = "state"
+) throws -> StatePlace<Scalar> {
+  let state = try structure(pointer, Scalar.State(), name())
   let h = try buffer(state.h, state.h_count, "\(name()).h")
   guard layer.cell.hasCellState else {
     guard try optionalBuffer(state.c, state.c_count, "\(name()).c") == nil else {
@@ -85,8 +86,8 @@ struct Call {
   }
 
   /// - Throws: `RecurrentError` if two buffers of the call share memory.
-  func checkApart(
-    _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>?, _ state: StatePlace<Float>
+  func checkApart<Scalar: CScalar>(
+    _ x: UnsafeBufferPointer<Scalar>, _ y: UnsafeMutableBufferPointer<Scalar>?, _ state: StatePlace<Scalar>
   ) throws(RecurrentError) {
     let regions: [6 of Region] = [
       Region("x", read: UnsafeRawBufferPointer(x)),

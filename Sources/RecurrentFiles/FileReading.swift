@@ -38,7 +38,7 @@ final class InputFile {
 
   deinit { close(descriptor) }
 
-  /// The next bytes: `limit` of them, or fewer where the file ends before. The memory grows with what is read, so that
+  /// The next bytes: `limit` of them, or fewer if the file ends before. The memory grows with what is read, so that
   /// a limit that the file only claims costs nothing.
   func next(_ limit: Int) throws(FileError) -> Data {
     // One byte more than a file has, so that its end is seen without growing.

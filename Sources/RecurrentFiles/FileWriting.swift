@@ -126,7 +126,7 @@ private func createTemporary(_ name: FilePath, in folder: Int32, mode: mode_t) t
 
 /// Waits for the lock of a file. Returns whether the name still refers to that file then.
 private func lock(_ file: Int32, _ name: FilePath, _ folder: Int32) -> Bool {
-  // Where the file system has no locks, the file is taken to be nobody's: a save must be possible there too.
+  // If the file system has no locks, the file counts as unlocked, because a save must be possible there too.
   _ = try? call { flock(file, LOCK_EX) }
   return isNamed(name, in: folder, file)
 }

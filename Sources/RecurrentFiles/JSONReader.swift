@@ -86,7 +86,7 @@ struct JSONReader {
     return Fields(values: values, place: place)
   }
 
-  /// The values of an object by their keys, each as a reader that stands before it.
+  /// The values of an object by their keys, each as a reader whose next byte is the value's first.
   struct Fields {
     fileprivate let values: [String: JSONReader]
     /// Where the object ends.

@@ -1,16 +1,17 @@
 import Recurrent
 
-extension RecurrentLayer where Scalar == Float {
-  /// The parameters by PyTorch's names behind a prefix, for `SafeTensors`.
+extension RecurrentLayer {
+  /// The parameters by PyTorch's names behind a prefix, for `SafeTensors`: F32, or F64 of a layer of `Double`.
   public func tensors(prefix: String = "") -> [String: Tensor] {
     let values = parameters.values
     return Dictionary(
       uniqueKeysWithValues: parameters.all.map { name, shape, range in
-        (prefix + name, Tensor(floats: values[range], shape: shape))
+        (prefix + name, Tensor(scalars: values[range], shape: shape))
       })
   }
 
-  /// Takes the parameters from a file, by PyTorch's names behind a prefix.
+  /// Takes the parameters from a file, by PyTorch's names behind a prefix. A layer of `Float` rounds F64; a layer of
+  /// `Double` takes every type exactly.
   ///
   /// - Throws: `FileError` that names a tensor that is missing, of the wrong shape or not of floats; the layer is then
   ///   as it was before.
@@ -21,7 +22,8 @@ extension RecurrentLayer where Scalar == Float {
     let all = parameters.all
     try loaded.withMutableValues { values throws(FileError) in
       for (name, shape, range) in all {
-        _ = values[range].update(fromContentsOf: try file.floats(prefix + name, shape: shape, path: path))
+        _ = values[range].update(
+          fromContentsOf: try file.values(prefix + name, shape: shape, path: path, of: Scalar.self))
       }
     }
     do { try setParameters(loaded) } catch { throw FileError(path.filePath, "\(error)") }
@@ -43,12 +45,27 @@ extension RecurrentLayer where Scalar == Float {
 }
 
 extension SafeTensors {
-  /// The floats of a tensor of a given shape.
+  /// The floats of a tensor of a given shape, those of F64 rounded.
   ///
   /// - Throws: `FileError` if it is missing, of another shape or not of floats.
   public func floats(
     _ name: String, shape: [Int], path: some FilePathConvertible = "safetensors"
   ) throws(FileError) -> [Float] {
+    try values(name, shape: shape, path: path, of: Float.self)
+  }
+
+  /// The floats of a tensor of a given shape in double precision, all exact.
+  ///
+  /// - Throws: `FileError` if it is missing, of another shape or not of floats.
+  public func doubles(
+    _ name: String, shape: [Int], path: some FilePathConvertible = "safetensors"
+  ) throws(FileError) -> [Double] {
+    try values(name, shape: shape, path: path, of: Double.self)
+  }
+
+  fileprivate func values<Scalar: RecurrentScalar>(
+    _ name: String, shape: [Int], path: some FilePathConvertible, of _: Scalar.Type
+  ) throws(FileError) -> [Scalar] {
     let path = path.filePath
     guard let tensor = tensors[name] else {
       let names = tensors.keys.sorted().joined(separator: ", ")
@@ -57,9 +74,9 @@ extension SafeTensors {
     guard tensor.shape == shape else {
       throw FileError(path, "'\(name)' has the shape \(tensor.shape), expected \(shape)")
     }
-    guard let floats = tensor.floats else {
+    guard let values = tensor.values(of: Scalar.self) else {
       throw FileError(path, "'\(name)' is of type \(tensor.type), expected floats")
     }
-    return floats
+    return values
   }
 }

@@ -11,17 +11,17 @@ import Recurrent
 ///
 ///     h = LSTM(x)    y = head·h + bias
 public struct NeuralAmpModel: Sendable {
-  /// What its maker called it.
+  /// The name that its maker gave it.
   public let name: String?
-  /// In Hz: what it was trained on.
+  /// The sample rate of the training data, in Hz.
   public let sampleRate: Int
   /// One input, H hidden units, any number of levels.
   public let lstm: LSTM<Float>
   /// The state that the trained model settles into on silence.
   public let initialState: State<Float>
-  /// [H]: what the output takes of each hidden unit of the last level.
+  /// [H]: the weight of each hidden unit of the last level in the output.
   public let headWeight: [Float]
-  /// What is added to the output.
+  /// The bias of the output.
   public let headBias: Float
 
   /// Reads a file.
@@ -48,7 +48,7 @@ public struct NeuralAmpModel: Sendable {
     var reader = JSONReader(json)
     let file = try reader.fields()
     try reader.end()
-    // First of all, since the rest differs between architectures.
+    // The architecture comes first, because the rest depends on it.
     let architecture = try file.required("architecture") { try $0.string() }
     guard architecture == "LSTM" else { throw bad("is of the architecture '\(architecture)', expected 'LSTM'") }
     let config = try file.required("config") { try $0.fields() }
@@ -117,7 +117,7 @@ public struct NeuralAmpModel: Sendable {
   /// A stream of sound through the model, from its initial state.
   public func stream() throws(RecurrentError) -> NeuralAmpStream { try NeuralAmpStream(self) }
 
-  /// All weights, taken from the front; who asks has made sure that they are there.
+  /// All weights, taken one after another. The caller has checked that there are enough.
   private struct Weights {
     var values: [Float]
     var taken = 0

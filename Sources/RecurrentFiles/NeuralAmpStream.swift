@@ -27,7 +27,7 @@ public final class NeuralAmpStream {
   /// Starts again from the model's initial state.
   public func reset() throws(RecurrentError) { try stream.setState(initialState) }
 
-  /// Some samples; the same bits in blocks of any length.
+  /// Runs some samples through the model. Blocks of any length give the same bits.
   ///
   /// - Parameters:
   ///   - x: [T], read.
@@ -39,7 +39,7 @@ public final class NeuralAmpStream {
     }
   }
 
-  /// `process` on pointers, for memory that no span can be taken of. x and y may be the same.
+  /// `process` on pointers, for memory of which no span can be made. x and y may be the same.
   public func process(
     _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>
   ) throws(RecurrentError) {
@@ -52,7 +52,8 @@ public final class NeuralAmpStream {
       try stream.process(UnsafeBufferPointer(rebasing: x[piece]), steps: steps, into: units)
       let sums = UnsafeMutableBufferPointer(rebasing: y[piece])
       sums.update(repeating: headBias)
-      // Unit by unit: the additions of one step wait for each other, those of different steps do not.
+      // The loop over units is the outer one: the additions of one step wait for each other, those of different steps
+      // do not.
       for unit in 0..<size {
         let weight = headWeight[unit]
         for step in 0..<steps { sums[step] += weight * units[step * size + unit] }

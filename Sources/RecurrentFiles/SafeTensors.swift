@@ -6,7 +6,7 @@
 
 /// A safetensors file (github.com/huggingface/safetensors): tensors by name, and a map of strings.
 public struct SafeTensors: Sendable, Equatable {
-  /// By their names.
+  /// The tensors by their names.
   public var tensors: [String: Tensor]
   /// The strings of `__metadata__`.
   public var metadata: [String: String]
@@ -40,7 +40,7 @@ public struct SafeTensors: Sendable, Equatable {
   }
 
   /// - Parameters:
-  ///   - count: all bytes, where that is known before they are read.
+  ///   - count: the number of all bytes, if it is known before they are read.
   ///   - next: reads the next bytes: as many as asked for, or fewer at the end.
   private init(count: Int?, _ next: (_ limit: Int) throws(FileError) -> Data) throws(FileError) {
     func bad(_ problem: String) -> FileError { FileError("safetensors", problem) }

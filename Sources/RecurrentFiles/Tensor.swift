@@ -3,6 +3,7 @@
 #else
   import Foundation
 #endif
+import Recurrent
 
 /// One tensor of a safetensors file: its bytes as they are in the file.
 public struct Tensor: Sendable, Equatable {
@@ -13,20 +14,26 @@ public struct Tensor: Sendable, Equatable {
   /// Little endian, row major.
   public let bytes: Data
 
-  /// 32-bit floats.
+  /// 32-bit floats, F32.
   ///
   /// - Throws: `FileError` if the shape asks for another count.
   public init(_ values: [Float], shape: [Int]) throws(FileError) {
-    guard let count = Tensor.count(shape) else { throw FileError("tensor", "has the impossible shape \(shape)") }
-    guard count == values.count else {
-      throw FileError("tensor", "has \(values.count) values, its shape \(shape) asks for \(count)")
-    }
-    self.init(floats: values[...], shape: shape)
+    try Tensor.check(values.count, shape)
+    self.init(scalars: values[...], shape: shape)
   }
 
-  /// 32-bit floats of the shape's count.
-  init(floats: ArraySlice<Float>, shape: [Int]) {
-    self.init(type: "F32", shape: shape, bytes: floats.withUnsafeBytes { Data($0) })
+  /// 64-bit floats, F64.
+  ///
+  /// - Throws: `FileError` if the shape asks for another count.
+  public init(doubles values: [Double], shape: [Int]) throws(FileError) {
+    try Tensor.check(values.count, shape)
+    self.init(scalars: values[...], shape: shape)
+  }
+
+  /// Scalars of the shape's count: layers have 32-bit and 64-bit ones.
+  init<Scalar: RecurrentScalar>(scalars: ArraySlice<Scalar>, shape: [Int]) {
+    self.init(
+      type: Scalar.self == Double.self ? "F64" : "F32", shape: shape, bytes: scalars.withUnsafeBytes { Data($0) })
   }
 
   package init(type: String, shape: [Int], bytes: Data) {
@@ -35,14 +42,34 @@ public struct Tensor: Sendable, Equatable {
     self.bytes = bytes
   }
 
-  /// The values as 32-bit floats; nil if the type is none of F32, F64, F16 and BF16.
-  public var floats: [Float]? {
+  /// The values as 32-bit floats, those of F64 rounded; nil if the type is none of F32, F64, F16 and BF16.
+  public var floats: [Float]? { values(of32Bits: { $0 }, of64Bits: { Float($0) }) }
+
+  /// The values as 64-bit floats, all exact; nil if the type is none of F32, F64, F16 and BF16.
+  public var doubles: [Double]? { values(of32Bits: { Double($0) }, of64Bits: { $0 }) }
+
+  /// `floats` or `doubles`: layers have no other scalars.
+  func values<Scalar: RecurrentScalar>(of _: Scalar.Type) -> [Scalar]? {
+    let values: Any? = Scalar.self == Double.self ? doubles : floats
+    return values as? [Scalar]
+  }
+
+  private func values<Scalar>(
+    of32Bits single: (Float) -> Scalar, of64Bits double: (Double) -> Scalar
+  ) -> [Scalar]? {
     switch type {
-    case "F32": numbers(UInt32.self).map { Float(bitPattern: $0) }
-    case "F64": numbers(UInt64.self).map { Float(Double(bitPattern: $0)) }
-    case "BF16": numbers(UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
-    case "F16": numbers(UInt16.self).map(Tensor.half)
+    case "F32": numbers(UInt32.self).map { single(Float(bitPattern: $0)) }
+    case "F64": numbers(UInt64.self).map { double(Double(bitPattern: $0)) }
+    case "BF16": numbers(UInt16.self).map { single(Float(bitPattern: UInt32($0) << 16)) }
+    case "F16": numbers(UInt16.self).map { single(Tensor.half($0)) }
     default: nil
+    }
+  }
+
+  private static func check(_ count: Int, _ shape: [Int]) throws(FileError) {
+    guard let expected = Tensor.count(shape) else { throw FileError("tensor", "has the impossible shape \(shape)") }
+    guard count == expected else {
+      throw FileError("tensor", "has \(count) values, its shape \(shape) asks for \(expected)")
     }
   }
 

@@ -6,7 +6,7 @@
 
 /// A WAV file: sound in one channel or two, full scale from -1 to 1.
 public struct WaveFile: Sendable, Equatable {
-  /// In Hz.
+  /// The sample rate, in Hz.
   public var sampleRate: Int
   /// One array of samples for each channel, all of one count.
   public private(set) var channels: [[Float]]
@@ -72,7 +72,7 @@ public struct WaveFile: Sendable, Equatable {
     let end = 8 + file.number(4, bytes: 4)
     guard end <= file.count else { throw bad("is truncated: it claims \(end) bytes, \(file.count) are there") }
 
-    // What stands behind the two chunks that count, some programs' text about the file, is not looked at.
+    // Chunks after the two that matter, such as some programs' text about the file, are not read.
     var format: Format?, content: Range<Int>?, place = 12
     while place + 8 <= end, format == nil || content == nil {
       let name = file.name(place), size = file.number(place + 4, bytes: 4), first = place + 8
@@ -206,7 +206,7 @@ public struct WaveFile: Sendable, Equatable {
   }
 }
 
-/// The numbers in a file's bytes. Who asks has made sure that they are there.
+/// The numbers in a file's bytes. The caller has checked that there are enough bytes.
 private struct LittleEndian {
   private let data: Data
   var count: Int { data.count }

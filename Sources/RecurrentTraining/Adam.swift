@@ -4,22 +4,22 @@ import Recurrent
 
 /// Adam (Kingma, Ba 2015, arXiv 1412.6980) over named arrays.
 public struct Adam: Sendable, Equatable {
-  /// How far a step goes, at least 0.
+  /// The learning rate, at least 0.
   public var learningRate: Float
-  /// How much of the first moment a step keeps, 0 up to less than 1.
+  /// How much of the first moment an update keeps, 0 up to less than 1.
   public var beta1: Float
-  /// How much of the second moment a step keeps, 0 up to less than 1.
+  /// How much of the second moment an update keeps, 0 up to less than 1.
   public var beta2: Float
   /// Added to √v̂, more than 0.
   public var epsilon: Float
-  /// Updates so far.
+  /// The number of updates so far.
   public var steps: Int
   /// The mean of the gradients of each array, by its name.
   public var first: [String: [Float]]
   /// The mean of the gradients' squares of each array, by its name.
   public var second: [String: [Float]]
 
-  /// An optimizer without moments. `step` checks the numbers, since each can be changed between two steps.
+  /// An optimizer without moments. `step` checks the numbers, since each can be changed between two updates.
   public init(learningRate: Float = 1e-3, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
     self.learningRate = learningRate
     self.beta1 = beta1
@@ -32,7 +32,8 @@ public struct Adam: Sendable, Equatable {
 
   /// One update of some arrays: `updates` gets a `Step` and calls its `update` once for each array.
   ///
-  /// A step that fails before its first array is not counted. If it fails later, the arrays before that stay updated.
+  /// An update that fails before its first array is not counted. If it fails later, the arrays before that stay
+  /// updated.
   ///
   /// - Throws: `RecurrentError` if the learning rate, a beta, epsilon or the count of steps is out of its range, and
   ///   what `updates` throws.
@@ -45,7 +46,7 @@ public struct Adam: Sendable, Equatable {
     try checkNumber("epsilon", epsilon, epsilon > 0 && epsilon.isFinite, "more than 0")
     guard steps >= 0, steps < Int.max else { throw .size(name: "steps", was: steps, expected: "0 or more") }
     var step = Step(self)
-    // Only the step holds the moments, so that they change in place and are not copied.
+    // Only the update holds the moments, so that they change in place and are not copied.
     (first, second) = ([:], [:])
     defer { self = step.adam }
     do throws(RecurrentError) { try updates(&step) } catch {

@@ -6,7 +6,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   public let vocabulary: Vocabulary
   /// A vector of each character.
   public var embedding: Embedding
-  /// Reads the vectors.
+  /// The recurrent layer, which reads the vectors.
   public var layer: Layer<Float>
   /// Turns an output into the logits of the next character.
   public var head: Dense
@@ -14,9 +14,9 @@ public struct CharacterModel: Sendable, TrainableModel {
   /// An untrained model.
   ///
   /// - Parameters:
-  ///   - cell: of the layer.
+  ///   - cell: the cell of the layer.
   ///   - vocabulary: every character that the model is to know.
-  ///   - embeddingSize: D, of a character's vector.
+  ///   - embeddingSize: D, the size of a character's vector.
   ///   - hiddenSize: H
   ///   - seed: equal seeds give equal models.
   /// - Throws: `RecurrentError` if a size is not positive.
@@ -32,7 +32,7 @@ public struct CharacterModel: Sendable, TrainableModel {
     head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
   }
 
-  /// How many numbers there are to learn.
+  /// The number of values to learn.
   public var parameterCount: Int { parameterCounts.reduce(0) { $0 + $1.count } }
 
   /// Continues a text.
@@ -78,7 +78,7 @@ public struct CharacterModel: Sendable, TrainableModel {
       try layer.forward(x.span, steps: 1, batchSize: 1, state: &state, into: &span, scratch: scratch)
       guard index >= last else { continue }
       try head.forward(y, rows: 1, into: &logits, scratch: headScratch)
-      logits[0] = -.infinity  // the number of what the vocabulary lacks
+      logits[0] = -.infinity  // 0 is the number of characters that the vocabulary lacks
       // The largest becomes zero first: a low temperature then overflows nothing that counts.
       let largest = logits.max() ?? 0
       for symbol in logits.indices { logits[symbol] = (logits[symbol] - largest) / temperature }
@@ -97,7 +97,7 @@ public struct CharacterModel: Sendable, TrainableModel {
   ///
   /// - Parameters:
   ///   - numbers: the text, at least two characters.
-  ///   - streams: parts that are read side by side, each from a zero state.
+  ///   - streams: the number of pieces that are read side by side, each from a zero state.
   /// - Throws: `RecurrentError` if the text is too short.
   public func loss(of numbers: [Int], streams: Int = 4) throws(RecurrentError) -> Double {
     let steps = 100
@@ -124,7 +124,7 @@ struct ModelPass {
   private let record = Record<Float>()
   private let scratch = Scratch<Float>()
   private let headScratch = Scratch<Float>()
-  /// Of the layer's outputs, while training.
+  /// The dropout of the layer's outputs in training.
   private var outputDropout: Dropout?
 
   init() {}
@@ -147,7 +147,7 @@ struct ModelPass {
     fit(&logits, rows * model.vocabulary.count)
   }
 
-  /// The mean loss of a batch; the state goes on.
+  /// The mean loss of a batch. The state is carried over to the next batch.
   mutating func loss(
     _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>
   ) throws(RecurrentError) -> Double {
@@ -164,8 +164,8 @@ struct ModelPass {
     return try SoftmaxCrossEntropy.gradient(&logits, targets: batch.targets, classes: model.vocabulary.count)
   }
 
-  /// The mean loss of a batch; its gradients times `weight` are added up. The state goes on, no gradient comes from
-  /// behind the batch.
+  /// The mean loss of a batch. Its gradients times `weight` are added up. The state is carried over to the next batch,
+  /// but no gradient comes back from there.
   mutating func gradients(
     _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>, weight: Float,
     into gradients: inout ModelGradients

@@ -7,17 +7,18 @@ import Recurrent
 public final class CharacterTrainer {
   /// How a model is trained. Equal settings, texts and models give equal bits.
   public struct Settings: Sendable, Equatable {
-    /// N, parts of the text that are read side by side. A short text has fewer, so that each part has several pieces.
+    /// N, the number of streams: pieces of the text that are read side by side. A short text has fewer streams, so that
+    /// each has several batches.
     public var streams = 24
-    /// T, how far gradients go back.
+    /// T, the number of steps that gradients go back.
     public var steps = 64
-    /// Times through the text, in the whole training.
+    /// How often the whole training reads the text.
     public var epochs = 16
-    /// At its highest, at least 0.
+    /// The highest learning rate, at least 0.
     public var learningRate: Float = 4e-3
-    /// Of the layer's outputs, 0 up to less than 1.
+    /// The dropout rate of the layer's outputs, 0 up to less than 1.
     public var dropout: Float = 0.25
-    /// Of the dropout.
+    /// The seed of the dropout.
     public var seed: UInt64 = 1
     /// The gradients' norm is brought down to this, which is more than 0.
     public var clippingNorm = 1.0
@@ -43,13 +44,13 @@ public final class CharacterTrainer {
   public struct Progress: Sendable, Equatable {
     /// How the model is trained.
     public var settings: Settings
-    /// Whole times through the text so far.
+    /// How often the text has been read to its end.
     public var epoch: Int
-    /// Steps of each stream that have been read in this epoch.
+    /// The number of steps of each stream that have been read in this epoch.
     public var position: Int
     /// [N,H], after those steps; zeros at an epoch's beginning.
     public var state: State<Float>
-    /// Of the text that the model is trained on.
+    /// The fingerprint of the text that the model is trained on.
     public var text: TextFingerprint
 
     /// The place in a training.
@@ -167,7 +168,7 @@ public final class CharacterTrainer {
     return Progress(settings: settings, epoch: epoch, position: shards[0].place.position, state: state, text: text)
   }
 
-  /// Updates of this training so far.
+  /// The number of updates of this training so far.
   public var updates: Int { epoch * updatesPerEpoch + shards[0].place.position / settings.steps }
 
   /// Whether the text has been read as many times as `settings` says.

@@ -2,9 +2,9 @@ import Recurrent
 
 /// y = x·Wᵀ + b, on the products of the recurrent layers.
 public struct Dense: Sendable {
-  /// Values of a row of x.
+  /// The number of values in a row of x.
   public let inputSize: Int
-  /// Values of a row of y.
+  /// The number of values in a row of y.
   public let outputSize: Int
   /// [outputSize, inputSize]
   public var weight: [Float]
@@ -28,7 +28,7 @@ public struct Dense: Sendable {
     bias = (0..<outputSize).map { _ in Float.random(in: -bound...bound, using: &random) }
   }
 
-  /// Rows of x that are packed at once.
+  /// The number of rows of x that are packed at once.
   private static let rowsAtOnce = 240
 
   /// y of some rows.
@@ -70,7 +70,7 @@ public struct Dense: Sendable {
   /// The gradients through `forward`.
   ///
   /// - Parameters:
-  ///   - x: [rows, inputSize], as forward had it.
+  ///   - x: [rows, inputSize], the same as in the call of `forward`.
   ///   - dy: [rows, outputSize]
   ///   - dx: [rows, inputSize], overwritten.
   ///   - dWeight, dBias: added to.

@@ -1,17 +1,17 @@
 import Recurrent
 
-/// Dropout (Srivastava et al. 2014): each value is zeroed with a probability, the others are scaled up so that the mean
-/// stays.
+/// Dropout (Srivastava et al. 2014): each value is zeroed with a probability, and the others are scaled up so that the
+/// mean does not change.
 public struct Dropout: Sendable {
   /// The probability of a zero, 0 up to 1.
   public let rate: Float
   private let mask: DropoutMask
-  /// Calls of `forward` so far: each has a mask of its own.
+  /// The number of calls of `forward` so far. Each call has a mask of its own.
   var calls = 0
-  /// Of the last `forward`.
+  /// The count of values of the last `forward`.
   private var count = 0
 
-  /// A dropout whose masks follow from the seed and the number of the call.
+  /// A dropout whose masks depend only on the seed and the number of the call.
   ///
   /// - Throws: `RecurrentError.value` if the rate is not in 0 ..< 1.
   public init(rate: Float, seed: UInt64) throws(RecurrentError) {
@@ -22,7 +22,7 @@ public struct Dropout: Sendable {
     mask = DropoutMask(rate: rate, seed: DropoutSeed(seed), set: try Processor.active.kernelSet)
   }
 
-  /// Draws new zeros.
+  /// Draws a new mask and applies it.
   public mutating func forward(_ values: inout [Float]) {
     guard rate > 0 else { return }
     calls &+= 1
@@ -32,7 +32,7 @@ public struct Dropout: Sendable {
 
   /// The gradient through the last `forward`.
   ///
-  /// - Throws: `RecurrentError.count` if that had another count of values.
+  /// - Throws: `RecurrentError.count` if the last `forward` had another count of values.
   public func backward(_ gradient: inout [Float]) throws(RecurrentError) {
     guard rate > 0 else { return }
     try checkCount("gradient", gradient.count, is: count, "the values' count")

@@ -1,6 +1,6 @@
 import Recurrent
 
-/// A table of vectors, one a symbol.
+/// A table with a vector for each symbol.
 public struct Embedding: Sendable, Equatable {
   /// V, how many symbols there are.
   public let symbols: Int
@@ -11,7 +11,7 @@ public struct Embedding: Sendable, Equatable {
 
   /// Standard normal, as PyTorch draws it.
   ///
-  /// - Throws: `RecurrentError.size` where a size is not positive.
+  /// - Throws: `RecurrentError.size` if a size is not positive.
   public init(symbols: Int, size: Int, seed: UInt64) throws(RecurrentError) {
     let count = try checkedCount(("symbols", symbols), ("size", size))
     self.symbols = symbols
@@ -25,7 +25,7 @@ public struct Embedding: Sendable, Equatable {
   /// - Parameters:
   ///   - indices: each from 0 to V - 1.
   ///   - x: [indices, D], overwritten.
-  /// - Throws: `RecurrentError` where an index or a count is wrong.
+  /// - Throws: `RecurrentError` if an index or a count is wrong.
   public func forward(_ indices: [Int], into x: inout [Float]) throws(RecurrentError) {
     try check(indices, x.count, "x")
     x.withUnsafeMutableBufferPointer { x in
@@ -39,7 +39,7 @@ public struct Embedding: Sendable, Equatable {
 
   /// gradient [V,D] += dx [indices, D]
   ///
-  /// - Throws: `RecurrentError` where an index or a count is wrong.
+  /// - Throws: `RecurrentError` if an index or a count is wrong.
   public func backward(_ indices: [Int], dx: [Float], into gradient: inout [Float]) throws(RecurrentError) {
     try check(indices, dx.count, "dx")
     try checkCount("gradient", gradient.count, is: weight.count, "\(symbols)·\(size)")

@@ -5,13 +5,13 @@ import Recurrent
 public struct SequenceClassifier: Sendable, TrainableModel {
   /// A vector of each symbol.
   public var embedding: Embedding
-  /// Reads the vectors.
+  /// The recurrent layer, which reads the vectors.
   public var layer: Layer<Float>
   /// Turns the last output into a logit.
   public var head: Dense
 
   /// - Parameters:
-  ///   - symbols: V, how many symbols there are.
+  ///   - symbols: V, the number of symbols.
   ///   - embeddingSize: D
   ///   - hiddenSize: H
   /// - Throws: `RecurrentError` if a size is not positive or the processor lacks the instruction set.
@@ -26,7 +26,7 @@ public struct SequenceClassifier: Sendable, TrainableModel {
     head = try Dense(inputSize: hiddenSize, outputSize: 1, seed: seed &+ 2, instructionSet: instructionSet)
   }
 
-  /// The logit of each sequence: yes where it is positive.
+  /// The logit of each sequence. The answer is yes if it is positive.
   ///
   /// - Parameter symbols: [T,N], each from 0 to V - 1.
   /// - Throws: `RecurrentError` if a symbol or a count is wrong.
@@ -63,7 +63,7 @@ public final class ClassifierTrainer {
   /// - Throws: `RecurrentError` if a symbol, a label, a count or a number of the optimizer is wrong, or if a
   ///   gradient is infinite or NaN; model and optimizer are then as they were before.
   public func update(_ symbols: [Int], labels: [Float], steps: Int, batchSize: Int) throws(RecurrentError) -> Double {
-    // Gradients that vanish on their way back end as denormal numbers, which are worth nothing and take long.
+    // Gradients that vanish on their way back become denormal numbers, which have no effect and take long.
     let mode = flush_to_zero()
     defer { restore_denormals(mode) }
     gradients.clear()

@@ -2,18 +2,18 @@ import Recurrent
 
 /// The streams of one thread of a `CharacterTrainer`.
 final class Shard: @unchecked Sendable {
-  /// What goes on from one update to the next.
+  /// What one update passes on to the next one: the position in the text and the state.
   struct Place {
-    /// Steps of each stream that have been read.
+    /// The number of steps of each stream that have been read.
     var position: Int
-    /// After those steps.
+    /// The state after those steps.
     var state: State<Float>
   }
 
   private(set) var gradients: ModelGradients
-  /// Mean loss and characters of the last run.
+  /// The mean loss and the number of characters of the last update.
   private(set) var result: Result<(Double, Int), RecurrentError> = .success((0, 0))
-  /// The thread's share of all streams.
+  /// The fraction of all streams that the thread has.
   private let weight: Float
   private let initial: State<Float>
   private var batches: TextBatches
@@ -33,7 +33,7 @@ final class Shard: @unchecked Sendable {
 
   var updatesPerEpoch: Int { batches.count }
 
-  /// Steps of each stream.
+  /// The number of steps of each stream.
   var length: Int { batches.length }
 
   var isAtEnd: Bool { batches.position >= batches.length }
@@ -46,12 +46,13 @@ final class Shard: @unchecked Sendable {
     }
   }
 
-  /// Back to the streams' beginning.
+  /// Goes back to the beginning of the streams.
   func restart() { place = Place(position: 0, state: initial) }
 
-  /// The gradients of the next piece of every stream, weighted by the thread's share of all streams.
+  /// The gradients of the next piece of every stream, weighted by the fraction of all streams that the thread
+  /// has.
   ///
-  /// - Parameter updates: of the model so far; each has a dropout mask of its own.
+  /// - Parameter updates: the number of updates of the model so far. Each update has a dropout mask of its own.
   func run(_ model: CharacterModel, after updates: Int) {
     guard let batch = batches.next() else { return }
     gradients.clear()

@@ -6,7 +6,7 @@ public struct TextBatches {
   public struct Batch {
     /// The characters that are read.
     public var inputs: [Int]
-    /// Of each of them the one that follows.
+    /// The character that follows each of them.
     public var targets: [Int]
     /// T of this piece.
     public var steps: Int
@@ -18,9 +18,9 @@ public struct TextBatches {
   public let streams: Int
   private let numbers: [Int]
   private let steps: Int
-  /// Steps of each stream.
+  /// The number of steps of each stream.
   let length: Int
-  /// Steps of each stream that have been read.
+  /// The number of steps of each stream that have been read.
   var position = 0
 
   /// - Parameters:
@@ -36,7 +36,7 @@ public struct TextBatches {
     length = max(0, numbers.count - 1) / streams
   }
 
-  /// Pieces until the streams end, the last one shorter.
+  /// The number of pieces until the streams end. The last piece may be shorter.
   public var count: Int { length / steps + (length % steps == 0 ? 0 : 1) }
 
   /// The next piece of every stream; nil after the streams' end.

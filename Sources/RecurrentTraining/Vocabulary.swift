@@ -2,7 +2,7 @@ import Recurrent
 
 /// The characters (Unicode scalars) of a text, numbered; 0 is for those that the text does not have.
 public struct Vocabulary: Sendable, Equatable {
-  /// By number, from 1 on.
+  /// The characters by their numbers, which start from 1.
   public let characters: [Unicode.Scalar]
   private let numbers: [Unicode.Scalar: Int]
 
@@ -15,7 +15,7 @@ public struct Vocabulary: Sendable, Equatable {
   /// Every character of a text, in ascending order.
   public init(of text: [Unicode.Scalar]) { self.init(Set(text).sorted()) }
 
-  /// With the number 0.
+  /// How many numbers there are: one for each character, and 0.
   public var count: Int { characters.count + 1 }
 
   /// The numbers of a text's characters, 0 for each that the vocabulary lacks.

@@ -53,7 +53,7 @@ public struct Argument: Sendable {
 /// The options of a command line, read by getopt.
 public struct Options: NumberSource {
   private var values: [String: Argument] = [:]
-  /// What is not an option.
+  /// The operands: the words that are not options.
   public private(set) var operands: [String] = []
 
   /// Of every tool.
@@ -93,12 +93,12 @@ public struct Options: NumberSource {
     operands = vector[Int(position)..<Int(count)].map { String(cString: $0!) }
   }
 
-  /// The options of a command that takes no operands; nil where help or the version was asked for, which is then
+  /// The options of a command that takes no operands; nil if help or the version was asked for, which is then
   /// printed.
   ///
   /// - Parameters:
   ///   - arguments: without the names of program and command.
-  ///   - known: every option there is but `--help` and `--version`, which every command has.
+  ///   - known: every option except `--help` and `--version`, which every command has.
   ///   - usage: the help's first line.
   /// - Throws: `ToolError` that names an unknown option, one without its value, or an operand.
   public init?(_ arguments: [Argument], known: [Option], usage: String) throws {

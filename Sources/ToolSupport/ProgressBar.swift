@@ -8,7 +8,7 @@ public struct ProgressBar {
   /// Whether the terminal's cursor is behind a bar.
   private var isOnLine = false
 
-  /// - Parameter label: stands before the bar.
+  /// - Parameter label: the text before the bar.
   public init(_ label: String) { self.label = label }
 
   /// Draws the bar, unless it was drawn a moment ago.

@@ -14,12 +14,13 @@ import Testing
     let written = SafeTensors(
       tensors: [
         "a": try Tensor([1, -2.5, .infinity, 4, 5, 6], shape: [2, 3]), "b.ü": try Tensor([7], shape: []),
-        "empty": try Tensor([], shape: [0, 4]),
+        "empty": try Tensor([], shape: [0, 4]), "doubles": try Tensor(doubles: [0.1, -.infinity], shape: [2]),
       ], metadata: ["characters": "\n\"\\ é 𝄞\u{0}", "format": "pt", "dtype": "F32"])
     try written.write(to: path)
     let read = try SafeTensors(contentsOf: path)
     #expect(read == written)
     #expect(try read.floats("a", shape: [2, 3]) == [1, -2.5, .infinity, 4, 5, 6])
+    #expect(try read.doubles("doubles", shape: [2]) == [0.1, -.infinity])
     let size = try Data(contentsOf: URL(fileURLWithPath: path)).prefix(8).withUnsafeBytes {
       $0.loadUnaligned(as: UInt64.self)
     }
@@ -74,6 +75,39 @@ import Testing
     }
   }
 
+  @Test func layersOfDoublesLoseNothing() throws {
+    let folder = try TemporaryFolder(), path = folder["doubles"]
+    let saved = try LSTM<Double>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
+    // Not what a float can hold, so a loss would be seen.
+    #expect(saved.parameters.values.contains { $0 != Double(Float($0)) })
+    try saved.save(safetensors: path, prefix: "encoder.")
+    let file = try SafeTensors(contentsOf: path)
+    #expect(file.tensors.values.allSatisfy { $0.type == "F64" } && file.tensors.count == saved.parameters.names.count)
+    for name in saved.parameters.names {
+      let shape = try #require(saved.parameters.shape(name)), values = try saved.parameters.values(name)
+      #expect(try file.doubles("encoder.\(name)", shape: shape) == values, "\(name)")
+      #expect(try file.floats("encoder.\(name)", shape: shape) == values.map { Float($0) }, "\(name)")
+    }
+    var loaded = try LSTM<Double>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
+    try loaded.load(safetensors: path, prefix: "encoder.")
+    #expect(loaded.parameters == saved.parameters)
+    // A layer of floats takes each number rounded, and gives a layer of doubles exactly those.
+    var floats = try LSTM<Float>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
+    try floats.load(safetensors: path, prefix: "encoder.")
+    #expect(floats.parameters.values == saved.parameters.values.map { Float($0) })
+    try floats.save(safetensors: path)
+    #expect(try SafeTensors(contentsOf: path).tensors.values.allSatisfy { $0.type == "F32" })
+    try loaded.load(safetensors: path)
+    #expect(loaded.parameters.values == floats.parameters.values.map { Double($0) })
+
+    var other = try LSTM<Double>(inputSize: 4, hiddenSize: 5)
+    let before = other.parameters
+    #expect(
+      message { try other.load(safetensors: path) }
+        == "\(path): 'weight_ih_l0' has the shape [20, 3], expected [20, 4]")
+    #expect(other.parameters == before)
+  }
+
   /// The time is linear in the levels: a search for each name among all of them would take minutes here.
   /// In linear time: a quadratic reader takes longer than any machine should need.
   @Test(.timeLimit(.minutes(1))) func manyLevelsAreSavedAndLoaded() throws {
@@ -96,9 +130,14 @@ import Testing
     let read = try SafeTensors(data)
     #expect(read.tensors["h"]?.floats == [1, -2.5, 0x1p-24, .infinity])
     #expect(read.tensors["b"]?.floats == [1.5] && read.tensors["d"]?.floats == [0.1])
-    #expect(read.tensors["i"]?.floats == nil)
+    #expect(read.tensors["i"]?.floats == nil && read.tensors["i"]?.doubles == nil)
+    #expect(read.tensors["h"]?.doubles == [1, -2.5, 0x1p-24, .infinity])
+    #expect(read.tensors["b"]?.doubles == [1.5] && read.tensors["d"]?.doubles == [0.1])
+    #expect(read.tensors["d"]?.floats?.first.map(Double.init) != 0.1)
     #expect(
       message { _ = try read.floats("i", shape: [1]) } == "safetensors: 'i' is of type I32, expected floats")
+    #expect(
+      message { _ = try read.doubles("i", shape: [1]) } == "safetensors: 'i' is of type I32, expected floats")
   }
 
   @Test func badFilesAreErrors() {
@@ -158,6 +197,7 @@ import Testing
       ([.max, 2], "has the impossible shape [9223372036854775807, 2]"), ([], "has 3 values, its shape [] asks for 1"),
     ] {
       #expect(message { _ = try Tensor([1, 2, 3], shape: shape) } == "tensor: \(problem)")
+      #expect(message { _ = try Tensor(doubles: [1, 2, 3], shape: shape) } == "tensor: \(problem)")
     }
     let named = #expect(throws: FileError.self) {
       try SafeTensors(tensors: ["__metadata__": Tensor([1], shape: [1])]).write(to: "/nonexistent/file")

@@ -37,6 +37,36 @@ import Testing
     }
   }
 
+  /// Half as many doubles as floats fit in the memory.
+  @Test func doublesNeedTwiceTheMemory() throws {
+    let most = largestCount / 2, more = most + 1
+    func error(_ names: [String], _ values: [Int]) -> RecurrentError {
+      .product(names: names, values: values, most: most)
+    }
+    #expect(throws: error(["steps", "batchSize", "size"], [more, 1, 1])) {
+      try Sequences<Double>(steps: more, batchSize: 1, size: 1)
+    }
+    let layer = try RNN<Double>(inputSize: 1, hiddenSize: 1)
+    #expect(throws: error(["batchSize", "layers·directions·hiddenSize"], [more, 1])) {
+      try layer.zeroState(batchSize: more)
+    }
+    let perSequence = layer.layer.shape.streamFloats, sequences = most / perSequence + 1
+    #expect(throws: error(["batchSize", "floatsOfASequence"], [sequences, perSequence])) {
+      try layer.stream(batchSize: sequences)
+    }
+    let names = [
+      "layerCount", "directions", "gates", "paddedHiddenSize", "(inputSize + hiddenSize·directions + 2)", "copies",
+    ]
+    let inputs = most / 96
+    #expect(throws: error(names, [1, 1, 1, 32, inputs + 3, 3])) { try RNN<Double>(inputSize: inputs, hiddenSize: 1) }
+    let x: [Double] = [0]
+    var state = try layer.zeroState(batchSize: 1), y: [Double] = [0]
+    var span = y.mutableSpan
+    #expect(throws: error(["steps", "batchSize", "features"], [more, 1, 1])) {
+      try layer.forward(x.span, steps: more, batchSize: 1, state: &state, into: &span, scratch: Scratch())
+    }
+  }
+
   @Test func forgetBiasNeedsAForgetGateAndBiases() throws {
     let initialization = Initialization(forgetBias: 1)
     func error(_ expected: String) -> RecurrentError {

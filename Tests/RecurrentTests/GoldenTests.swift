@@ -3,21 +3,28 @@ import Recurrent
 import RecurrentFiles
 import Testing
 
-/// Every cell that PyTorch has, against PyTorch in double precision (Tests/goldens.py): non-zero biases, b_hn and
-/// initial states.
+/// Every cell that PyTorch has, and an IndRNN of its operations, against PyTorch in double precision
+/// (Tests/goldens.py): non-zero biases, b_hn and initial states.
 @Suite struct GoldenTests {
   static let cells: [(file: String, cell: Cell)] = [
     ("rnn", .rnn()), ("rnn_relu", .rnn(nonlinearity: .relu)), ("lstm", .lstm()),
     ("gru", .gru()),
   ]
 
-  @Test(arguments: GoldenTests.cells.map(\.file), Processor.available)
-  func agreesWithPyTorch(file: String, set: InstructionSet) throws {
-    for golden in try goldens(file, set) {
+  @Test(arguments: GoldenTests.cells.map(\.file), Kernels.all)
+  func agreesWithPyTorch(file: String, kernels: Kernels) throws {
+    try agreesWithPyTorch(kernels.scalar, file, kernels.set)
+  }
+
+  private func agreesWithPyTorch<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ file: String, _ set: InstructionSet
+  ) throws {
+    let goldens: [Golden<Scalar>] = try goldens(file, set)
+    for golden in goldens {
       let instance = try golden.problem.instance(), tensors = try instance.tensors()
       #expect(Set(golden.tensors.keys) == Set(tensors.keys), "\(golden.problem)")
       for (name, expected) in golden.tensors {
-        expectClose(name, tensors[name] ?? [], expected.map(Double.init), "\(golden.problem)")
+        expectClose(name, tensors[name] ?? [], expected, "\(golden.problem)")
       }
       let output = try instance.layer.forward(instance.x, initial: instance.initial)
       #expect(output.y.values == tensors["y"] && output.final.h == tensors["hn"], "\(golden.problem)")
@@ -28,31 +35,31 @@ import Testing
   /// The reference that every variant is held to is held to PyTorch itself.
   @Test(arguments: GoldenTests.cells.map(\.file))
   func theReferenceAgreesWithPyTorch(file: String) throws {
-    for golden in try goldens(file, nil) {
+    let goldens: [Golden<Double>] = try goldens(file, nil)
+    for golden in goldens {
       let tensors = try golden.problem.instance().referenceTensors()
       #expect(Set(golden.tensors.keys) == Set(tensors.keys), "\(golden.problem)")
       for (name, expected) in golden.tensors {
-        // The goldens are rounded to single precision.
-        #expect(relativeError(expected, tensors[name] ?? []) < 1e-7, "\(name) of \(golden.problem)")
+        #expect(relativeError(expected, tensors[name] ?? []) < 1e-13, "\(name) of \(golden.problem)")
       }
     }
   }
 
+  private typealias Golden<Scalar: RecurrentScalar> = (problem: Problem<Scalar>, tensors: [String: [Double]])
+
   /// The problems of a file with their tensors by PyTorch's names.
-  private func goldens(
-    _ file: String, _ set: InstructionSet?
-  ) throws -> [(problem: Problem<Float>, tensors: [String: [Float]])] {
+  private func goldens<Scalar: RecurrentScalar>(_ file: String, _ set: InstructionSet?) throws -> [Golden<Scalar>] {
     let cell = GoldenTests.cells.first { $0.file == file }!.cell
     let goldens = try SafeTensors(contentsOf: folder.appendingPathComponent("\(file).safetensors").path)
-    var result: [(problem: Problem<Float>, tensors: [String: [Float]])] = []
+    var result: [Golden<Scalar>] = []
     while let text = goldens.metadata["case \(result.count)"] {
       let sizes = try JSONDecoder().decode([Int].self, from: Data(text.utf8)), prefix = "\(result.count)."
-      let problem = Problem<Float>(
+      let problem = Problem<Scalar>(
         cell, steps: sizes[0], batch: sizes[1], inputs: sizes[2], hidden: sizes[3], bias: sizes[4] == 1, set: set,
         seed: UInt64(result.count))
-      var tensors: [String: [Float]] = [:]
+      var tensors: [String: [Double]] = [:]
       for (name, tensor) in goldens.tensors where name.hasPrefix(prefix) {
-        tensors[String(name.dropFirst(prefix.count))] = tensor.floats
+        tensors[String(name.dropFirst(prefix.count))] = tensor.doubles
       }
       result.append((problem, tensors))
     }

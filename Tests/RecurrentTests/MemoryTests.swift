@@ -39,9 +39,7 @@ extension ProcessMemory {
 
     @Test(arguments: Cell.all, Kernels.all)
     func callsStayInsideTheirBuffers(cell: Cell, kernels: Kernels) throws {
-      GuardPages.areOn.store(true, ordering: .relaxed)
-      defer { GuardPages.areOn.store(false, ordering: .relaxed) }
-      try callsStayInsideTheirBuffers(kernels.scalar, cell, kernels.set)
+      try GuardPages.around { try callsStayInsideTheirBuffers(kernels.scalar, cell, kernels.set) }
     }
 
     @specialized(where Scalar == Float)

@@ -161,8 +161,8 @@ struct Kernels: Sendable, CustomStringConvertible {
   let scalar: any RecurrentScalar.Type
   let set: InstructionSet
 
-  /// A new scalar adds itself here, and to the `@specialized` of the generic tests if it should run fast.
-  static let all: [Kernels] = Processor.available.flatMap { set -> [Kernels] in
+  /// A new scalar adds itself here, and to the `@specialized` of the generic tests so that they run fast.
+  static let all = Processor.available.flatMap { set in
     [Kernels(scalar: Float.self, set: set), Kernels(scalar: Double.self, set: set)]
   }
 

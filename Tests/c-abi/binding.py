@@ -7,6 +7,8 @@ import numpy
 CELLS = {"rnn": 0, "lstm": 1, "gru": 2}
 DIRECTIONS = {"forward": 0, "reverse": 1, "bidirectional": 2, "bidirectional_sum": 3}
 LAYOUTS = {"time_major": 0, "batch_major": 1}
+# How the functions end that take a type's numbers.
+SUFFIXES = {numpy.dtype(numpy.float32): "", numpy.dtype(numpy.float64): "_f64"}
 
 
 class Options(Structure):
@@ -40,7 +42,7 @@ def pointer(array):
     """A contiguous array's memory, or null."""
     if array is None:
         return None
-    assert array.dtype == numpy.float32 and array.flags.c_contiguous
+    assert array.dtype in SUFFIXES and array.flags.c_contiguous
     return c_void_p(array.ctypes.data)
 
 
@@ -49,7 +51,7 @@ def count(array):
 
 
 def state(h, c):
-    """A state's structure; c is None if the cell has none."""
+    """A state's structure, the same for floats and doubles; c is None if the cell has none."""
     return byref(State(ctypes.sizeof(State), pointer(h), count(h), pointer(c), count(c)))
 
 
@@ -73,14 +75,22 @@ class Library:
 
 
 class Layer:
-    def __init__(self, library, threads=1, **options):
+    """A layer of floats or, with dtype=numpy.float64, of doubles; arrays must be of the same type."""
+
+    def __init__(self, library, threads=1, dtype=numpy.float32, **options):
         self.library = library
+        self.dtype = numpy.dtype(dtype)
         self.has_c = options["cell"] == CELLS["lstm"]
         self.hidden_size = options["hidden_size"]
-        self.layer = library.make("layer", byref(Options(size=ctypes.sizeof(Options), **options)))
+        self.layer = c_void_p()
+        self.call("layer_create", byref(Options(size=ctypes.sizeof(Options), **options)), byref(self.layer))
         self.scratch = library.make("scratch", c_size_t(threads))
         self.record = library.make("record")
         self.output_size, self.state_count = self.number("output_size"), self.number("state_count")
+
+    def call(self, name, *arguments):
+        """Calls a function that exists for floats and for doubles."""
+        self.library(name + SUFFIXES[self.dtype], *arguments)
 
     def number(self, name):
         value = c_size_t()
@@ -99,17 +109,17 @@ class Layer:
         return shapes
 
     def set(self, name, values):
-        self.library("layer_set_parameter", self.layer, name.encode(), pointer(values), count(values))
+        self.call("layer_set_parameter", self.layer, name.encode(), pointer(values), count(values))
 
     def get(self, name, shape):
-        values = numpy.empty(shape, numpy.float32)
-        self.library("layer_get_parameter", self.layer, name.encode(), pointer(values), count(values))
+        values = numpy.empty(shape, self.dtype)
+        self.call("layer_get_parameter", self.layer, name.encode(), pointer(values), count(values))
         return values
 
     def load(self, path, prefix):
         self.library("layer_load", self.layer, path.encode(), prefix.encode())
 
-    def call(self, x, lengths, resets, layout):
+    def sequences(self, x, lengths, resets, layout):
         steps, batch_size = x.shape[:2] if layout == "time_major" else x.shape[1::-1]
         return Call(
             size=ctypes.sizeof(Call), steps=steps, batch_size=batch_size,
@@ -119,40 +129,40 @@ class Layer:
 
     def forward(self, x, h, c, lengths=None, resets=None, layout="time_major", record=False):
         """y, hn and cn; with a record for backward."""
-        y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, numpy.float32)
+        y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, self.dtype)
         h, c = h.copy(), c.copy() if self.has_c else None
-        call = self.call(x, lengths, resets, layout)
-        self.library(
-            "record_forward" if record else "forward", self.layer, byref(call), pointer(x), count(x), state(h, c),
+        sequences = self.sequences(x, lengths, resets, layout)
+        self.call(
+            "record_forward" if record else "forward", self.layer, byref(sequences), pointer(x), count(x), state(h, c),
             pointer(y), count(y), *([self.record] if record else []), self.scratch)
         return y, h, c
 
     def backward(self, x, dy, dh, dc):
         """dx, dh0, dc0 and the parameters' gradients by name."""
         gradients = self.library.make("gradients", self.layer)
-        dx = numpy.full(x.shape, numpy.nan, numpy.float32)
+        dx = numpy.full(x.shape, numpy.nan, self.dtype)
         dh, dc = dh.copy(), dc.copy() if self.has_c else None
-        self.library(
+        self.call(
             "backward", self.layer, self.record, pointer(x), count(x), pointer(dy), count(dy), state(dh, dc),
             pointer(dx), count(dx), gradients, self.scratch)
         named = {}
         for name, shape in self.shapes().items():
-            named[name] = numpy.empty(shape, numpy.float32)
-            self.library("gradients_get", gradients, name.encode(), pointer(named[name]), count(named[name]))
+            named[name] = numpy.empty(shape, self.dtype)
+            self.call("gradients_get", gradients, name.encode(), pointer(named[name]), count(named[name]))
         self.library("gradients_destroy", gradients)
         return dx, dh, dc, named
 
     def stream(self, x, h, c):
         """y of a stream that starts from a state: the first step alone, the others at once."""
-        y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, numpy.float32)
+        y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, self.dtype)
         stream = self.library.make("stream", self.layer, c_size_t(x.shape[1]))
-        self.library("stream_set_state", stream, state(h, c if self.has_c else None))
-        self.library("stream_step", stream, pointer(x[0]), count(x[0]), pointer(y[0]), count(y[0]))
+        self.call("stream_set_state", stream, state(h, c if self.has_c else None))
+        self.call("stream_step", stream, pointer(x[0]), count(x[0]), pointer(y[0]), count(y[0]))
         rest, out = x[1:], y[1:]
-        self.library(
+        self.call(
             "stream_process", stream, c_size_t(len(rest)), pointer(rest), count(rest), pointer(out), count(out))
         hn, cn = numpy.empty_like(h), numpy.empty_like(c) if self.has_c else None
-        self.library("stream_get_state", stream, state(hn, cn))
+        self.call("stream_get_state", stream, state(hn, cn))
         self.library("stream_destroy", stream)
         return y, hn, cn
 

@@ -72,7 +72,7 @@ static void options_may_grow(void) {
 void structures_may_grow(void) {
   options_may_grow();
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
-  float x[xs], y[ys], y2[ys], h[states] = {0}, c[states] = {0};
+  scalar x[xs], y[ys], y2[ys], h[states] = {0}, c[states] = {0};
   fill(x, xs);
   recurrent_layer *lstm = make_layer(lstm_options());
   recurrent_layer_options options = lstm_options();
@@ -112,7 +112,7 @@ void structures_may_grow(void) {
   EXPECT_EXACTLY("state.h is null",
                  recurrent_forward(lstm, &call, x, xs, before_the_wall(&state, state.size), y2, ys, scratch));
   state.size = 4;
-  EXPECT_EXACTLY(refused_size("state", "recurrent_state", 4, sizeof state),
+  EXPECT_EXACTLY(refused_size("state", STATE_NAME, 4, sizeof state),
                  recurrent_forward(gru, &call, x, xs, &state, y2, ys, scratch));
   EXPECT_EXACTLY("state is null", recurrent_forward(gru, &call, x, xs, NULL, y2, ys, scratch));
   LARGER(recurrent_state) further = {*STATE(h, c), {0}};
@@ -136,7 +136,7 @@ void structures_may_grow(void) {
 
 static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recurrent_scratch *scratch) {
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
-  float x[xs], y[ys], h[states + 1] = {0}, c[states + 1] = {0};
+  scalar x[xs], y[ys], h[states + 1] = {0}, c[states + 1] = {0};
   fill(x, xs);
   fill(y, ys);
   const recurrent_call call = sizes();
@@ -147,12 +147,15 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
   EXPECT_OK(recurrent_gradients_create(lstm, &gradients));
   EXPECT_OK(recurrent_stream_create(lstm, N, &stream));
   EXPECT_OK(recurrent_record_forward(lstm, &call, x, xs, STATE(h, c), NULL, 0, record, scratch));
-  float h_before[states + 1], c_before[states + 1], y_before[ys];
+  scalar h_before[states + 1], c_before[states + 1], y_before[ys];
   memcpy(h_before, h, sizeof h);
   memcpy(c_before, c, sizeof c);
   memcpy(y_before, y, sizeof y);
 
   // Every call that takes a state refuses a short one, a long one and one beyond any memory.
+#define LARGEST(place, count)                                                                           \
+  is_double ? place "_count is " count ", expected at most 17592186044416: no memory is larger" \
+            : place "_count is " count ", expected at most 35184372088832: no memory is larger"
   struct {
     const char *message;
     recurrent_state state;
@@ -166,9 +169,9 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
       {"h is null", *PLACE(NULL, states, c, states)},
       {"c is null", *PLACE(h, states, NULL, states)},
       {"c is null", *PLACE(h, states, NULL, 0)},
-      {"h_count is 18446744073709551615, expected at most 35184372088832: no memory is larger",
+      {LARGEST("h", "18446744073709551615"),
        *PLACE(h, SIZE_MAX, c, states)},
-      {"c_count is 9223372036854775807, expected at most 35184372088832: no memory is larger",
+      {LARGEST("c", "9223372036854775807"),
        *PLACE(h, states, c, SIZE_MAX / 2)},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -197,7 +200,7 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
 
 static void lengths_and_resets_are_counted(recurrent_layer *lstm, recurrent_scratch *scratch) {
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
-  float x[xs], y[ys], h[states] = {0}, c[states] = {0};
+  scalar x[xs], y[ys], h[states] = {0}, c[states] = {0};
   fill(x, xs);
   // Reading beyond their counts would end the process.
   const int64_t *lengths = before_the_wall((const int64_t[N]){2, 4}, N * sizeof(int64_t));
@@ -364,7 +367,7 @@ void buffers_are_apart(void) {
   EXPECT_OK(recurrent_record_create(&use.record));
   EXPECT_OK(recurrent_gradients_create(use.layer, &use.gradients));
   EXPECT_OK(recurrent_stream_create(use.layer, N, &use.stream));
-  enum { word = sizeof(float), ls = N * sizeof(int64_t), rs = T * N };
+  enum { word = sizeof(scalar), ls = N * sizeof(int64_t), rs = T * N };
   const arrangement forward = {6,
                                {"x", "call.lengths", "call.resets", "y", "state.h", "state.c"},
                                {xs * word, ls, rs, ys * word, states * word, states * word}};
@@ -381,8 +384,8 @@ void buffers_are_apart(void) {
   const arrangement state = {2, {"state.h", "state.c"}, {states * word, states * word}};
   expect_apart(&state, run_get_state, &use);
   expect_apart(&state, run_set_state, &use);
-  // One float is enough.
-  float values[xs + ys - 1] = {0}, h[states] = {0}, c[states] = {0};
+  // One scalar is enough.
+  scalar values[xs + ys - 1] = {0}, h[states] = {0}, c[states] = {0};
   const recurrent_call call = sizes();
   EXPECT_EXACTLY("y overlaps x in memory, expected buffers of their own",
                  recurrent_forward(use.layer, &call, values, xs, STATE(h, c), values + xs - 1, ys, use.scratch));

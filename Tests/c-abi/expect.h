@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scalar.h"
+
 extern int failures;
 
 // The call succeeds.
@@ -70,16 +72,18 @@ static inline recurrent_call sizes(void) {
   return (recurrent_call){.size = sizeof(recurrent_call), .steps = T, .batch_size = N};
 }
 
-static inline size_t count_of(const float *values, size_t count) { return values == NULL ? 0 : count; }
+static inline size_t count_of(const scalar *values, size_t count) { return values == NULL ? 0 : count; }
 
-// A state of `states` floats in h, and in c if that is not null.
+// A state of `states` scalars in h, and in c if that is not null.
 #define STATE(h, c) (&(recurrent_state){sizeof(recurrent_state), h, count_of(h, states), c, count_of(c, states)})
 
-static inline void fill(float *values, size_t count) {
-  for (size_t i = 0; i < count; i++) values[i] = (float)((i * 37 + 11) % 64) / 32 - 1;
+static inline void fill(scalar *values, size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] = (scalar)((i * 37 + 11) % 64) / 32 - 1;
 }
 
 // In buffers.c.
 void structures_may_grow(void);
 void buffers_are_counted(void);
 void buffers_are_apart(void);
+// In scalars.c.
+void scalars_are_told_apart(const char *folder);

@@ -1,5 +1,6 @@
-// Feeds bytes to the safetensors reader, or takes them for a program of calls with any options, sizes and handles. A
-// buffer always has as many floats as the call is told, so that whatever else is touched is the library's fault.
+// Feeds bytes to the safetensors reader, or takes them for a program of calls with any options, sizes and handles; with
+// -DDOUBLES, of the calls for doubles. A buffer always has as many scalars as the call is told, so that whatever else
+// is touched is the library's fault.
 #define _GNU_SOURCE
 #include <recurrent.h>
 #include <stdio.h>
@@ -7,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "scalar.h"
 
 // MARK: - Numbers from the input
 
@@ -41,29 +44,29 @@ static size_t some_structure_size(size_t most) {
 // MARK: - Buffers
 
 typedef struct {
-  float *start;
+  scalar *start;
   size_t count;
 } buffer;
 
-static buffer make_floats(size_t count) {
+static buffer make_scalars(size_t count) {
   const unsigned first = byte();
-  float *start = malloc(count ? count * sizeof(float) : 1);
-  for (size_t i = 0; i < count; i++) start[i] = (float)((i + first) % 7) - 3;
+  scalar *start = malloc(count ? count * sizeof(scalar) : 1);
+  for (size_t i = 0; i < count; i++) start[i] = (scalar)((i + first) % 7) - 3;
   return (buffer){start, count};
 }
 
-// As many floats as expected, a few, or none.
-static buffer some_floats(size_t expected) {
+// As many scalars as expected, a few, or none.
+static buffer some_scalars(size_t expected) {
   const unsigned choice = byte();
   if (choice >= 250) return (buffer){NULL, choice & 1 ? expected : 0};
-  return make_floats(choice >= 230 || expected >= 1 << 20 ? choice : expected);
+  return make_scalars(choice >= 230 || expected >= 1 << 20 ? choice : expected);
 }
 
 // h and c of some counts; sometimes null, or not where they should be, and of another version's size.
 static recurrent_state some_state(size_t count, int has_c) {
   recurrent_state state = {.size = sizeof state};
   if (byte() >= 250) has_c = !has_c;
-  const buffer h = some_floats(count), c = has_c ? some_floats(count) : (buffer){NULL, 0};
+  const buffer h = some_scalars(count), c = has_c ? some_scalars(count) : (buffer){NULL, 0};
   state.h = h.start, state.h_count = h.count, state.c = c.start, state.c_count = c.count;
   // Smaller or absurd: what is larger would be read.
   const unsigned choice = byte();
@@ -136,7 +139,8 @@ static void make_layer(unsigned i) {
   options.flush_denormals = some_choice(1);
   options.seed = byte();
   recurrent_layer *layer = NULL;
-  check(recurrent_layer_create(&options, &layer));
+  // Calls must refuse a layer of the other scalar.
+  check(byte() >= 245 ? create_other_layer(&options, &layer) : recurrent_layer_create(&options, &layer));
   if (!layer) return;
   check(recurrent_layer_destroy(handles.layers[i]));
   handles.layers[i] = layer;
@@ -158,12 +162,12 @@ static void use_parameters(recurrent_layer *layer) {
   wrong[sizeof wrong - 1] = 0;
   if (!name || byte() >= 240) name = byte() >= 240 ? NULL : wrong;
   check(recurrent_layer_parameter_shape(layer, name, &rows, &columns));
-  buffer values = some_floats(rows * columns);
+  buffer values = some_scalars(rows * columns);
   check(recurrent_layer_set_parameter(layer, name, values.start, values.count));
   check(recurrent_layer_get_parameter(layer, name, values.start, values.count));
   free(values.start);
   check(recurrent_layer_value_count(layer, &count));
-  values = some_floats(count);
+  values = some_scalars(count);
   check(recurrent_layer_get_values(layer, values.start, values.count));
   check(recurrent_layer_set_values(layer, values.start, values.count));
   free(values.start);
@@ -199,8 +203,8 @@ static void run(unsigned i, int records) {
   // Told rightly, or as fewer.
   call.lengths_count = lengths ? call.batch_size - (byte() >= 250 && call.batch_size > 0) : byte() >= 250;
   call.resets_count = resets ? rows - (byte() >= 250 && rows > 0) : byte() >= 250;
-  buffer x = some_floats(call.x_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.inputs));
-  buffer y = some_floats(call.y_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.outputs));
+  buffer x = some_scalars(call.x_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.inputs));
+  buffer y = some_scalars(call.y_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.outputs));
   const size_t count = product(product(of.states, call.batch_size), of.units);
   const recurrent_state state = some_state(count, of.has_c);
   recurrent_layer *layer = some_layer(i);
@@ -227,9 +231,9 @@ static void run_backward(unsigned i) {
   const unsigned r = byte() & 1;
   const size_t rows = record_steps[r] * record_batch[r], count = of.states * record_batch[r] * of.units;
   const int is_strided = byte() >= 240;
-  buffer x = some_floats(is_strided ? 10000 : rows * of.inputs),
-         dx = some_floats(is_strided ? 10000 : rows * of.inputs);
-  buffer dy = some_floats(is_strided ? 10000 : rows * of.outputs);
+  buffer x = some_scalars(is_strided ? 10000 : rows * of.inputs),
+         dx = some_scalars(is_strided ? 10000 : rows * of.inputs);
+  buffer dy = some_scalars(is_strided ? 10000 : rows * of.outputs);
   const recurrent_state d_state = some_state(count, of.has_c);
   recurrent_layer *layer = some_layer(i);
   recurrent_gradients *gradients = some_handle(handles.gradients[byte() & 1]);
@@ -237,7 +241,7 @@ static void run_backward(unsigned i) {
                            dx.count, gradients, some_handle(handles.scratches[byte() & 1])));
   size_t units = 0, columns;
   check(recurrent_layer_parameter_shape(layer, "weight_hh_l0", &units, &columns));
-  buffer weight = some_floats(units * of.units);
+  buffer weight = some_scalars(units * of.units);
   check(recurrent_gradients_get(gradients, "weight_hh_l0", weight.start, weight.count));
   free(weight.start);
   if (byte() & 1) check(recurrent_gradients_zero(gradients));
@@ -265,7 +269,7 @@ static void run_stream(unsigned i) {
   const unsigned choice = byte() % 8;
   const size_t batch = stream_batch[i], steps = choice == 0 ? 1 : some_size(30), count = of.states * batch * of.units;
   recurrent_stream *stream = handles.streams[i];
-  buffer x = some_floats(product(steps, batch * of.inputs)), y = some_floats(product(steps, batch * of.units));
+  buffer x = some_scalars(product(steps, batch * of.inputs)), y = some_scalars(product(steps, batch * of.units));
   switch (choice) {
     case 0: check(recurrent_stream_step(stream, x.start, x.count, y.start, y.count)); break;
     case 1: check(recurrent_stream_reset(stream)); break;

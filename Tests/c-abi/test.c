@@ -1,4 +1,5 @@
-// What the C ABI does from C17: every function as it should be used, and every wrong use that has to be an error.
+// What the C ABI does from C17: every function as it should be used, and every wrong use that has to be an error. With
+// -DDOUBLES, the functions for doubles.
 #include <math.h>
 #include <pthread.h>
 #include <recurrent.h>
@@ -44,8 +45,8 @@ static void calls_allocate_nothing(void) {
     EXPECT_OK(recurrent_gradients_create(layer, &gradients));
     EXPECT_OK(recurrent_stream_create(layer, N, &stream));
     enum { xs = T * N * C, ys = T * N * H, states = 2 * N * H };
-    float x[xs], y[ys], dx[xs], h[states] = {0}, c[states] = {0};
-    float *own_c = cell == RECURRENT_LSTM ? c : NULL;
+    scalar x[xs], y[ys], dx[xs], h[states] = {0}, c[states] = {0};
+    scalar *own_c = cell == RECURRENT_LSTM ? c : NULL;
     fill(x, xs);
     recurrent_call call = sizes();
     call.y_layout = RECURRENT_STRIDED;
@@ -80,8 +81,8 @@ static void calls_allocate_nothing(void) {
 static void large_calls_allocate_nothing(size_t threads, recurrent_cell cell, int has_lengths) {
   enum { inputs = 40, units = 160, batch = 24, steps = 6, states = batch * units };
   enum { xs = steps * batch * inputs, ys = steps * batch * units };
-  static float x[xs], dx[xs], y[ys], h[states], c[states];
-  float *own_c = cell == RECURRENT_LSTM ? c : NULL;
+  static scalar x[xs], dx[xs], y[ys], h[states], c[states];
+  scalar *own_c = cell == RECURRENT_LSTM ? c : NULL;
   recurrent_layer_options options = lstm_options();
   options.cell = cell;
   options.input_size = inputs;
@@ -170,7 +171,7 @@ static void forms_differ(void) {
                {RECURRENT_LSTM, 0, 1, 0, 0}, {RECURRENT_GRU, 0, 0, 0, 0}, {RECURRENT_GRU, 0, 0, 1, 0},
                {RECURRENT_GRU, 0, 0, 0, 1},  {RECURRENT_GRU, 0, 0, 1, 1}};
   enum { count = sizeof forms / sizeof *forms, states = N * H };
-  float x[T * N * C], y[count][T * N * H];
+  scalar x[T * N * C], y[count][T * N * H];
   fill(x, T * N * C);
   recurrent_scratch *scratch;
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
@@ -188,7 +189,7 @@ static void forms_differ(void) {
       const recurrent_status status = recurrent_layer_create(&options, &layer);
       if (status == RECURRENT_UNSUPPORTED && set > 1) continue;
       EXPECT(status == RECURRENT_OK);
-      float h[N * H] = {0}, c[N * H] = {0};
+      scalar h[N * H] = {0}, c[N * H] = {0};
       const recurrent_call call = sizes();
       EXPECT_OK(recurrent_forward(layer, &call, x, T * N * C, STATE(h, options.cell == RECURRENT_LSTM ? c : NULL), y[i],
                                   T * N * H, scratch));
@@ -239,7 +240,7 @@ static void parameters_have_pytorchs_names(void) {
   EXPECT_ERROR(RECURRENT_UNKNOWN_NAME, "there are: weight_ih_l0, weight_hh_l0, bias_ih_l0",
                recurrent_layer_parameter_shape(layer, "bias", &rows, &columns));
 
-  float bias[4 * H], back[4 * H];
+  scalar bias[4 * H], back[4 * H];
   fill(bias, 4 * H);
   EXPECT_OK(recurrent_layer_set_parameter(layer, "bias_hh_l1_reverse", bias, 4 * H));
   EXPECT_OK(recurrent_layer_get_parameter(layer, "bias_hh_l1_reverse", back, 4 * H));
@@ -254,14 +255,14 @@ static void parameters_have_pytorchs_names(void) {
                  recurrent_layer_get_parameter(layer, "bias_hh_l0", back, SIZE_MAX));
   EXPECT_INVALID("values is null", recurrent_layer_set_parameter(layer, "bias_hh_l0", NULL, 4 * H));
   EXPECT_INVALID("values is null", recurrent_layer_get_parameter(layer, "bias_hh_l0", NULL, 4 * H));
-  EXPECT_INVALID("expected a multiple of 4 bytes",
-                 recurrent_layer_get_parameter(layer, "bias_hh_l0", (float *)(void *)((char *)back + 1), 4 * H));
+  EXPECT_INVALID(is_double ? "expected a multiple of 8 bytes" : "expected a multiple of 4 bytes",
+                 recurrent_layer_get_parameter(layer, "bias_hh_l0", (scalar *)(void *)((char *)back + 1), 4 * H));
 
-  float *all = malloc(values * sizeof(float)), *again = malloc(values * sizeof(float));
+  scalar *all = malloc(values * sizeof(scalar)), *again = malloc(values * sizeof(scalar));
   fill(all, values);
   EXPECT_OK(recurrent_layer_set_values(layer, all, values));
   EXPECT_OK(recurrent_layer_get_values(layer, again, values));
-  EXPECT(memcmp(all, again, values * sizeof(float)) == 0);
+  EXPECT(memcmp(all, again, values * sizeof(scalar)) == 0);
   EXPECT_OK(recurrent_layer_get_parameter(layer, "bias_hh_l1_reverse", back, 4 * H));
   EXPECT(memcmp(back, all + values - 4 * H, sizeof back) == 0);
   EXPECT_INVALID("all parameters", recurrent_layer_set_values(layer, all, values - 1));
@@ -285,7 +286,7 @@ static void forward_is_checked(void) {
   recurrent_layer *layer = make_layer(lstm_options());
   recurrent_scratch *scratch = NULL;
   EXPECT_OK(recurrent_scratch_create(2, &scratch));
-  float x[T * N * C], y[T * N * H], h[N * H] = {0}, c[N * H] = {0};
+  scalar x[T * N * C], y[T * N * H], h[N * H] = {0}, c[N * H] = {0};
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
   fill(x, xs);
   recurrent_call call = sizes();
@@ -406,7 +407,7 @@ static void layouts_lengths_and_resets(void) {
   recurrent_scratch *scratch;
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
-  float x[xs], y[ys], h[N * H] = {0}, c[N * H] = {0};
+  scalar x[xs], y[ys], h[N * H] = {0}, c[N * H] = {0};
   fill(x, xs);
   recurrent_call call = sizes();
   call.lengths = (const int64_t[N]){2, T};
@@ -417,16 +418,16 @@ static void layouts_lengths_and_resets(void) {
     EXPECT(h[i] == y[N * H + i]);
   }
   // The same batch-major, with y strided as [T][N][H + 1].
-  float x2[xs], y2[T * N * (H + 1)], h2[N * H] = {0}, c2[N * H] = {0};
+  scalar x2[xs], y2[T * N * (H + 1)], h2[N * H] = {0}, c2[N * H] = {0};
   for (int t = 0; t < T; t++)
-    for (int n = 0; n < N; n++) memcpy(x2 + (n * T + t) * C, x + (t * N + n) * C, C * sizeof(float));
+    for (int n = 0; n < N; n++) memcpy(x2 + (n * T + t) * C, x + (t * N + n) * C, C * sizeof(scalar));
   call.x_layout = RECURRENT_BATCH_MAJOR;
   call.y_layout = RECURRENT_STRIDED;
   call.y_step = N * (H + 1);
   call.y_sequence = H + 1;
   EXPECT_OK(recurrent_forward(layer, &call, x2, xs, STATE(h2, c2), y2, T * N * (H + 1), scratch));
   EXPECT(memcmp(h, h2, sizeof h) == 0 && memcmp(c, c2, sizeof c) == 0);
-  for (int row = 0; row < T * N; row++) EXPECT(memcmp(y + row * H, y2 + row * (H + 1), H * sizeof(float)) == 0);
+  for (int row = 0; row < T * N; row++) EXPECT(memcmp(y + row * H, y2 + row * (H + 1), H * sizeof(scalar)) == 0);
 
   // A sequence that starts again in the middle is two sequences.
   call = sizes();
@@ -435,11 +436,11 @@ static void layouts_lengths_and_resets(void) {
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
   EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
-  float h3[N * H] = {0}, c3[N * H] = {0}, y3[2 * N * H];
+  scalar h3[N * H] = {0}, c3[N * H] = {0}, y3[2 * N * H];
   call = sizes();
   call.steps = 2;
   EXPECT_OK(recurrent_forward(layer, &call, x + 2 * N * C, 2 * N * C, STATE(h3, c3), y3, 2 * N * H, scratch));
-  EXPECT(memcmp(h, h3, H * sizeof(float)) == 0 && memcmp(h + H, h3 + H, H * sizeof(float)) != 0);
+  EXPECT(memcmp(h, h3, H * sizeof(scalar)) == 0 && memcmp(h + H, h3 + H, H * sizeof(scalar)) != 0);
 
   EXPECT_OK(recurrent_scratch_destroy(scratch));
   EXPECT_OK(recurrent_layer_destroy(layer));
@@ -466,7 +467,7 @@ static void training_is_checked(void) {
   EXPECT_INVALID("gradients is null", recurrent_gradients_create(layer, NULL));
 
   enum { xs = T * N * C, ys = T * N * H, states = 2 * N * H };
-  float x[xs], y[ys], y2[ys], dy[ys], dx[xs], h[states] = {0}, c[states] = {0}, dh[states] = {0}, dc[states] = {0};
+  scalar x[xs], y[ys], y2[ys], dy[ys], dx[xs], h[states] = {0}, c[states] = {0}, dh[states] = {0}, dc[states] = {0};
   fill(x, xs);
   fill(dy, ys);
   recurrent_call call = sizes();
@@ -500,7 +501,7 @@ static void training_is_checked(void) {
   call.dropout_mode = RECURRENT_DROPOUT_OFF;
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   for (int t = 0; t < T; t++)
-    for (int n = 0; n < N; n++) EXPECT(memcmp(y + (t * N + n) * H, y2 + (n * T + t) * H, H * sizeof(float)) == 0);
+    for (int n = 0; n < N; n++) EXPECT(memcmp(y + (t * N + n) * H, y2 + (n * T + t) * H, H * sizeof(scalar)) == 0);
   EXPECT_INVALID("y is null and y_count is 1",
                  recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 1, record, scratch));
   EXPECT_INVALID("y has 39 values",
@@ -533,10 +534,10 @@ static void training_is_checked(void) {
   EXPECT_INVALID("the record is empty or was consumed",
                  BACKWARD(layer, record, x, xs, dy, ys, dh, dc, dx, xs, gradients, scratch));
 
-  float bias[4 * H], twice[4 * H];
+  scalar bias[4 * H], twice[4 * H];
   EXPECT_OK(recurrent_gradients_get(gradients, "bias_hh_l1", bias, 4 * H));
-  float largest = 0;
-  for (int i = 0; i < 4 * H; i++) largest = fmaxf(largest, fabsf(bias[i]));
+  double largest = 0;
+  for (int i = 0; i < 4 * H; i++) largest = fmax(largest, fabs(bias[i]));
   EXPECT(largest > 0);
   // Gradients add up, dx and dy may be left out, and zero is zero.
   memset(h, 0, sizeof h);
@@ -546,10 +547,10 @@ static void training_is_checked(void) {
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, record, scratch));
   EXPECT_OK(BACKWARD(layer, record, x, xs, dy, ys, dh, dc, NULL, 0, gradients, scratch));
   EXPECT_OK(recurrent_gradients_get(gradients, "bias_hh_l1", twice, 4 * H));
-  for (int i = 0; i < 4 * H; i++) EXPECT(fabsf(twice[i] - 2 * bias[i]) <= 1e-5f * largest);
+  for (int i = 0; i < 4 * H; i++) EXPECT(fabs(twice[i] - 2 * bias[i]) <= (is_double ? 1e-14 : 1e-5) * largest);
   size_t count = 0;
   EXPECT_OK(recurrent_layer_value_count(layer, &count));
-  float *all = malloc(count * sizeof(float));
+  scalar *all = malloc(count * sizeof(scalar));
   EXPECT_OK(recurrent_gradients_get_values(gradients, all, count));
   EXPECT(memcmp(twice, all + count - 4 * H, sizeof twice) == 0);
   EXPECT_INVALID("all parameters", recurrent_gradients_get_values(gradients, all, 1));
@@ -593,7 +594,7 @@ static void streams_step(void) {
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
   EXPECT_OK(recurrent_stream_create(layer, N, &stream));
   enum { xs = T * N * C, ys = T * N * H, states = 2 * N * H };
-  float x[xs], whole[ys], y[ys], h[states] = {0}, c[states] = {0}, h2[states], c2[states];
+  scalar x[xs], whole[ys], y[ys], h[states] = {0}, c[states] = {0}, h2[states], c2[states];
   fill(x, xs);
   recurrent_call call = sizes();
   EXPECT_OK(recurrent_forward(layer, &call, x, xs, STATE(h, c), whole, ys, scratch));
@@ -612,7 +613,7 @@ static void streams_step(void) {
   EXPECT_OK(recurrent_stream_set_state(stream, STATE(h2, c2)));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y + N * H, N * H));
   EXPECT_OK(recurrent_stream_step(fork, x, N * C, y + 2 * N * H, N * H));
-  EXPECT(memcmp(y, y + N * H, N * H * sizeof(float)) == 0 && memcmp(y, y + 2 * N * H, N * H * sizeof(float)) == 0);
+  EXPECT(memcmp(y, y + N * H, N * H * sizeof(scalar)) == 0 && memcmp(y, y + 2 * N * H, N * H * sizeof(scalar)) == 0);
 
   int active = -1;
   EXPECT_OK(recurrent_stream_leave(stream, 0));
@@ -624,10 +625,10 @@ static void streams_step(void) {
   EXPECT_OK(recurrent_stream_is_active(stream, 0, &active));
   EXPECT(active == 1);
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
-  EXPECT(memcmp(y, whole, H * sizeof(float)) == 0 && memcmp(y + H, whole + H, H * sizeof(float)) != 0);
+  EXPECT(memcmp(y, whole, H * sizeof(scalar)) == 0 && memcmp(y + H, whole + H, H * sizeof(scalar)) != 0);
   EXPECT_OK(recurrent_stream_reset_slot(stream, 1));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
-  EXPECT(memcmp(y + H, whole + H, H * sizeof(float)) == 0);
+  EXPECT(memcmp(y + H, whole + H, H * sizeof(scalar)) == 0);
 
   EXPECT_INVALID("slot is 2, expected 0 ..< 2", recurrent_stream_join(stream, N));
   EXPECT_INVALID("slot is", recurrent_stream_leave(stream, SIZE_MAX));
@@ -688,7 +689,7 @@ static void files_are_checked(void) {
   loaded = make_layer(options);
   char path[5000];
   snprintf(path, sizeof path, "%s/good.safetensors", folder);
-  float before[2], after[2];
+  scalar before[2], after[2];
   EXPECT_OK(recurrent_layer_get_values(layer, before, 2));
   EXPECT_OK(recurrent_layer_save(layer, path, "encoder."));
   EXPECT_OK(recurrent_layer_load(loaded, path, "encoder."));
@@ -859,6 +860,10 @@ int main(int count, char **arguments) {
   structures_may_grow();
   buffers_are_counted();
   buffers_are_apart();
-  printf(failures ? "C: %d failures\n" : "C: all as expected\n", failures);
+#ifndef DOUBLES
+  scalars_are_told_apart(folder);
+#endif
+  const char *scalars = is_double ? "doubles" : "floats";
+  printf(failures ? "C, %s: %d failures\n" : "C, %s: all as expected\n", scalars, failures);
   return failures != 0;
 }

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "scalar.h"
+
 namespace {
 
 void check(recurrent_status status) {
@@ -46,7 +48,7 @@ Owned<recurrent_scratch> make_scratch(std::size_t threads) {
 }
 
 // h, and its count; a GRU has no c.
-recurrent_state state_of(std::vector<float> &h) {
+recurrent_state state_of(std::vector<scalar> &h) {
   recurrent_state state{};
   state.size = sizeof state;
   state.h = h.data();
@@ -64,9 +66,9 @@ recurrent_call sizes() {
   return call;
 }
 
-std::vector<float> inputs_of_all() {
-  std::vector<float> x(steps * batch * inputs);
-  for (std::size_t i = 0; i < x.size(); i++) x[i] = std::sin(static_cast<float>(i));
+std::vector<scalar> inputs_of_all() {
+  std::vector<scalar> x(steps * batch * inputs);
+  for (std::size_t i = 0; i < x.size(); i++) x[i] = std::sin(static_cast<scalar>(i));
   return x;
 }
 
@@ -86,22 +88,22 @@ void training_lowers_the_loss() {
   check(recurrent_layer_output_size(layer.get(), &outputs));
   const auto x = inputs_of_all();
   const auto call = sizes();
-  std::vector<float> y(steps * batch * outputs), parameters(values), change(values);
+  std::vector<scalar> y(steps * batch * outputs), parameters(values), change(values);
   double first = 0, last = 0;
   for (int round = 0; round < 30; round++) {
-    std::vector<float> h(states * batch * units), dh(states * batch * units);
+    std::vector<scalar> h(states * batch * units), dh(states * batch * units);
     const auto state = state_of(h), d_state = state_of(dh);
     check(recurrent_record_forward(layer.get(), &call, x.data(), x.size(), &state, y.data(), y.size(), record.get(),
                                    scratch.get()));
     last = 0;
-    for (const float value : y) last += value * value / 2;
+    for (const scalar value : y) last += value * value / 2;
     if (round == 0) first = last;
     check(recurrent_gradients_zero(gradients.get()));
     check(recurrent_backward(layer.get(), record.get(), x.data(), x.size(), y.data(), y.size(), &d_state, nullptr, 0,
                              gradients.get(), scratch.get()));
     check(recurrent_layer_get_values(layer.get(), parameters.data(), values));
     check(recurrent_gradients_get_values(gradients.get(), change.data(), values));
-    for (std::size_t i = 0; i < values; i++) parameters[i] -= 0.02f * change[i];
+    for (std::size_t i = 0; i < values; i++) parameters[i] -= scalar(0.02) * change[i];
     check(recurrent_layer_set_values(layer.get(), parameters.data(), values));
   }
   if (!(last < first / 2))
@@ -113,7 +115,7 @@ void threads_share_a_layer() {
   const auto layer = make_gru(inputs, units, 2);
   const auto x = inputs_of_all();
   const auto call = sizes();
-  std::vector<std::vector<float>> y(4, std::vector<float>(steps * batch * units));
+  std::vector<std::vector<scalar>> y(4, std::vector<scalar>(steps * batch * units));
   std::vector<std::string> problems(y.size());
   std::vector<std::thread> threads;
   for (std::size_t index = 0; index < y.size(); index++) {
@@ -121,7 +123,7 @@ void threads_share_a_layer() {
       try {
         const auto scratch = make_scratch(index % 2 + 1);
         for (int round = 0; round < 50; round++) {
-          std::vector<float> h(4 * batch * units);
+          std::vector<scalar> h(4 * batch * units);
           const auto state = state_of(h);
           check(recurrent_forward(layer.get(), &call, x.data(), x.size(), &state, y[index].data(), y[index].size(),
                                   scratch.get()));
@@ -148,5 +150,5 @@ int main() {
     std::printf("C++: %s\n", problem.what());
     return 1;
   }
-  std::puts("C++: all as expected");
+  std::puts(is_double ? "C++, doubles: all as expected" : "C++, floats: all as expected");
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Compares the C library, over ctypes and NumPy, with goldens that PyTorch made in double precision: forward and all
-gradients of every cell and form, stacks, directions, unsorted lengths, resets, both layouts, a file, streams.
+gradients of every cell and form, stacks, directions, unsorted lengths, resets, both layouts, a file, streams; layers of
+floats and of doubles.
 
     python3 Tests/c-abi/test.py librecurrent.so            with the goldens
     python3 Tests/c-abi/test.py librecurrent.so --live     with PyTorch as it is here, other numbers each time
     python3 Tests/c-abi/test.py --write                    makes the goldens
 """
 import argparse
+import itertools
 import json
 import pathlib
 import tempfile
@@ -17,6 +19,8 @@ import binding
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens.npz"
 OUTPUTS = ("y", "hn", "cn")
+# How far results may be from the reference, as a part of its largest value: outputs and gradients.
+TOLERANCES = {numpy.float32: (1e-5, 1e-4), numpy.float64: (1e-12, 1e-12)}
 
 
 def cases():
@@ -97,50 +101,51 @@ def inputs_of(case, seed):
     return inputs
 
 
-def save_parameters(path, prefix, parameters):
-    """A safetensors file."""
+def save_parameters(path, prefix, parameters, dtype):
+    """A safetensors file of a type's numbers."""
     header, content = {}, b""
     for name, values in parameters.items():
-        bytes_ = values.astype(numpy.float32).tobytes()
+        bytes_ = values.astype(dtype).tobytes()
         header[prefix + name] = {
-            "dtype": "F32", "shape": values.shape, "data_offsets": [len(content), len(content) + len(bytes_)]}
+            "dtype": f"F{8 * numpy.dtype(dtype).itemsize}", "shape": values.shape,
+            "data_offsets": [len(content), len(content) + len(bytes_)]}
         content += bytes_
     text = json.dumps(header).encode()
     pathlib.Path(path).write_bytes(len(text).to_bytes(8, "little") + text + content)
 
 
-def run(library, case, inputs, layout, threads):
+def run(library, case, inputs, layout, threads, dtype):
     """The library's results under the reference's names; NaN where padding should not be read."""
-    single = {name: None if value is None else numpy.ascontiguousarray(value, numpy.float32)
+    arrays = {name: None if value is None else numpy.array(value, dtype, order="C")
               for name, value in inputs.items() if name not in ("parameters", "lengths", "resets")}
     lengths, resets = inputs["lengths"], inputs["resets"]
     if lengths is not None:
         padding = numpy.arange(case["steps"])[:, None] >= lengths
-        single["x"][padding] = numpy.nan
-        single["dy"][padding] = numpy.nan
+        arrays["x"][padding] = numpy.nan
+        arrays["dy"][padding] = numpy.nan
     if layout == "batch_major":
         for name in ("x", "dy"):
-            single[name] = numpy.ascontiguousarray(single[name].swapaxes(0, 1))
+            arrays[name] = numpy.ascontiguousarray(arrays[name].swapaxes(0, 1))
     other = {key: case[key] for key in ("activation", "cell_output", "reset", "update", "no_bias") if key in case}
     layer = binding.Layer(
-        library, threads, cell=binding.CELLS[case["cell"]], direction=binding.DIRECTIONS[case["direction"]],
+        library, threads, dtype, cell=binding.CELLS[case["cell"]], direction=binding.DIRECTIONS[case["direction"]],
         input_size=case["input_size"], hidden_size=case["hidden_size"], layer_count=case["layer_count"], **other)
     assert layer.shapes() == {name: value.shape for name, value in inputs["parameters"].items()}
     if layout == "batch_major":
         with tempfile.TemporaryDirectory() as folder:
-            save_parameters(f"{folder}/layer.safetensors", "encoder.", inputs["parameters"])
+            save_parameters(f"{folder}/layer.safetensors", "encoder.", inputs["parameters"], dtype)
             layer.load(f"{folder}/layer.safetensors", "encoder.")
     else:
         for name, values in inputs["parameters"].items():
-            layer.set(name, numpy.ascontiguousarray(values, numpy.float32))
-    forward = layer.forward(single["x"], single["h0"], single["c0"], lengths, resets, layout)
-    y, hn, cn = layer.forward(single["x"], single["h0"], single["c0"], lengths, resets, layout, record=True)
+            layer.set(name, numpy.ascontiguousarray(values, dtype))
+    forward = layer.forward(arrays["x"], arrays["h0"], arrays["c0"], lengths, resets, layout)
+    y, hn, cn = layer.forward(arrays["x"], arrays["h0"], arrays["c0"], lengths, resets, layout, record=True)
     for a, b in zip(forward, (y, hn, cn)):
         assert a is None or numpy.array_equal(a, b), "forward and record give different bits"
     if case["direction"] == "forward" and lengths is None and layout == "time_major":
-        for a, b in zip(layer.stream(single["x"], single["h0"], single["c0"]), (y, hn, cn)):
+        for a, b in zip(layer.stream(arrays["x"], arrays["h0"], arrays["c0"]), (y, hn, cn)):
             assert a is None or numpy.array_equal(a, b), "forward and a stream give different bits"
-    dx, dh, dc, gradients = layer.backward(single["x"], single["dy"], single["dhn"], single["dcn"])
+    dx, dh, dc, gradients = layer.backward(arrays["x"], arrays["dy"], arrays["dhn"], arrays["dcn"])
     layer.destroy()
     if layout == "batch_major":
         y, dx = y.swapaxes(0, 1), dx.swapaxes(0, 1)
@@ -149,11 +154,11 @@ def run(library, case, inputs, layout, threads):
     return {name: value for name, value in found.items() if value is not None}
 
 
-def differences(found, expected):
-    """What is further from the reference than 1e-5 (outputs) or 1e-4 (gradients) of its largest value."""
+def differences(found, expected, dtype):
+    """What is further from the reference than its tolerance."""
     assert found.keys() == expected.keys(), (found.keys(), expected.keys())
     for name, reference in expected.items():
-        tolerance = 1e-5 if name in OUTPUTS else 1e-4
+        tolerance = TOLERANCES[dtype][0 if name in OUTPUTS else 1]
         error, largest = numpy.abs(found[name] - reference).max(), numpy.abs(reference).max()
         if not error <= tolerance * largest:
             yield f"{name} differs by {error:.3g}, allowed are {tolerance:g} of {largest:.3g}"
@@ -171,7 +176,7 @@ def main():
         goldens = {}
         for seed, (name, case) in enumerate(cases()):
             for tensor, value in reference.results(case, inputs_of(case, seed)).items():
-                goldens[f"{name}.{tensor}"] = value.astype(numpy.float32)
+                goldens[f"{name}.{tensor}"] = value
         numpy.savez_compressed(GOLDENS, **goldens)
         print(f"{GOLDENS.name}: {len(goldens)} tensors, {GOLDENS.stat().st_size} bytes")
         return 0
@@ -187,10 +192,11 @@ def main():
         else:
             expected = {key[len(name) + 1:]: goldens[key] for key in goldens if key.startswith(name + ".")}
         for layout in binding.LAYOUTS:
-            for threads in (1, 2):
-                for difference in differences(run(library, case, inputs, layout, threads), expected):
+            for threads, dtype in itertools.product((1, 2), TOLERANCES):
+                found = run(library, case, inputs, layout, threads, dtype)
+                for difference in differences(found, expected, dtype):
                     failures += 1
-                    print(f"{name}, {layout}, {threads} threads, seed {base + index}: {difference}")
+                    print(f"{name}, {dtype.__name__}, {layout}, {threads} threads, seed {base + index}: {difference}")
                 tensors += len(expected)
     print(f"Python: {failures} of {tensors} tensors differ" if failures else f"Python: {tensors} tensors agree")
     return failures != 0

@@ -12,6 +12,9 @@
 // call may overlap, not even two that are only read. Sizes that this machine's memory cannot hold are refused; if
 // memory runs out nevertheless, the process ends.
 //
+// Layers, and what is made of them, hold floats. The functions at the end, whose names end in _f64, are the same for
+// doubles.
+//
 // Passing a handle of another type is an error. Passing a destroyed handle is an error only until its memory is reused,
 // which may happen at once: from then on the behavior is undefined, as after free.
 //
@@ -39,7 +42,7 @@ extern "C" {
 typedef enum recurrent_status {
   RECURRENT_OK = 0,
   RECURRENT_INVALID_ARGUMENT = 1,  // null, a size, a count or an option that does not fit
-  RECURRENT_INVALID_HANDLE = 2,    // destroyed, or of another type
+  RECURRENT_INVALID_HANDLE = 2,    // destroyed, of another type, or of floats where doubles are expected
   RECURRENT_UNKNOWN_NAME = 3,      // a parameter that does not exist; the message lists those that do
   RECURRENT_FILE_ERROR = 4,        // a file that cannot be read or written, or is not what it should be
   RECURRENT_UNSUPPORTED = 5        // an instruction set that this processor lacks
@@ -236,7 +239,7 @@ typedef struct recurrent_call {
 } recurrent_call;
 
 // The state of a layer, or the gradient of a state. Calls only read the structure itself. Later versions will add
-// pointers and counts at its end for the states of other cells and for states in double precision.
+// pointers and counts at its end for the states of other cells.
 typedef struct recurrent_state {
   size_t size;  // sizeof(recurrent_state)
   float *h;     // [L·D,N,H]
@@ -361,6 +364,59 @@ recurrent_status recurrent_stream_leave(recurrent_stream *stream, size_t slot);
 
 // Whether a slot has a sequence: 1 or 0.
 recurrent_status recurrent_stream_is_active(const recurrent_stream *stream, size_t slot, int *is_active);
+
+// MARK: - Doubles
+//
+// Each function that takes or gives floats has a twin for doubles, whose name ends in _f64: shapes, errors and what is
+// read or written are the same. A layer made by recurrent_layer_create_f64 holds doubles, as do the gradients and the
+// streams that are made of it. Passing them to a function for floats is an error, as are those of floats here; the
+// message names the function to use.
+//
+// Functions without _f64 that take no floats serve both: recurrent_gradients_create, recurrent_stream_join ... Strides
+// of a call are in doubles. recurrent_layer_load rounds F64 for a layer of floats; a layer of doubles takes every type
+// exactly, and recurrent_layer_save writes it as F64. A scratch or a record may be used for layers of both, and then
+// has memory for each. Backward needs the record of the last recurrent_record_forward_f64, with no
+// recurrent_record_forward after it.
+
+recurrent_status recurrent_layer_create_f64(const recurrent_layer_options *options, recurrent_layer **layer);
+
+recurrent_status recurrent_layer_get_parameter_f64(const recurrent_layer *layer, const char *name, double *values,
+                                                   size_t count);
+recurrent_status recurrent_layer_set_parameter_f64(recurrent_layer *layer, const char *name, const double *values,
+                                                   size_t count);
+recurrent_status recurrent_layer_get_values_f64(const recurrent_layer *layer, double *values, size_t count);
+recurrent_status recurrent_layer_set_values_f64(recurrent_layer *layer, const double *values, size_t count);
+
+// The state of a layer of doubles, or the gradient of a state.
+typedef struct recurrent_state_f64 {
+  size_t size;  // sizeof(recurrent_state_f64)
+  double *h;    // [L·D,N,H]
+  size_t h_count;
+  double *c;       // [L·D,N,H] for an LSTM, null for other cells
+  size_t c_count;  // 0 if c is null
+} recurrent_state_f64;
+
+recurrent_status recurrent_forward_f64(const recurrent_layer *layer, const recurrent_call *call, const double *x,
+                                       size_t x_count, const recurrent_state_f64 *state, double *y, size_t y_count,
+                                       recurrent_scratch *scratch);
+
+recurrent_status recurrent_record_forward_f64(const recurrent_layer *layer, const recurrent_call *call, const double *x,
+                                              size_t x_count, const recurrent_state_f64 *state, double *y,
+                                              size_t y_count, recurrent_record *record, recurrent_scratch *scratch);
+recurrent_status recurrent_gradients_get_f64(const recurrent_gradients *gradients, const char *name, double *values,
+                                             size_t count);
+recurrent_status recurrent_gradients_get_values_f64(const recurrent_gradients *gradients, double *values, size_t count);
+recurrent_status recurrent_backward_f64(const recurrent_layer *layer, recurrent_record *record, const double *x,
+                                        size_t x_count, const double *dy, size_t dy_count,
+                                        const recurrent_state_f64 *d_state, double *dx, size_t dx_count,
+                                        recurrent_gradients *gradients, recurrent_scratch *scratch);
+
+recurrent_status recurrent_stream_step_f64(recurrent_stream *stream, const double *x, size_t x_count, double *y,
+                                           size_t y_count);
+recurrent_status recurrent_stream_process_f64(recurrent_stream *stream, size_t steps, const double *x, size_t x_count,
+                                              double *y, size_t y_count);
+recurrent_status recurrent_stream_get_state_f64(const recurrent_stream *stream, const recurrent_state_f64 *state);
+recurrent_status recurrent_stream_set_state_f64(recurrent_stream *stream, const recurrent_state_f64 *state);
 
 #ifdef __cplusplus
 }

@@ -60,7 +60,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ) throws(RecurrentError) {
     shape = try LayerShape(
       cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
-      hasBias: bias)
+      hasBias: bias, scalarBytes: MemoryLayout<Scalar>.size)
     guard dropout >= 0, dropout <= 1 else {
       throw .value(name: "dropout", was: "\(dropout)", expected: "0 ... 1")
     }

@@ -12,9 +12,10 @@ package struct LayerShape: Sendable, Equatable {
   /// The number of states of a part beside h.
   package let innerStates: Int
 
+  /// - Parameter scalarBytes: the size of a scalar.
   /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
   package init(
-    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool
+    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool, scalarBytes: Int
   ) throws(RecurrentError) {
     self.cell = cell
     self.inputSize = inputSize
@@ -31,7 +32,8 @@ package struct LayerShape: Sendable, Equatable {
     _ = try checkedCount(
       ("layerCount", layerCount), ("directions", directions), ("gates", parameterLayout.gates),
       ("paddedHiddenSize", paddedSize),
-      ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3))
+      ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3),
+      scalarBytes: scalarBytes)
   }
 
   /// H, rounded up to whole panels of any width.

@@ -31,9 +31,10 @@ extension Layer {
     // Without a record, a call keeps the rows of one chunk, and all rows only of what levels pass to each other.
     let handsOn = shape.layerCount > 1 || shape.isSummed
     let features = records ? shape.rowFloats : max(inputSize, (handsOn ? 3 : 1) * shape.width)
-    if !fitMemory(steps, batchSize, features) {
+    if !fitMemory(steps, batchSize, features, scalarBytes: MemoryLayout<Scalar>.size) {
       _ = try checkedCount(
-        ("steps", steps), ("batchSize", batchSize), (records ? "floatsOfARow" : "features", features))
+        ("steps", steps), ("batchSize", batchSize), (records ? "floatsOfARow" : "features", features),
+        scalarBytes: MemoryLayout<Scalar>.size)
     }
     if let lengths = options.lengths {
       try checkCount("lengths", lengths.count, is: batchSize, "batchSize")

@@ -61,7 +61,9 @@ extension RecurrentLayer {
   /// - Parameter batchSize: N, at least 1.
   /// - Throws: `RecurrentError` if it is smaller, or if the state would be larger than the machine's memory.
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
-    let count = try checkedCount(("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize))
+    let count = try checkedCount(
+      ("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize),
+      scalarBytes: MemoryLayout<Scalar>.size)
     return State(
       h: Array(repeating: 0, count: count), c: layer.shape.hasCellState ? Array(repeating: 0, count: count) : [])
   }

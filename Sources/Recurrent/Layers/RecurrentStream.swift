@@ -176,7 +176,9 @@ extension RecurrentLayer {
   public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))
-    _ = try checkedCount(("batchSize", max(batchSize, 240)), ("floatsOfASequence", layer.shape.streamFloats))
+    _ = try checkedCount(
+      ("batchSize", max(batchSize, 240)), ("floatsOfASequence", layer.shape.streamFloats),
+      scalarBytes: MemoryLayout<Scalar>.size)
     return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))
   }
 }

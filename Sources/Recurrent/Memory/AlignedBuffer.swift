@@ -23,7 +23,7 @@ package final class AlignedBuffer<Scalar: RecurrentScalar>: @unchecked Sendable 
   package init(count: Int) {
     self.count = count
     let bytes = AlignedBuffer.byteCount(count)
-    if GuardPages.areOn.load(ordering: .relaxed) {
+    if GuardPages.areOn {
       let page = sysconf(Int32(_SC_PAGESIZE)), inside = (bytes + page - 1) / page * page
       let address = mmap(nil, inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
       mprotect(address + page, inside, PROT_READ | PROT_WRITE)
@@ -52,10 +52,33 @@ package final class AlignedBuffer<Scalar: RecurrentScalar>: @unchecked Sendable 
   }
 }
 
-/// Pages around every buffer that must not be touched. Tests turn them on.
+/// Pages around buffers that must not be touched. Tests turn them on.
+///
+/// AddressSanitizer does not see into BLIS's assembly; guard pages find its reads outside of a buffer.
 package enum GuardPages {
-  /// While this is true, each new buffer (with its slack) ends at a page that must not be touched, and starts soon
-  /// after another one. AddressSanitizer does not see into BLIS's assembly; guard pages find reads of it outside of a
-  /// buffer.
-  package static let areOn = Atomic(false)
+  /// The thread whose buffers get guard pages; 0 if there is none. Other threads' buffers do not get them, because
+  /// another test may make layers of 10,000 levels meanwhile, which would need more mappings than the system has.
+  private static let thread = Atomic(UInt(0))
+
+  /// Whether a buffer that this thread makes ends (with its slack) at a page that must not be touched, and starts soon
+  /// after another one.
+  package static var areOn: Bool {
+    let guarded = thread.load(ordering: .relaxed)
+    return guarded != 0 && guarded == currentThread
+  }
+
+  /// Runs the body with guard pages around the buffers that it makes. Only one thread at a time may do so.
+  package static func around<Result>(_ body: () throws -> Result) rethrows -> Result {
+    thread.store(currentThread, ordering: .relaxed)
+    defer { thread.store(0, ordering: .relaxed) }
+    return try body()
+  }
+
+  private static var currentThread: UInt {
+    #if canImport(Glibc)
+      pthread_self()
+    #else
+      UInt(bitPattern: pthread_self())
+    #endif
+  }
 }

@@ -14,7 +14,7 @@ package struct Arena<Scalar: RecurrentScalar> {
     let whole = (scalars + Int(PRODUCT_SLACK) + 15) / 16 * 16
     count += whole
     guard let piece = next else { return Arena.nowhere }
-    if GuardPages.areOn.load(ordering: .relaxed) {
+    if GuardPages.areOn {
       guarded.append(AlignedBuffer(count: scalars))
       return guarded.last!.start
     }

@@ -95,15 +95,21 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// The product of some sizes, each of which must be at least 1.
 ///
-/// - Throws: `RecurrentError.size` if a size is smaller, or `.product` if so many floats do not fit the machine's
+/// - Parameters:
+///   - sizes: the sizes and their names.
+///   - scalarBytes: the size of a scalar.
+/// - Throws: `RecurrentError.size` if a size is smaller, or `.product` if so many scalars do not fit the machine's
 ///   memory.
-package func checkedCount(_ sizes: (name: String, value: Int)...) throws(RecurrentError) -> Int {
+package func checkedCount(
+  _ sizes: (name: String, value: Int)..., scalarBytes: Int = MemoryLayout<Float>.size
+) throws(RecurrentError) -> Int {
   var count = 1
+  let most = largestCount(scalarBytes: scalarBytes)
   for (name, value) in sizes {
     guard value >= 1 else { throw .size(name: name, was: value, expected: "at least 1") }
     let (product, overflow) = count.multipliedReportingOverflow(by: value)
-    guard !overflow, product <= largestCount else {
-      throw .product(names: sizes.map(\.name), values: sizes.map(\.value), most: largestCount)
+    guard !overflow, product <= most else {
+      throw .product(names: sizes.map(\.name), values: sizes.map(\.value), most: most)
     }
     count = product
   }
@@ -111,11 +117,17 @@ package func checkedCount(_ sizes: (name: String, value: Int)...) throws(Recurre
 }
 
 /// Whether `checkedCount` would accept these sizes. It allocates nothing, so calls can use it.
-package func fitMemory(_ first: Int, _ second: Int, _ third: Int = 1) -> Bool {
+package func fitMemory(
+  _ first: Int, _ second: Int, _ third: Int = 1, scalarBytes: Int = MemoryLayout<Float>.size
+) -> Bool {
   let (two, overflow) = first.multipliedReportingOverflow(by: second)
   let (all, overflow2) = two.multipliedReportingOverflow(by: third)
-  return first >= 1 && second >= 1 && third >= 1 && !overflow && !overflow2 && all <= largestCount
+  return first >= 1 && second >= 1 && third >= 1 && !overflow && !overflow2
+    && all <= largestCount(scalarBytes: scalarBytes)
 }
+
+/// The number of scalars that this machine's memory holds.
+private func largestCount(scalarBytes: Int) -> Int { largestCount / (scalarBytes / MemoryLayout<Float>.size) }
 
 /// The number of floats that this machine's memory holds. A larger allocation could only abort the process.
 package let largestCount: Int = {

@@ -16,7 +16,8 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   ///   - size: the number of features of one step of one sequence, at least 1.
   /// - Throws: `RecurrentError` if a size is not positive or `values` has another count.
   public init(_ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int) throws(RecurrentError) {
-    let count = try checkedCount(("steps", steps), ("batchSize", batchSize), ("size", size))
+    let count = try checkedCount(
+      ("steps", steps), ("batchSize", batchSize), ("size", size), scalarBytes: MemoryLayout<Scalar>.size)
     self.steps = steps
     self.batchSize = batchSize
     self.size = size
