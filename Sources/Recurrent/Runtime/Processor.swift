@@ -8,25 +8,6 @@ import CRecurrentKernels
   import Darwin
 #endif
 
-/// What the kernels are compiled for. Each contains the ones before it.
-public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
-  /// Any processor; SSE2 on x86-64.
-  case portable
-  /// AVX2 and FMA.
-  case avx2
-  /// AVX-512 F, BW, DQ, VL and CD.
-  case avx512
-
-  public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.kernelSet.rawValue < b.kernelSet.rawValue }
-
-  /// The kernels' set of the same name.
-  package var kernelSet: instruction_set { InstructionSet.kernelSets[self]! }
-
-  /// Looked up once: passing a name to C allocates.
-  private static let kernelSets = Dictionary(
-    uniqueKeysWithValues: allCases.map { ($0, instruction_set_named($0.rawValue)) })
-}
-
 /// This processor, and the kernels that were chosen for it.
 ///
 /// A layer uses `active` unless its options name another instruction set, so one process can run them all.
@@ -48,12 +29,13 @@ public enum Processor {
 
   /// The instruction set of layers that do not name one: the best available, or what `RECURRENT_FORCE_ISA` names.
   ///
-  /// - Throws: `RecurrentError.instructionSet` where the variable names one that the processor lacks or nobody knows.
+  /// - Throws: `RecurrentError.instructionSet` if the variable names one that the processor lacks or that does not
+  ///   exist.
   public static var active: InstructionSet {
     get throws(RecurrentError) { try choice.get() }
   }
 
-  /// Read once: the environment may be changed by other threads.
+  /// The choice is made only once, because other threads may change the environment.
   private static let choice: Result<InstructionSet, RecurrentError> = {
     guard let value = getenv(environmentVariable) else { return .success(available.last ?? .portable) }
     do throws(RecurrentError) { return .success(try check(String(cString: value), available: available)) } catch {
@@ -80,19 +62,19 @@ public enum Processor {
     return product_kernels_for(try check(set.rawValue, available: available).kernelSet, scalar)
   }
 
-  /// BLIS's version, or nil where the package runs without it.
+  /// BLIS's version; nil if the package runs without BLIS.
   public static var blisVersion: String? {
     product_kernels_for(.portable, .f32).pointee.blis_version.map { String(cString: $0) }
   }
 
-  /// The sub-configuration whose micro-kernels run on an instruction set, nil where the package's own ones do.
+  /// The sub-configuration of BLIS whose micro-kernels run on an instruction set; nil if the package's own kernels run.
   ///
-  /// - Throws: `RecurrentError.instructionSet` where the processor lacks it.
+  /// - Throws: `RecurrentError.instructionSet` if the processor lacks it.
   public static func subConfiguration(_ set: InstructionSet? = nil) throws(RecurrentError) -> String? {
     try kernels(set).pointee.sub_configuration.map { String(cString: $0) }
   }
 
-  /// One line on what runs here and why, the head of every report.
+  /// One line that says which kernels run here and why. Every report of the benchmark starts with it.
   public static var description: String {
     do {
       let set = try active
