@@ -1,17 +1,17 @@
 import CRecurrent
 import Recurrent
 
-// Checks of what a C caller may get wrong: null, a size beyond Int, an enumeration's number. A name is only built for
-// an error.
+// Checks of a C caller's arguments: null pointers, sizes beyond Int, numbers of enumerations. The name of an argument
+// is only built for an error.
 
 func notNull<Pointer>(_ pointer: Pointer?, _ name: @autoclosure () -> String) throws -> Pointer {
   guard let pointer else { throw CallError.argument("\(name()) is null") }
   return pointer
 }
 
-/// A size from 1 on that can be counted with.
+/// A size that must be at least 1.
 func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
-  // C's size_t comes as Int: what is above its half is negative here.
+  // C's size_t arrives as Int, so sizes in its upper half are negative here.
   guard value >= 1 else {
     throw CallError.argument("\(name()) is \(UInt(bitPattern: value)), expected 1 to \(Int.max)")
   }
@@ -47,7 +47,7 @@ func buffer<Element>(
   UnsafeMutableBufferPointer(mutating: try buffer(UnsafePointer(pointer), count, name()))
 }
 
-/// Values to read that may be null, with a count of 0 then.
+/// Values to read. The pointer may be null if the count is 0.
 func optionalBuffer<Element>(
   _ pointer: UnsafePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
 ) throws -> UnsafeBufferPointer<Element>? {
@@ -58,26 +58,26 @@ func optionalBuffer<Element>(
   return nil
 }
 
-/// Values to write that may be null, with a count of 0 then.
+/// Values to write. The pointer may be null if the count is 0.
 func optionalBuffer<Element>(
   _ pointer: UnsafeMutablePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
 ) throws -> UnsafeMutableBufferPointer<Element>? {
   try optionalBuffer(UnsafePointer(pointer), count, name()).map { UnsafeMutableBufferPointer(mutating: $0) }
 }
 
-/// The bytes of x86-64's user half of the addresses.
+/// The number of bytes in the user's half of the addresses of x86-64.
 private let largestAddressable = 1 << 47
 
 func text(_ pointer: UnsafePointer<CChar>?, _ name: @autoclosure () -> String) throws -> String {
   String(cString: try notNull(pointer, name()))
 }
 
-/// Writes a result whose place may be null by mistake.
+/// Writes a result to a pointer, which may be null by mistake.
 func store<Value>(_ value: Value, _ place: UnsafeMutablePointer<Value>?, _ name: @autoclosure () -> String) throws {
   try notNull(place, name()).pointee = value
 }
 
-/// One of an enumeration's values by its number.
+/// The value of an enumeration with a given number.
 func choice<Value>(_ number: UInt32, _ values: [Value], _ name: @autoclosure () -> String) throws -> Value {
   guard number < values.count else {
     throw CallError.argument("\(name()) is \(number), expected 0 to \(values.count - 1)")

@@ -1,7 +1,8 @@
 import CRecurrent
 import Recurrent
 
-/// Serves layers of either scalar: each has memory of its own, which starts empty, and both have the same threads.
+/// A scratch for layers of either scalar. Each scalar has memory of its own, which starts empty; both use the same
+/// threads.
 final class ScratchObject: HandleObject {
   static let kind = HandleKind.scratch
   static let numbers: Numbers? = nil

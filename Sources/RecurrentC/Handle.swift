@@ -1,14 +1,14 @@
 import CRecurrent
 import Recurrent
 
-/// What C holds a handle of.
+/// An object to which C holds a handle.
 protocol HandleObject: AnyObject {
   static var kind: HandleKind { get }
-  /// Nil if the object serves layers of either.
+  /// The object's scalar; nil if the object serves layers of either scalar.
   static var numbers: Numbers? { get }
 }
 
-/// The tag of a handle: numbers that memory hardly holds by accident.
+/// The tag of a handle: a number that other memory is unlikely to hold by accident.
 enum HandleKind: UInt64 {
   case layer = 0x7265_6375_7272_6c01
   case scratch
@@ -17,20 +17,20 @@ enum HandleKind: UInt64 {
   case stream
 }
 
-/// What an object computes with.
+/// The scalar that an object computes with.
 enum Numbers {
   case floats
   case doubles
 }
 
-/// What a handle points to. The tag tells handles apart; that of a destroyed one is gone.
+/// The memory that a handle points to. The tag tells the kinds of handles apart. A destroyed handle has no tag.
 private struct Handle {
   var tag: UInt64
   let numbers: Numbers?
   let object: Unmanaged<AnyObject>
 }
 
-/// Hands an object to C, which owns it from then on.
+/// Passes an object to C, which owns it from then on.
 func makeHandle<Object: HandleObject>(_ object: Object) -> OpaquePointer {
   let handle = UnsafeMutablePointer<Handle>.allocate(capacity: 1)
   handle.initialize(
@@ -39,7 +39,8 @@ func makeHandle<Object: HandleObject>(_ object: Object) -> OpaquePointer {
 }
 
 /// - Parameter ofLayer: whether the object must fit a layer that has been checked before it.
-/// - Throws: `CallError` if the handle is null, its tag is not that of the object's kind, or it holds other numbers.
+/// - Throws: `CallError` if the handle is null, if its tag is not that of the object's kind, or if the object has the
+///   other scalar.
 func object<Object: HandleObject>(
   _ handle: OpaquePointer?, _ name: String, ofLayer: Bool = false
 ) throws -> Object {
@@ -47,16 +48,16 @@ func object<Object: HandleObject>(
   if let numbers = handle.pointee.numbers, let expected = Object.numbers, numbers != expected {
     throw CallError.numbers(name, Object.kind, was: numbers, expected: expected, ofLayer: ofLayer)
   }
-  // The tag and the numbers have told its type.
+  // The tag and the scalar have shown that the object has this type.
   return unsafeDowncast(handle.pointee.object.takeUnretainedValue(), to: Object.self)
 }
 
-/// What an object computes with, for calls that take either.
+/// The scalar of an object, for calls that take objects of either scalar.
 func numbers(_ handle: OpaquePointer?, _ name: String, _ kind: HandleKind) throws -> Numbers? {
   try checked(handle, name, kind).pointee.numbers
 }
 
-/// Takes an object back from C; null is ignored.
+/// Takes an object back from C. A null handle is ignored.
 func destroyHandle(_ handle: OpaquePointer?, _ name: String, _ kind: HandleKind) throws {
   guard handle != nil else { return }
   let handle = try checked(handle, name, kind)

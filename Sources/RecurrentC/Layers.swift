@@ -6,7 +6,7 @@ final class LayerObject<Scalar: CScalar>: HandleObject, AnyLayer {
   static var kind: HandleKind { .layer }
   static var numbers: Numbers? { Scalar.numbers }
   @exclusivity(unchecked) var layer: Layer<Scalar>
-  /// The parameters' names as C reads them.
+  /// The names of the parameters, as C strings.
   let names: [UnsafeMutablePointer<CChar>]
 
   init(_ layer: Layer<Scalar>) {
@@ -37,7 +37,7 @@ final class LayerObject<Scalar: CScalar>: HandleObject, AnyLayer {
   func makeStream(batchSize: Int) throws -> OpaquePointer { makeHandle(try layer.stream(batchSize: batchSize)) }
 }
 
-/// What needs no scalar.
+/// The part of a layer that does not depend on the scalar.
 protocol AnyLayer: AnyObject {
   var names: [UnsafeMutablePointer<CChar>] { get }
   var outputSize: Int { get }
@@ -145,7 +145,7 @@ public func recurrent_layer_save(
 
 // MARK: - Processor
 
-// Written once and never freed.
+// The text is written once and never freed.
 private nonisolated(unsafe) let processorDescription: UnsafePointer<CChar> = {
   let text = Array(Processor.description.utf8CString)
   let copy = UnsafeMutablePointer<CChar>.allocate(capacity: text.count)

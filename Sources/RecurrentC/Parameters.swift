@@ -133,7 +133,7 @@ public func recurrent_layer_set_values_f64(
   status { try setValues(layer, values, count) }
 }
 
-/// Copies one parameter, or all of them, to C.
+/// Copies one parameter, or all of them, to the caller's memory.
 @inline(__always)
 func copy<Scalar: CScalar>(
   _ name: String?, of parameters: Parameters<Scalar>, to values: UnsafeMutablePointer<Scalar>?, _ count: Int

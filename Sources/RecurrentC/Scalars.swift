@@ -1,12 +1,12 @@
 import CRecurrent
 import Recurrent
 
-// Every function that takes or gives numbers exists for floats and, with a name that ends in `_f64`, for doubles. Both
-// call one generic function. It is always inlined, so that each of the two is compiled for its scalar.
+// Every function that takes or returns scalars exists for floats and, with a name that ends in `_f64`, for doubles.
+// Both call one generic function. It is always inlined, so that each of the two is compiled for its scalar.
 
-/// A scalar of C's functions.
+/// A scalar that the C functions support.
 protocol CScalar: RecurrentScalar {
-  /// C's structure of a state.
+  /// The C structure of a state.
   associatedtype State: CState, BitwiseCopyable where State.Scalar == Self
   static var numbers: Numbers { get }
   static func scratch(_ object: ScratchObject) -> Scratch<Self>

@@ -2,7 +2,7 @@ import CRecurrent
 import Recurrent
 import RecurrentFiles
 
-/// What only this face can be told wrongly.
+/// An error that only a C caller can cause.
 enum CallError: Error {
   case argument(String)
   case handle(String)
@@ -11,9 +11,9 @@ enum CallError: Error {
   case numbers(String, HandleKind, was: Numbers, expected: Numbers, ofLayer: Bool)
 }
 
-/// Runs a call, and keeps the message of what it throws.
+/// Runs a call and stores the message of an error that it throws.
 ///
-/// - Parameter function: C's name of the function, for messages.
+/// - Parameter function: the name of the C function, for messages.
 func status(_ function: StaticString = #function, of call: () throws -> Void) -> recurrent_status {
   do {
     try call()
@@ -58,7 +58,8 @@ private func describe(_ error: any Error, _ function: StaticString) -> (recurren
   }
 }
 
-/// Swift's name of an argument as C has it: `batchSize` is `batch_size`, and the gradient of a state is a state too.
+/// The C name of an argument, from its Swift name: `batchSize` is `batch_size`, and the gradient of a state is named
+/// like a state.
 private func snakeCase(_ name: String) -> String {
   if name == "dState.dh" { return "d_state.h" }
   if name == "dState.dc" { return "d_state.c" }

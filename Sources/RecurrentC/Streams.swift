@@ -8,7 +8,7 @@ extension RecurrentStream: HandleObject, AnyStream where Scalar: CScalar {
   func makeFork() -> OpaquePointer { makeHandle(fork()) }
 }
 
-/// What needs no scalar.
+/// The part of a stream that does not depend on the scalar.
 private protocol AnyStream: AnyObject {
   var batchSize: Int { get }
   func makeFork() -> OpaquePointer
@@ -151,7 +151,7 @@ public func recurrent_stream_reset(_ stream: OpaquePointer?) -> recurrent_status
   status { try anyStream(stream).reset() }
 }
 
-/// C's number, as it was there.
+/// The number of a seat, which must fit an Int. The error text shows it as C passed it.
 private func checked(_ slot: Int) throws -> Int {
   guard slot >= 0 else {
     throw CallError.argument("slot is \(UInt(bitPattern: slot)), expected less than the stream's batch size")

@@ -1,10 +1,10 @@
 import CRecurrent
 import Recurrent
 
-// Structures that start with their own size, so that a program and the library may be of different versions.
+// Structures that start with their own size, so that a program and the library may have different versions.
 
 /// A copy of a program's structure. Fields that an older, smaller structure lacks are zero. Bytes of a newer, larger
-/// structure that this version does not know must be zero, so that nothing that is asked for is ignored.
+/// structure that this version does not know must be zero, so that the library ignores no request.
 ///
 /// - Parameter zero: a structure of zeros.
 func structure<Structure: BitwiseCopyable>(
@@ -12,7 +12,7 @@ func structure<Structure: BitwiseCopyable>(
 ) throws -> Structure {
   let pointer = try notNull(pointer, name())
   try checkAlignment(of: pointer, name())
-  // Nothing but the size may be read before it is known to be one.
+  // Only the size may be read before it has been checked.
   let size = UnsafeRawPointer(pointer).load(as: Int.self)
   guard (MemoryLayout<Int>.size...largestStructure).contains(size) else {
     throw CallError.argument(
@@ -30,10 +30,10 @@ func structure<Structure: BitwiseCopyable>(
   return copy
 }
 
-/// More bytes than any version's structure has.
+/// A size that is larger than the structures of any version.
 private let largestStructure = 4096
 
-/// h and c of a state, or of its gradient. Their counts are checked by the call, which knows the batch size.
+/// h and c of a state, or of its gradient. The call checks their counts, because it knows the batch size.
 @inline(__always)
 func statePlace<Scalar: CScalar>(
   _ pointer: UnsafePointer<Scalar.State>?, of layer: Layer<Scalar>, _ name: @autoclosure () -> String = "state"
@@ -49,22 +49,22 @@ func statePlace<Scalar: CScalar>(
   return StatePlace(h: h, c: try buffer(state.c, state.c_count, "\(name()).c"))
 }
 
-/// What a call is told about its sequences.
+/// The sizes and the options of a call.
 struct Call {
   let steps: Int
   let batchSize: Int
-  /// Its lengths and resets are the program's memory.
+  /// The options. Lengths and resets are in the program's memory.
   let options: BorrowedOptions
 
   init(_ pointer: UnsafePointer<recurrent_call>?) throws {
     let call = try structure(pointer, recurrent_call(), "call")
     steps = try size(call.steps, "call.steps")
     batchSize = try size(call.batch_size, "call.batch_size")
-    // C's int64_t has Int's size and alignment.
+    // C's int64_t has the size and alignment of Int.
     let numbers = UnsafeRawPointer(call.lengths)?.assumingMemoryBound(to: Int.self)
     let lengths = try optionalBuffer(numbers, call.lengths_count, "call.lengths")
     let resets = try optionalBuffer(call.resets, call.resets_count, "call.resets")
-    // Before anything of them is read.
+    // This comes before any of their values is read.
     if lengths != nil || resets != nil {
       if !fitMemory(steps, batchSize) { _ = try checkedCount(("steps", steps), ("batchSize", batchSize)) }
       if let lengths { try checkCount("call.lengths", lengths.count, is: batchSize, "batch_size") }

@@ -3,13 +3,13 @@ import Recurrent
 
 // MARK: - Records
 
-/// Serves layers of either scalar: each has memory of its own, which starts empty.
+/// A record for layers of either scalar. Each scalar has memory of its own, which starts empty.
 final class RecordObject: HandleObject {
   static let kind = HandleKind.record
   static let numbers: Numbers? = nil
   let floats = Record<Float>()
   let doubles = Record<Double>()
-  /// Those of the last call that filled the record.
+  /// The scalar of the last call that filled the record.
   @exclusivity(unchecked) var filled: Numbers?
 }
 
@@ -68,7 +68,7 @@ final class GradientsObject<Scalar: CScalar>: HandleObject, AnyGradients {
   func setToZero() { gradients.withMutableValues { $0.update(repeating: 0) } }
 }
 
-/// What needs no scalar.
+/// The part of a gradient object that does not depend on the scalar.
 private protocol AnyGradients: AnyObject {
   func setToZero()
 }

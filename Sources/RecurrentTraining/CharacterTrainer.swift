@@ -71,9 +71,9 @@ public final class CharacterTrainer {
   public let settings: Settings
   /// Whole times through the text so far.
   public private(set) var epoch = 0
-  /// Of the whole training.
+  /// The number of updates of the whole training.
   public let totalUpdates: Int
-  /// Of one time through the text.
+  /// The number of updates of one epoch, which reads the text once.
   public let updatesPerEpoch: Int
   private let text: TextFingerprint
   private var gradients: ModelGradients

@@ -35,7 +35,7 @@ public protocol NumberSource {
 
 /// One word of a command line: the bytes that the caller gave, and a zero behind them.
 public struct Argument: Sendable {
-  /// With the zero.
+  /// The bytes, with the zero.
   public let bytes: [CChar]
 
   /// The command line without the program's name. `CommandLine.arguments` replaces what is not UTF-8.
@@ -56,7 +56,7 @@ public struct Options: NumberSource {
   /// The operands: the words that are not options.
   public private(set) var operands: [String] = []
 
-  /// Of every tool.
+  /// The options of every tool.
   private static let common = [
     Option("help", nil, "print this, as -h does"), Option("version", nil, "print the version"),
   ]

@@ -4,14 +4,14 @@ import RecurrentFiles
 import RecurrentTraining
 import ToolSupport
 
-/// A character model with its optimizer and its training's progress, as a safetensors file: the cell's parameters by
-/// PyTorch's names behind `cell.`, the optimizer's moments behind `adam.first.` and `adam.second.`, the state of the
-/// streams behind `progress.`, the rest as metadata.
+/// A character model with its optimizer and the progress of its training, as a safetensors file. The cell's parameters
+/// have PyTorch's names with the prefix `cell.`, the optimizer's moments have the prefixes `adam.first.` and
+/// `adam.second.`, and the state of the streams has the prefix `progress.`. The rest is metadata.
 struct SavedModel {
-  /// How far the training is.
+  /// The progress of the training.
   struct Training {
     var progress: CharacterTrainer.Progress
-    /// Of the text.
+    /// The fraction of the text that is held out.
     var heldOut: Double
     var heldOutText: TextFingerprint
 
@@ -31,7 +31,7 @@ struct SavedModel {
   private static let format = "swift-recurrent character model 2"
   private static let oldFormat = "swift-recurrent character model 1"
 
-  /// By name; a model is always of a cell without variants.
+  /// The cells by their names. A model always has a cell without a variant.
   static let cells = Dictionary(uniqueKeysWithValues: [Cell.lstm(), .gru(), .rnn()].map { ($0.name, $0) })
 
   /// A training as it is now.
