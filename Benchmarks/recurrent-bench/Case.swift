@@ -38,7 +38,9 @@ struct Case {
   var name: String { "\(cell.name)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
   /// Whether other libraries have something like it.
-  var hasPeers: Bool { [.forward, .training, .step, .classifier].contains(mode) }
+  var hasPeers: Bool {
+    ["lstm", "gru", "rnn"].contains(cell.name) && [.forward, .training, .step, .classifier].contains(mode)
+  }
   var isBidirectional: Bool { mode == .bidirectional || mode == .bidirectionalTraining }
   /// [N] where not all sequences have T steps: spread evenly, in no order.
   var lengths: [Int]? {
@@ -46,16 +48,17 @@ struct Case {
     return (0..<batch).map { 1 + ($0 * 37 % batch) * (steps - 1) / max(1, batch - 1) }
   }
 
-  /// Of the products alone: 2·G·H·(C + H) a row, backward twice that.
+  /// Of the products only: 2·G·H·(C + H) a row, backward twice that.
   var flops: Double {
     let rows = lengths?.reduce(0, +) ?? batch * steps
     let isTraining = [.training, .lengthsTraining, .bidirectionalTraining, .classifier].contains(mode)
-    return 2.0 * Double(cell.gates * hidden) * Double(inputs + hidden) * Double(rows) * (isTraining ? 3 : 1)
+    let depth = inputs + (cell.multipliesByMatrix ? hidden : 0)
+    return 2.0 * Double(cell.gates * hidden) * Double(depth) * Double(rows) * (isTraining ? 3 : 1)
       * (isBidirectional ? 2 : 1)
   }
 
   static let cells: [Cell] = [
-    .lstm(), .gru(), .rnn(),
+    .lstm(), .gru(), .rnn(), .indRNN(),
   ]
 
   static let all: [Case] = cells.flatMap { cell -> [Case] in
@@ -170,6 +173,7 @@ final class Runner {
     }
     switch layer.cell {
     case .lstm, .gru: try bias(gate: 1)
+    case .indRNN: try parameters.set("weight_hh_l0", to: Array(repeating: 0.9, count: size))
     case .rnn:
       var values = [Float](repeating: 0, count: size * size)
       for unit in 0..<size { values[unit * size + unit] = 0.9 }
