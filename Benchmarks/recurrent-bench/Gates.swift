@@ -32,7 +32,8 @@ struct GateMeasurement: Encodable {
     _ scalar: E.Type, _ set: InstructionSet, slots: Int, _ pass: GateFunction, seconds: Double
   ) throws -> Double where E.RawSignificand: FixedWidthInteger {
     // Panels of as many bytes as the float products', so that tiles of both scalars are equally large.
-    let width = try Products<Float>(set).width * MemoryLayout<Float>.stride / MemoryLayout<E>.stride, rows = 12, tiles = 8
+    let width = try Products<Float>(set).width * MemoryLayout<Float>.stride / MemoryLayout<E>.stride, rows = 12,
+      tiles = 8
     let slotStride = rows * tiles * width
     var random = SeededGenerator(seed: 3)
     let count = (slots + 8) * slotStride
