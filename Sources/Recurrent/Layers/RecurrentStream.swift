@@ -169,7 +169,8 @@ extension RecurrentLayer {
   public func stream(batchSize: Int = 1) throws(RecurrentError) -> RecurrentStream<Scalar> {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))
-    _ = try checkedCount(("batchSize", max(batchSize, 240)), ("floatsOfASequence", layer.shape.streamFloats))
+    _ = try checkedCount(
+      ("batchSize", max(batchSize, Blocking.mostChunkRows)), ("floatsOfASequence", layer.shape.streamFloats))
     return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))
   }
 }

@@ -32,7 +32,7 @@ package final class StackStream<E: Element>: StreamEngine {
     self.stack = stack
     capacity = batchSize
     seats = Array(0..<batchSize)
-    chunkSteps = max(1, Blocking.chunkRows / batchSize)
+    chunkSteps = max(1, stack.parts[0].chunkRows / batchSize)
     let rows = chunkSteps * batchSize, shape = stack.shape
     x = AlignedBuffer(count: rows * shape.inputSize)
     y = AlignedBuffer(count: rows * shape.hiddenSize)
