@@ -144,10 +144,11 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     var k = 0
     let fullTiles = far ? tiles.rows / tiles.size : 0
     let fetches = fullTiles >= Blocking.fetchingTiles
+    let line = 64 / MemoryLayout<E>.stride  // The kernel fetches whole lines.
     while k < depth {
       let block = min(Int(PRODUCT_K_BLOCK), depth - k)
       let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
-      let fetched = fetches ? (block * width / fullTiles + 15) / 16 * 16 : 0
+      let fetched = fetches ? (block * width / fullTiles + line - 1) / line * line : 0
       tiles.forEach { row, count in
         if k == 0 { before(row, count) }
         run(
