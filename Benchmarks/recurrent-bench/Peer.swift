@@ -84,10 +84,10 @@ struct Contest {
   /// The best peer's time over ours.
   var ratio: Double? { peers.map(\.p50Us).min().map { $0 / ours.p50 } }
 
-  init(_ shape: Case, _ peers: [Peer], seconds: Double, set: InstructionSet, ours: @escaping (Int) throws -> Void)
+  init(_ shape: Case, _ peers: [Peer], seconds: Double, ours: @escaping (Int) throws -> Void)
     throws
   {
-    var sampler = try Sampler(peakOf: set, ours)
+    var sampler = try Sampler(peakOf: shape.kernels, ours)
     let present = try peers.filter { try $0.prepare(shape) }
     var times = present.map { _ in [Double]() }
     let rounds = 5

@@ -5,7 +5,7 @@ extension Problem {
   /// A problem's layer and numbers.
   struct Instance: Sendable {
     let problem: Problem
-    let layer: Layer<Scalar>
+    var layer: Layer<Scalar>
     /// [T,N,C] and [T,N,outputSize]; NaN past the lengths, where nothing may be read.
     let x: Sequences<Scalar>
     let dy: Sequences<Scalar>

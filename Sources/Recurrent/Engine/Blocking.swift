@@ -18,9 +18,17 @@ package enum Blocking {
 
   // MARK: - Cuts of work
 
-  /// The rows whose input product is made at once, before their steps: full tiles of every instruction set, few enough that
-  /// they stay in the second cache until their steps have run.
-  package static let chunkRows = 240
+  /// The rows whose input product is made at once, before their steps: full tiles, few enough that their slots take about
+  /// half of the second cache until their steps have run, and at least `leastChunkRows`, which the weights of W are read
+  /// for once.
+  ///
+  /// - Parameter rowBytes: of all slots of a row.
+  package static func chunkRows(rowBytes: Int, tileRows: Int, secondCache: Int) -> Int {
+    let rows = min(max(secondCache / 2 / max(1, rowBytes), leastChunkRows), mostChunkRows)
+    return rows / tileRows * tileRows
+  }
+  package static let leastChunkRows = 72
+  package static let mostChunkRows = 240
   /// Up to this depth, products read their rows where they are. Deeper rows are packed into tiles first: a cache that
   /// holds few lines of one alignment would lose them.
   package static let plainDepth = 128
@@ -33,8 +41,8 @@ package enum Blocking {
     while whole % lanes != 0 { whole += tileRows }
     return max(whole, 112 / whole * whole)
   }
-  /// The weights of a step, in bytes, that no second cache keeps until the next step.
-  package static let farWeightBytes = 1 << 21
+  /// The weights of a step, in bytes, that the second cache does not keep until the next step.
+  package static func farWeightBytes(secondCache: Int) -> Int { max(1 << 21, secondCache) }
   /// The full tiles from which fetching the next block's weights pays: fewer have too little to do meanwhile (N 16: 4 %
   /// slower).
   package static let fetchingTiles = 3

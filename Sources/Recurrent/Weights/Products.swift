@@ -5,11 +5,22 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
   /// P, the units of a panel.
   package let width: Int
-  /// - Parameter units: of the layer, for panels that waste the least; nil for the widest.
-  package init(_ instructionSet: InstructionSet?, units: Int? = nil) throws(RecurrentError) {
+  /// The bytes of the second cache that loops keep their operands in.
+  package let secondCache: Int
+  /// The weights of a step, in bytes, that the second cache does not keep until the next step.
+  package let farWeightBytes: Int
+
+  /// - Parameters:
+  ///   - units: of the layer, for panels that waste the least; nil for the widest.
+  ///   - secondCache: in bytes; only tests name another one than the processor's.
+  package init(
+    _ instructionSet: InstructionSet?, units: Int? = nil, secondCache: Int = Processor.secondCache
+  ) throws(RecurrentError) {
     let chosen = try Processor.kernels(instructionSet, scalar: E.kernelScalar)
     kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
     width = kernels.pointee.panel_width
+    self.secondCache = secondCache
+    farWeightBytes = Blocking.farWeightBytes(secondCache: secondCache)
   }
 
   package var set: instruction_set { kernels.pointee.set }
@@ -17,7 +28,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// Whether so many weights are fetched ahead, by our kernel in the place of BLIS's: only AVX-512's keeps up
   /// with it (AVX2: 11 % slower at H 512, 16 % faster at 2048).
   package func isFar(_ weights: Int) -> Bool {
-    weights * MemoryLayout<E>.stride >= Blocking.farWeightBytes && set == .avx512
+    weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
   }
 
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }
@@ -133,10 +144,11 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     var k = 0
     let fullTiles = far ? tiles.rows / tiles.size : 0
     let fetches = fullTiles >= Blocking.fetchingTiles
+    let line = 64 / MemoryLayout<E>.stride  // The kernel fetches whole lines.
     while k < depth {
       let block = min(Int(PRODUCT_K_BLOCK), depth - k)
       let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
-      let fetched = fetches ? (block * width / fullTiles + 15) / 16 * 16 : 0
+      let fetched = fetches ? (block * width / fullTiles + line - 1) / line * line : 0
       tiles.forEach { row, count in
         if k == 0 { before(row, count) }
         run(
