@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the goldens: outputs and gradients of PyTorch's RNN, LSTM and GRU in double precision.
+"""Makes the goldens: outputs and gradients of PyTorch's RNN, LSTM and GRU, and of an IndRNN, in double precision.
 
     pip install torch safetensors numpy
     python3 Tests/goldens.py
@@ -29,11 +29,33 @@ SHAPES = [
     (3, 13, 20, 100, True),
     (100, 1, 3, 17, True),
 ]
+
+
+class IndRNN(torch.nn.Module):
+    """PyTorch has none: h = activation(W x + u * h' + b), one level, by autograd."""
+
+    def __init__(self, inputs, hidden, bias, activation):
+        super().__init__()
+        self.weight_ih_l0 = torch.nn.Parameter(torch.empty(hidden, inputs))
+        self.weight_hh_l0 = torch.nn.Parameter(torch.empty(hidden))
+        self.bias_ih_l0 = torch.nn.Parameter(torch.empty(hidden)) if bias else None
+        self.activation = activation
+
+    def forward(self, x, h0):
+        h, y = h0[0], []
+        for row in torch.nn.functional.linear(x, self.weight_ih_l0, self.bias_ih_l0):
+            h = self.activation(row + self.weight_hh_l0 * h)
+            y.append(h)
+        return torch.stack(y), h.unsqueeze(0)
+
+
 CELLS = {
     "rnn": lambda c, h, b: torch.nn.RNN(c, h, bias=b),
     "rnn_relu": lambda c, h, b: torch.nn.RNN(c, h, bias=b, nonlinearity="relu"),
     "lstm": lambda c, h, b: torch.nn.LSTM(c, h, bias=b),
     "gru": lambda c, h, b: torch.nn.GRU(c, h, bias=b),
+    "indrnn": lambda c, h, b: IndRNN(c, h, b, torch.relu),
+    "indrnn_tanh": lambda c, h, b: IndRNN(c, h, b, torch.tanh),
 }
 FOLDER = pathlib.Path(__file__).parent / "RecurrentTests" / "Goldens"
 

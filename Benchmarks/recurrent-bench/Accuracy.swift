@@ -4,10 +4,10 @@ import Recurrent
 import ToolSupport
 
 /// The largest error of both activations: over all 2^32 floats, and over doubles of every exponent and at every place
-/// where the code takes another way.
+/// at which the code branches.
 enum Accuracy {
   struct Worst: Sendable {
-    /// In units in the last place of the true value; infinite where a NaN or an infinity is wrong.
+    /// The error in units in the last place of the true value; infinite if a NaN or an infinity is wrong.
     var ulps = 0.0
     var at = 0.0
     var checked = 0
@@ -22,7 +22,7 @@ enum Accuracy {
     let apply: @Sendable (UnsafeMutableBufferPointer<E>, InstructionSet) throws -> Void
   }
 
-  /// Checks both activations in both scalars and prints a table; false where one is more than 2 ULP off.
+  /// Checks both activations in both scalars and prints a table. Returns false if an error is more than 2 ULP.
   static func report(stride: UInt64) throws -> Bool {
     printLine("activation      instruction set  largest error       at                      checked")
     var isGood = true

@@ -1,7 +1,7 @@
 import CRecurrentKernels
 import Recurrent
 
-/// The gate passes alone, on tiles as the products leave them: nanoseconds a unit and row.
+/// Measures only the gate passes, on tiles as the products leave them, in nanoseconds for each unit and row.
 struct GateMeasurement: Encodable {
   let name: String
   let instructionSet: String
@@ -36,7 +36,7 @@ struct GateMeasurement: Encodable {
       tiles = 8
     let slotStride = rows * tiles * width
     var random = SeededGenerator(seed: 3)
-    let count = (slots + 8) * slotStride
+    let count = (slots + 8) * slotStride + 2 * width
     let memory = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<E>.stride, alignment: 64)
     defer { memory.deallocate() }
     let start = memory.bindMemory(to: E.self, capacity: count)
@@ -62,6 +62,8 @@ struct GateMeasurement: Encodable {
           tile.dh = UnsafeMutableRawPointer(rest + 4 * slotStride)
           tile.dc = UnsafeMutableRawPointer(rest + 6 * slotStride)
           tile.d_operand = UnsafeMutableRawPointer(rest + 7 * slotStride)
+          tile.vectors = UnsafeRawPointer(start + (slots + 8) * slotStride)
+          tile.vector_gradients = UnsafeMutableRawPointer(start + ((slots + 8) * slotStride + width))
           pass(&tile)
         }
       }

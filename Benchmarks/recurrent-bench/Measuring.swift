@@ -12,10 +12,10 @@ func percentile(_ values: [Double], _ fraction: Double) -> Double {
 }
 
 /// The multiply-adds that this core does right now, GF/s: a burst of about a millisecond.
-func measurePeak(_ set: InstructionSet) -> Double {
+func measurePeak(_ kernels: UnsafePointer<product_kernels>) -> Double {
   let repetitions = 200_000
   var flops = 0.0
-  let time = ContinuousClock().measure { flops = multiply_add_burst(set.kernelSet, .f32, repetitions) }
+  let time = ContinuousClock().measure { flops = kernels.pointee.own.multiply_add_burst(repetitions) }
   return flops / time.microseconds * 1e-3
 }
 
@@ -42,14 +42,14 @@ struct Samples {
 /// Samples of a body that repeats its work as often as it is told, each of at least 20 µs.
 struct Sampler {
   private let body: (Int) throws -> Void
-  private let peakOf: InstructionSet?
+  private let peakOf: UnsafePointer<product_kernels>?
   private let repetitions: Int
   private let once: Double
   private var times: [Double] = []
   private var peaks: [Double] = []
 
-  /// Runs the body until it is warm; the peak of an instruction set is measured between the samples.
-  init(peakOf set: InstructionSet?, _ body: @escaping (Int) throws -> Void) throws {
+  /// Runs the body until it is warm; the peak of some kernels is measured between the samples.
+  init(peakOf kernels: UnsafePointer<product_kernels>?, _ body: @escaping (Int) throws -> Void) throws {
     let clock = ContinuousClock()
     try body(1)
     var repetitions = 1
@@ -61,7 +61,7 @@ struct Sampler {
     self.body = body
     self.repetitions = repetitions
     self.once = once
-    peakOf = set
+    peakOf = kernels
   }
 
   /// Samples for about `seconds`, at least one.
@@ -77,17 +77,23 @@ struct Sampler {
 }
 
 /// Samples of `body` for about `seconds`, at least five.
-func sample(
-  seconds: Double, peakOf set: InstructionSet? = nil, _ body: @escaping (Int) throws -> Void
-) throws -> Samples {
-  var sampler = try Sampler(peakOf: set, body)
+func sample(seconds: Double, _ body: @escaping (Int) throws -> Void) throws -> Samples {
+  var sampler = try Sampler(peakOf: nil, body)
   for _ in 0..<5 { try sampler.burst(seconds: seconds / 5) }
   return sampler.samples
 }
 
-/// The products of a case through `bli_sgemm`, which packs its operands in each call; nil where there is no BLIS.
-func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) throws -> Double? {
-  guard shape.hasPeers, shape.mode != .classifier else { return nil }
+/// The products of a case through `bli_sgemm` or `bli_dgemm`, which packs its operands in each call; nil where there is
+/// no BLIS.
+func measureGemm(_ shape: Case, seconds: Double) throws -> Double? {
+  switch shape.scalar {
+  case .float: try measureGemm(Float.self, shape, seconds: seconds)
+  case .double: try measureGemm(Double.self, shape, seconds: seconds)
+  }
+}
+
+private func measureGemm<Scalar: Element>(_: Scalar.Type, _ shape: Case, seconds: Double) throws -> Double? {
+  guard shape.hasProducts else { return nil }
   let rows = shape.steps * shape.batch, gateUnits = shape.cell.gates * shape.hidden
   // rows, units, k, times
   var products = [(rows, gateUnits, shape.inputs, 1), (shape.batch, gateUnits, shape.hidden, shape.steps)]
@@ -97,10 +103,10 @@ func measureSgemm(_ shape: Case, seconds: Double, set: InstructionSet) throws ->
       (shape.inputs, gateUnits, rows, 1), (shape.hidden, gateUnits, rows, 1),
     ]
   }
-  let x = [Float](repeating: 0.5, count: products.map { $0.0 * $0.2 }.max()!)
-  let weights = [Float](repeating: 0.25, count: products.map { $0.1 * $0.2 }.max()!)
-  var c = [Float](repeating: 0, count: products.map { $0.0 * $0.1 }.max()!)
-  let kernels = product_kernels_for(set.kernelSet, .f32)
+  let x = [Scalar](repeating: 0.5, count: products.map { $0.0 * $0.2 }.max()!)
+  let weights = [Scalar](repeating: 0.25, count: products.map { $0.1 * $0.2 }.max()!)
+  var c = [Scalar](repeating: 0, count: products.map { $0.0 * $0.1 }.max()!)
+  let kernels = try shape.kernels
   var works = true
   let samples = try sample(seconds: seconds) { repetitions in
     for _ in 0..<repetitions {

@@ -11,7 +11,7 @@ final class Peer {
   private let answers = Pipe()
   private var unread = Data()
 
-  /// - Throws: `ToolError` where the command does not start, or does not say its name.
+  /// - Throws: `ToolError` if the command does not start, or does not say its name.
   init(command: String) throws {
     signal(SIGPIPE, SIG_IGN)  // a peer that died is an error to name, not our end
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -30,7 +30,7 @@ final class Peer {
     process.waitUntilExit()
   }
 
-  /// Makes the cell of a case; false where the peer does not have it.
+  /// Makes the cell of a case. Returns false if the peer does not have it.
   func prepare(_ shape: Case) throws -> Bool {
     guard shape.hasPeers else { return false }
     return try ask(
@@ -84,10 +84,10 @@ struct Contest {
   /// The best peer's time over ours.
   var ratio: Double? { peers.map(\.p50Us).min().map { $0 / ours.p50 } }
 
-  init(_ shape: Case, _ peers: [Peer], seconds: Double, set: InstructionSet, ours: @escaping (Int) throws -> Void)
+  init(_ shape: Case, _ peers: [Peer], seconds: Double, ours: @escaping (Int) throws -> Void)
     throws
   {
-    var sampler = try Sampler(peakOf: set, ours)
+    var sampler = try Sampler(peakOf: shape.kernels, ours)
     let present = try peers.filter { try $0.prepare(shape) }
     var times = present.map { _ in [Double]() }
     let rounds = 5

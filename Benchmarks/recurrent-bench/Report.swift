@@ -11,7 +11,9 @@ struct Report: Encodable {
     let subConfiguration: String
     let threads: Int
     let swift: String
+    /// Of floats, and of doubles if a case has them.
     var peakGflops: Double
+    var peakGflopsF64: Double?
     /// Of one core, from memory beyond its second cache.
     let readGbs: Double
   }
@@ -56,10 +58,10 @@ struct Report: Encodable {
 
   // MARK: - The table
 
-  /// The columns that every run has, then those of the comparison: bli_sgemm, or the peers and the best one's ratio.
+  /// The columns that every run has, then those of the comparison: BLIS's gemm, or the peers and the best one's ratio.
   private static func columns(_ peers: [String]) -> [(title: String, width: Int)] {
     [("case", 34), ("p50 µs", 11), ("p90 µs", 11), ("GF/s", 8), ("of peak", 9)]
-      + (peers.isEmpty ? [("bli_sgemm µs", 14)] : peers.map { ($0, max(11, $0.count + 2)) }) + [("ratio", 7)]
+      + (peers.isEmpty ? [("BLIS gemm µs", 14)] : peers.map { ($0, max(11, $0.count + 2)) }) + [("ratio", 7)]
   }
 
   static func printHeader(peers: [String]) {

@@ -9,7 +9,7 @@ let known = [
   Option("threads", "N", "threads of a pool for each case, 1 by default"),
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
-  Option("alone", nil, "run the cases alone, for a profiler: no bli_sgemm, no gate passes, no peak"),
+  Option("alone", nil, "run the cases alone, for a profiler: no BLIS gemm, no gate passes, no peak"),
   Option("list", nil, "print the cases' names"),
   Option("accuracy", nil, "check both activations on all 2^32 floats and 2·10^7 doubles instead; fails above 2 ULP"),
   Option("stride", "K", "with --accuracy: check every K-th float, K up to 1048576"),
@@ -50,8 +50,7 @@ func run() throws {
   let threads = try Threads(count: try options.number("threads", in: 1...1024, default: 1))
   if options.has("alone") {
     for shape in cases {
-      let runner = try Runner(shape, threads: threads)
-      let samples = try sample(seconds: seconds, runner.run)
+      let samples = try sample(seconds: seconds, try shape.prepare(threads))
       printLine("\(shape.name): \(String(format: "%.3f", samples.p50)) µs")
     }
     return
@@ -64,25 +63,24 @@ func measure(
   _ cases: [Case], matching: (String) -> Bool, peers: [Peer], threads: Threads, seconds: Double, json: String?
 ) throws {
   var report = try Report(threads: threads.count)
-  let set = try Processor.active, names = peers.map(\.name)
+  let names = peers.map(\.name)
   print(Processor.description)
   print(
     "\(threads.count == 1 ? "one thread" : "\(threads.count) threads"); a share is of "
       + "\(threads.count == 1 ? "the multiply-add peak" : "\(threads.count) times one core's multiply-add peak") measured "
       + "between the samples of its case\n")
-  var peaks: [Double] = []
+  var peaks: [ScalarKind: [Double]] = [:]
   if !cases.isEmpty { Report.printHeader(peers: names) }
   for shape in cases {
-    let runner = try Runner(shape, threads: threads)
-    let contest = try Contest(shape, peers, seconds: seconds, set: set, ours: runner.run)
+    let contest = try Contest(shape, peers, seconds: seconds, ours: try shape.prepare(threads))
     let samples = contest.ours
-    peaks.append(samples.peak)
+    peaks[shape.scalar, default: []].append(samples.peak)
     let gflops = shape.flops / samples.p50 * 1e-3
     var result = Report.Result(
-      name: shape.name, cell: shape.cell.name, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
+      name: shape.name, cell: shape.cellName, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
       c: shape.inputs, h: shape.hidden, threads: threads.count, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
       peakShare: gflops / samples.peak / Double(threads.count),
-      sgemmUs: peers.isEmpty && threads.count == 1 ? try measureSgemm(shape, seconds: seconds / 4, set: set) : nil)
+      sgemmUs: peers.isEmpty && threads.count == 1 ? try measureGemm(shape, seconds: seconds / 4) : nil)
     if !peers.isEmpty {
       result.peers = contest.peers
       result.ratio = contest.ratio
@@ -98,9 +96,12 @@ func measure(
   guard !report.results.isEmpty || !report.gates.isEmpty else {
     throw ToolError("no case matches; --list prints the names")
   }
-  if peaks.isEmpty { peaks = (0..<20).map { _ in measurePeak(set) } }
-  report.machine.peakGflops = percentile(peaks, 0.5)
-  print(String(format: "\nmultiply-add peak of one core: %.0f GF/s", report.machine.peakGflops))
+  let kernels = try Processor.kernels(nil)
+  report.machine.peakGflops = percentile(peaks[.float] ?? (0..<20).map { _ in measurePeak(kernels) }, 0.5)
+  report.machine.peakGflopsF64 = peaks[.double].map { percentile($0, 0.5) }
+  print(
+    String(format: "\nmultiply-add peak of one core: %.0f GF/s", report.machine.peakGflops)
+      + (report.machine.peakGflopsF64.map { String(format: ", of doubles %.0f GF/s", $0) } ?? ""))
   if let json { try report.write(to: json) }
 }
 

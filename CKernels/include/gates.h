@@ -43,6 +43,12 @@ GATE_PASS(rnn_tanh_forward)
 GATE_PASS(rnn_tanh_backward)
 GATE_PASS(rnn_relu_forward)
 GATE_PASS(rnn_relu_backward)
+// IndRNN, slot h, vector u: forward pre-activation without u∘h' -> h; backward h -> d, and dh = d∘u for the step
+// before.
+GATE_PASS(indrnn_tanh_forward)
+GATE_PASS(indrnn_tanh_backward)
+GATE_PASS(indrnn_relu_forward)
+GATE_PASS(indrnn_relu_backward)
 // LSTM by its cell output, slots i f g o: forward pre-activations -> gates; backward gates -> di df dg do.
 GATE_PASS(lstm_tanh_forward)
 GATE_PASS(lstm_tanh_backward)

@@ -90,7 +90,10 @@ private func makeLayer<Scalar: CScalar>(_ options: recurrent_layer_options) thro
   let update = try choice(options.update.rawValue, [Cell.Update.keepsOld, .takesNew], "options.update")
   let cell: Cell = try choice(
     options.cell.rawValue,
-    [.rnn(nonlinearity: nonlinearity), .lstm(cellOutput: cellOutput), .gru(reset: reset, update: update)],
+    [
+      .rnn(nonlinearity: nonlinearity), .lstm(cellOutput: cellOutput), .gru(reset: reset, update: update),
+      .indRNN(nonlinearity: nonlinearity),
+    ],
     "options.cell")
   let direction = try choice(
     options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "options.direction")

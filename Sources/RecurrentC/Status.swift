@@ -6,8 +6,8 @@ import RecurrentFiles
 enum CallError: Error {
   case argument(String)
   case handle(String)
-  /// A handle of the other scalar. If it must fit a layer, that layer is not to be blamed; otherwise another function
-  /// takes the handle.
+  /// A handle of the other scalar. If it must fit the call's layer, the message says so; otherwise it names the
+  /// function that takes the handle.
   case numbers(String, HandleKind, was: Numbers, expected: Numbers, ofLayer: Bool)
 }
 

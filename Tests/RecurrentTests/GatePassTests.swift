@@ -94,4 +94,34 @@ import Testing
       }
     }
   }
+
+  /// The gradients of vectors by unit are one chain a unit, in ascending rows, that counts every row once.
+  @Test(arguments: Processor.available, shapes)
+  func vectorGradientsAddRowAfterRow(set: InstructionSet, shape: Shape) {
+    func check<E: BinaryFloatingPoint>(_ pass: GateFunction, _ scalar: E.Type) {
+      var random = SeededGenerator(seed: 12)
+      let memory = Memory(shape: shape, slots: 1)
+      // The slot holds h = 1/2, so that ReLU leaves d = dh: what is added is dh·h', fused or not.
+      var inputs = (0..<memory.count).map { _ in Float.random(in: -0.9...0.9, using: &random) }
+      for index in 0..<memory.panel { inputs[index] = 0.5 }
+      var values = inputs.map { E($0) }
+      values.withUnsafeMutableBufferPointer {
+        var tile = memory.tile($0.baseAddress!)
+        tile.dy = nil
+        pass(&tile)
+      }
+      for unit in 0..<shape.units {
+        let at = memory.vectors + shape.width + unit
+        var sum = E(inputs[at])
+        for row in 0..<shape.rows {
+          let dh = E(inputs[3 * memory.panel + row * shape.width + unit])
+          let previousH = E(inputs[memory.panels * memory.panel + row * memory.stride + unit])
+          sum = set == .portable ? sum + dh * previousH : sum.addingProduct(dh, previousH)
+        }
+        #expect(values[at] == sum, "\(E.self) on \(set), \(shape): unit \(unit)")
+      }
+    }
+    check(IndRNNGates.pass(.relu, .float, set.kernelSet).backward, Float.self)
+    check(IndRNNGates.pass(.relu, .double, set.kernelSet).backward, Double.self)
+  }
 }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct GoldenTests {
   static let cells: [(file: String, cell: Cell)] = [
     ("rnn", .rnn()), ("rnn_relu", .rnn(nonlinearity: .relu)), ("lstm", .lstm()),
-    ("gru", .gru()),
+    ("gru", .gru()), ("indrnn", .indRNN()), ("indrnn_tanh", .indRNN(nonlinearity: .tanh)),
   ]
 
   @Test(arguments: GoldenTests.cells.map(\.file), Kernels.all)

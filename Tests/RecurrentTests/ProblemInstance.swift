@@ -5,7 +5,7 @@ extension Problem {
   /// A problem's layer and numbers.
   struct Instance: Sendable {
     let problem: Problem
-    let layer: Layer<Scalar>
+    var layer: Layer<Scalar>
     /// [T,N,C] and [T,N,outputSize]; NaN past the lengths, where nothing may be read.
     let x: Sequences<Scalar>
     let dy: Sequences<Scalar>
@@ -85,7 +85,7 @@ extension Problem.Instance {
 
   /// The names of some parts' parameters.
   func parameterNames(_ parts: Range<Int>) -> ArraySlice<String> {
-    let kinds = problem.bias ? 4 : 2
+    let kinds = layer.parameters.names.count / problem.parts
     return layer.parameters.names[parts.lowerBound * kinds..<parts.upperBound * kinds]
   }
 
@@ -130,14 +130,36 @@ extension StateGradient {
 extension Problem.Instance {
   /// The reference with the layer's parameters; of one level that runs forward.
   var reference: Reference {
-    let all = layer.parameters.names.map { name in
-      ((try? layer.parameters.values(name)) ?? []).map { Double($0) }
+    func values(_ name: String) -> [Double]? { (try? layer.parameters.values(name))?.map { Double($0) } }
+    let hidden = problem.hidden, biasIH = values("bias_ih_l0") ?? []
+    var weightHH = values("weight_hh_l0") ?? []
+    if multipliesByVector {
+      let vector = weightHH
+      weightHH = Array(repeating: 0, count: hidden * hidden)
+      for unit in 0..<hidden { weightHH[unit * hidden + unit] = vector[unit] }
     }
     return Reference(
       problem.cell,
       ReferenceWeights(
-        inputs: problem.inputs, hidden: problem.hidden, weightIH: all[0], weightHH: all[1],
-        biasIH: problem.bias ? all[2] : [], biasHH: problem.bias ? all[3] : []))
+        inputs: problem.inputs, hidden: hidden, weightIH: values("weight_ih_l0") ?? [], weightHH: weightHH,
+        biasIH: biasIH, biasHH: values("bias_hh_l0") ?? biasIH.map { _ in 0 }))
+  }
+
+  /// Whether U is a vector, the diagonal of the reference's matrix.
+  private var multipliesByVector: Bool { layer.parameters.shape("weight_hh_l0")?.count == 1 }
+
+  /// What the reference gives for a parameter that the layer has.
+  private func gradients(_ back: Reference.Gradients) -> [[Double]] {
+    let hidden = problem.hidden
+    return layer.parameters.names.map { name in
+      switch name {
+      case "weight_ih_l0": back.weightIH
+      case "weight_hh_l0":
+        multipliesByVector ? (0..<hidden).map { back.weightHH[$0 * hidden + $0] } : back.weightHH
+      case "bias_ih_l0": back.biasIH
+      default: back.biasHH
+      }
+    }
   }
 
   /// The reference's tensors by PyTorch's names; of one level that runs forward over whole sequences.
@@ -149,8 +171,7 @@ extension Problem.Instance {
     let back = reference.backward(
       run, steps: steps, batch: batch, dy: double(dy.values), dhn: double(dFinal.dh), dcn: double(dFinal.dc))
     return named(
-      y: run.y, hn: run.hn, cn: run.cn, dx: back.dx, dh0: back.dh0, dc0: back.dc0,
-      [back.weightIH, back.weightHH, back.biasIH, back.biasHH])
+      y: run.y, hn: run.hn, cn: run.cn, dx: back.dx, dh0: back.dh0, dc0: back.dc0, gradients(back))
   }
 
   /// The layer's tensors by PyTorch's names, through the calls on `Sequences`.

@@ -66,7 +66,8 @@ typedef struct recurrent_layer recurrent_layer;
 typedef enum recurrent_cell {
   RECURRENT_RNN = 0,   // h = tanh(W x + b_ih + U h' + b_hh)
   RECURRENT_LSTM = 1,  // i, f, o = σ(...), g = tanh(...), c = f∘c' + i∘g, h = o∘tanh(c); gates in the order i f g o
-  RECURRENT_GRU = 2    // r, z = σ(...), n = tanh(W x + b_ih + r∘(U h' + b_hh)), h = (1-z)∘n + z∘h'; gates r z n
+  RECURRENT_GRU = 2,   // r, z = σ(...), n = tanh(W x + b_ih + r∘(U h' + b_hh)), h = (1-z)∘n + z∘h'; gates r z n
+  RECURRENT_INDRNN = 3  // h = activation(W x + u∘h' + b): weight_ih [H,C], weight_hh [H] (u), bias_ih [H]
 } recurrent_cell;
 
 typedef enum recurrent_direction {
@@ -76,7 +77,7 @@ typedef enum recurrent_direction {
   RECURRENT_BIDIRECTIONAL_SUM = 3  // both; y is the sum, O = H
 } recurrent_direction;
 
-// What an RNN's h passes through.
+// What the h of an RNN or an IndRNN passes through.
 typedef enum recurrent_activation { RECURRENT_TANH = 0, RECURRENT_RELU = 1 } recurrent_activation;
 
 // How an LSTM's h follows from c.
@@ -113,7 +114,7 @@ typedef struct recurrent_layer_options {
   size_t layer_count;  // L, at least 1
   recurrent_cell cell;
   recurrent_direction direction;
-  recurrent_activation activation;    // of an RNN
+  recurrent_activation activation;    // of an RNN or an IndRNN
   recurrent_cell_output cell_output;  // of an LSTM
   recurrent_reset_form reset;         // of a GRU
   recurrent_update_form update;       // of a GRU

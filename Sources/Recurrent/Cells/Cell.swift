@@ -37,9 +37,11 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   case lstm(cellOutput: CellOutput = .tanh)
   /// The gated recurrent unit, as `GRU` describes it.
   case gru(reset: Reset = .afterProduct, update: Update = .keepsOld)
+  /// The independently recurrent cell, as `IndRNN` describes it.
+  case indRNN(nonlinearity: Nonlinearity = .relu)
 
   /// Every variant of every cell.
-  package static let all = RNNCell.variants + LSTMCell.variants + GRUCell.variants
+  package static let all = RNNCell.variants + LSTMCell.variants + GRUCell.variants + IndRNNCell.variants
 
   /// The cell's definition. Each cell has it in a folder of its own.
   package var definition: any CellDefinition {
@@ -47,6 +49,7 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
     case .rnn(let nonlinearity): RNNCell(nonlinearity: nonlinearity)
     case .lstm(let cellOutput): LSTMCell(cellOutput: cellOutput)
     case .gru(let reset, let update): GRUCell(reset: reset, update: update)
+    case .indRNN(let nonlinearity): IndRNNCell(nonlinearity: nonlinearity)
     }
   }
 
@@ -54,6 +57,8 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   package var name: String { definition.name }
   /// G, the gates that W and U have rows for.
   package var gates: Int { definition.parameters.gates }
+  /// Whether the cell multiplies by a matrix U.
+  package var multipliesByMatrix: Bool { definition.parameters.has(.recurrentWeights) }
   /// Whether the cell carries c beside h.
   package var hasCellState: Bool { definition.innerStates > 0 }
 }

@@ -1,14 +1,14 @@
 import CRecurrentKernels
 
-/// How the work of a call is cut into parts.
+/// How the work of a call is cut.
 ///
-/// Those that cut a chain of additions are part of the promise on bits and never change: `closingRows` and
-/// `gateByGateUnits` here, and `PRODUCT_K_BLOCK` in products.h. The others only move work; where a cache decides, they
-/// follow the caches of the machine.
+/// Some cuts end a chain of additions. They belong to the promise on bits and never change: `closingRows` and
+/// `gateByGateUnits` here, and `PRODUCT_K_BLOCK` in products.h. The other cuts only move work. If they depend on a cache,
+/// they follow the caches of the machine.
 package enum Blocking {
   // MARK: - Cuts of chains of additions
 
-  /// The rows that one pass of the closing products contracts over: four slots of a block and all columns of x and h' stay
+  /// The rows that the closing products contract over at once. Four slots of a block and all columns of x and h' then stay
   /// in the second cache.
   package static let closingRows = 256
 
@@ -18,31 +18,42 @@ package enum Blocking {
 
   // MARK: - Cuts of work
 
-  /// The rows whose input product is made at once, before their steps: full tiles of every instruction set, few enough that
-  /// they stay in the second cache until their steps have run.
-  package static let chunkRows = 240
-  /// Up to this depth, products read their rows where they are. Deeper rows are packed into tiles first: a cache that
-  /// holds few lines of one alignment would lose them.
+  /// The rows whose product with W is computed at once, before their steps. They are full tiles. They are few enough that
+  /// their slots take about half of the second cache until their steps have run. They are at least `leastChunkRows`,
+  /// because each chunk reads the weights of W once.
+  ///
+  /// - Parameters:
+  ///   - rowBytes: the bytes of all slots of a row.
+  ///   - tileRows: the rows of a full tile.
+  ///   - secondCache: the bytes of the second cache.
+  package static func chunkRows(rowBytes: Int, tileRows: Int, secondCache: Int) -> Int {
+    let rows = min(max(secondCache / 2 / max(1, rowBytes), leastChunkRows), mostChunkRows)
+    return rows / tileRows * tileRows
+  }
+  package static let leastChunkRows = 72
+  package static let mostChunkRows = 240
+  /// Up to this depth, products read plain rows. Deeper rows are packed into tiles first, because a cache holds only few
+  /// lines of the same alignment and would lose them.
   package static let plainDepth = 128
   /// The minimum number of rows in a step for which dx reuses the step's tiles.
   package static let rowsOfOwnTiles = 24
-  /// The columns of a closing product that go to the caller's gradients together: whole tiles and whole vectors. With
-  /// four gates they stay in the second cache.
+  /// The columns of a group, which a closing product adds to the caller's gradients at once: whole tiles and whole vectors.
+  /// With four gates, a group stays in the second cache.
   package static func groupColumns(tileRows: Int, lanes: Int) -> Int {
     var whole = tileRows
     while whole % lanes != 0 { whole += tileRows }
     return max(whole, 112 / whole * whole)
   }
-  /// The weights of a step, in bytes, that no second cache keeps until the next step.
-  package static let farWeightBytes = 1 << 21
-  /// The full tiles from which fetching the next block's weights pays: fewer have too little to do meanwhile (N 16: 4 %
-  /// slower).
+  /// The weights of a step, in bytes, that the second cache does not keep until the next step.
+  package static func farWeightBytes(secondCache: Int) -> Int { max(1 << 21, secondCache) }
+  /// The minimum number of full tiles for which products fetch the next weights. Fewer tiles have too little to do meanwhile
+  /// (N 16: 4 % slower).
   package static let fetchingTiles = 3
 
   // MARK: - Threads
 
-  /// The multiply-adds of a step from which several threads pay.
+  /// The minimum number of multiply-adds in a step for which several threads are faster than one.
   package static let sharedMultiplies = 1 << 18
-  /// Units times units times rows from which two directions pay for the waking of a thread.
+  /// The minimum of units times units times rows for which it is faster to wake a thread for the second direction.
   package static let apartMultiplies = 1 << 18
 }

@@ -14,6 +14,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
   let packed: PackedParameters<E>
   /// The program's stages, in memory that a loop can read without counting references.
   let stages: UnsafeBufferPointer<CellProgram.Stage>
+  /// The number of rows that a chunk of a walk should have.
+  let chunkRows: Int
   private let parameterLayout: ParameterLayout
 
   init(
@@ -31,6 +33,10 @@ package final class Engine<E: Element>: @unchecked Sendable {
     let stages = UnsafeMutableBufferPointer<CellProgram.Stage>.allocate(capacity: program.stages.count)
     _ = stages.initialize(from: program.stages)
     self.stages = UnsafeBufferPointer(stages)
+    chunkRows = Blocking.chunkRows(
+      rowBytes: program.slots * blocks * products.width * MemoryLayout<E>.stride,
+      tileRows: products.kernels.pointee.tile_rows,
+      secondCache: products.secondCache)
   }
 
   deinit { stages.deallocate() }
@@ -54,5 +60,5 @@ package final class Engine<E: Element>: @unchecked Sendable {
   func packsRows(_ rows: Int, depth: Int) -> Bool { rows > 1 && depth > Blocking.plainDepth }
 
   /// The largest number of rows that a chunk of a walk can have.
-  func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(Blocking.chunkRows, plan.batchSize)) }
+  func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(chunkRows, plan.batchSize)) }
 }

@@ -45,6 +45,8 @@ package struct EngineOptions: Sendable {
   package let instructionSet: InstructionSet
   package let dropout: Float
   package let flushesDenormals: Bool
+  /// The size in bytes of the second cache that the work is cut for.
+  package let secondCache: Int
 
   /// The engine for a scalar.
   ///

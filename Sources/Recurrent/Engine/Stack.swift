@@ -13,7 +13,8 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
     instructionSet = options.instructionSet
     dropout = options.dropout
     flushesDenormals = options.flushesDenormals
-    let products = try Products<E>(options.instructionSet, units: shape.hiddenSize)
+    let products = try Products<E>(
+      options.instructionSet, units: shape.hiddenSize, secondCache: options.secondCache)
     let program = shape.cell.definition.program(E.kind, products.set)
     parts = (0..<options.shape.parts).map { [shape = options.shape] part in
       Engine(

@@ -22,8 +22,13 @@ public struct Initialization: Sendable {
     self.seed = seed
   }
 
-  /// - Throws: `RecurrentError.value` if the layer has no forget gate or no biases, but `forgetBias` is not nil.
+  /// - Throws: `RecurrentError.value` if the layer has no forget gate or no biases, but `forgetBias` is not nil; or if
+  ///   it has no recurrent matrix, but `recurrent` is orthogonal.
   func check(for shape: LayerShape) throws(RecurrentError) {
+    if recurrent == .orthogonal, !shape.parameterLayout.has(.recurrentWeights) {
+      throw .value(
+        name: "initialization.recurrent", was: "orthogonal", expected: "uniform: this cell has no recurrent matrix")
+    }
     guard let forgetBias else { return }
     let hasGate = shape.cell.definition.forgetGate != nil
     guard !hasGate || !shape.hasBias else { return }

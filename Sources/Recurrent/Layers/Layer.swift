@@ -73,9 +73,23 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     content = Content(
       parameters,
       try EngineOptions(
-        shape: shape, instructionSet: self.instructionSet, dropout: dropout, flushesDenormals: flushesDenormals
+        shape: shape, instructionSet: self.instructionSet, dropout: dropout, flushesDenormals: flushesDenormals,
+        secondCache: Processor.secondCache
       ).makeEngine(Scalar.self))
     content.adopt()
+  }
+
+  /// The same layer with its work cut for another second cache. Tests use it: the bits must be the same.
+  package func cut(forSecondCache bytes: Int) throws(RecurrentError) -> Layer {
+    var layer = self
+    layer.content = Content(
+      parameters,
+      try EngineOptions(
+        shape: shape, instructionSet: instructionSet, dropout: dropout, flushesDenormals: flushesDenormals,
+        secondCache: bytes
+      ).makeEngine(Scalar.self))
+    layer.content.adopt()
+    return layer
   }
 
   /// The layer itself.

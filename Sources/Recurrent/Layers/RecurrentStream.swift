@@ -177,7 +177,7 @@ extension RecurrentLayer {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))
     _ = try checkedCount(
-      ("batchSize", max(batchSize, 240)), ("floatsOfASequence", layer.shape.streamFloats),
+      ("batchSize", max(batchSize, Blocking.mostChunkRows)), ("floatsOfASequence", layer.shape.streamFloats),
       scalarBytes: MemoryLayout<Scalar>.size)
     return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))
   }

@@ -26,6 +26,8 @@ public final class Scratch<Scalar: RecurrentScalar> {
     return own + (ownLevels?.byteCount ?? 0) + (ownSecond?.byteCount ?? 0)
   }
 
+  /// Not inlined: what makes a scratch at its first use stays out of every later call.
+  @inline(never)
   private func made(_ scratch: inout Scratch?) -> Scratch {
     if let scratch { return scratch }
     let new = Scratch()

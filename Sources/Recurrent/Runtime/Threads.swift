@@ -28,35 +28,37 @@ public final class Threads: @unchecked Sendable {
   package var isAlive: Bool { pool.map(thread_pool_is_alive) ?? true }
 
   /// Runs the work on every thread, each with its share; allocates nothing.
+  ///
+  /// It is inlined, so that a caller that is specialized for a scalar passes its own code to the threads. No metadata
+  /// and no witness is looked up then.
+  @inline(__always)
   package func run<Work: SharedWork>(_ work: Work) {
     guard let pool else { return work.run(.whole) }
-    withUnsafePointer(to: work) { work in
-      var job = Job(work: WorkPlace(work: work), count: count, pool: pool)
+    withUnsafePointer(to: work) { place in
+      var job = Job(
+        work: place, run: { work, share in work.assumingMemoryBound(to: Work.self).pointee.run(share) }, count: count,
+        pool: pool)
       withUnsafeMutablePointer(to: &job) { job in
         thread_pool_run(
           pool,
           { context, index in
             let job = context.assumingMemoryBound(to: Job.self)
-            job.pointee.work.run(Share(index: index, count: job.pointee.count, pool: job.pointee.pool))
+            job.pointee.run(job.pointee.work, Share(index: index, count: job.pointee.count, pool: job.pointee.pool))
           }, job)
       }
     }
   }
 
   private struct Job {
-    let work: any SharedWork
+    let work: UnsafeRawPointer
+    /// This closure captures nothing, so it allocates nothing.
+    let run: (_ work: UnsafeRawPointer, _ share: Share) -> Void
     let count: Int
     let pool: OpaquePointer
   }
-
-  /// Small enough that `any SharedWork` holds it without an allocation.
-  private struct WorkPlace<Work: SharedWork>: SharedWork {
-    let work: UnsafePointer<Work>
-    func run(_ share: Share) { work.pointee.run(share) }
-  }
 }
 
-/// What the threads of a pool do together. A closure would be copied to the heap for each call.
+/// Work that the threads of a pool share. A closure that captured it would be copied to the heap for each call.
 package protocol SharedWork {
   /// Does one thread's share of the work.
   func run(_ share: Share)

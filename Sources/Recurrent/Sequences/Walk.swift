@@ -34,14 +34,14 @@ package struct Walk: BitwiseCopyable {
   @inline(__always) package func before(_ step: Int) -> Int { isDownwards ? step + 1 : step - 1 }
 
   /// The chunk of the walk that starts after `done` steps. It has at most `rows` rows, but at least one step.
-  package func part(after done: Int, rows most: Int) -> Walk {
+  package func chunk(after done: Int, rows most: Int) -> Walk {
     var end = done + 1, rows = plan.count(self[done])
     while end < count, rows + plan.count(self[end]) <= most {
       rows += plan.count(self[end])
       end += 1
     }
-    let part = isDownwards ? self[end - 1]..<self[done] + 1 : self[done]..<self[end - 1] + 1
-    return Walk(plan, part, isDownwards: isDownwards)
+    let range = isDownwards ? self[end - 1]..<self[done] + 1 : self[done]..<self[end - 1] + 1
+    return Walk(plan, range, isDownwards: isDownwards)
   }
 
   /// The first row of the steps, and how many rows they have.

@@ -5,11 +5,23 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
   /// P, the number of units of a panel.
   package let width: Int
-  /// - Parameter units: of the layer, for panels that waste the least; nil for the widest.
-  package init(_ instructionSet: InstructionSet?, units: Int? = nil) throws(RecurrentError) {
+  /// The size in bytes of the second cache, in which loops keep their operands.
+  package let secondCache: Int
+  /// The weights of a step, in bytes, that the second cache does not keep until the next step.
+  package let farWeightBytes: Int
+
+  /// - Parameters:
+  ///   - instructionSet: the instruction set of the kernels; nil for `Processor.active`.
+  ///   - units: the number of the layer's units, for panels that waste the least; nil for the widest panels.
+  ///   - secondCache: the size in bytes of the second cache. Only tests give another one than the processor's.
+  package init(
+    _ instructionSet: InstructionSet?, units: Int? = nil, secondCache: Int = Processor.secondCache
+  ) throws(RecurrentError) {
     let chosen = try Processor.kernels(instructionSet, scalar: E.kernelScalar)
     kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
     width = kernels.pointee.panel_width
+    self.secondCache = secondCache
+    farWeightBytes = Blocking.farWeightBytes(secondCache: secondCache)
   }
 
   package var set: instruction_set { kernels.pointee.set }
@@ -17,7 +29,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. Only our
   /// AVX-512 kernel is as fast as BLIS's (with AVX2: 11 % slower at H 512, 16 % faster at 2048).
   package func isFar(_ weights: Int) -> Bool {
-    weights * MemoryLayout<E>.stride >= Blocking.farWeightBytes && set == .avx512
+    weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
   }
 
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }
@@ -136,10 +148,11 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     var k = 0
     let fullTiles = far ? tiles.rows / tiles.size : 0
     let fetches = fullTiles >= Blocking.fetchingTiles
+    let line = 64 / MemoryLayout<E>.stride  // The kernel fetches whole lines.
     while k < depth {
       let block = min(Int(PRODUCT_K_BLOCK), depth - k)
       let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
-      let fetched = fetches ? (block * width / fullTiles + 15) / 16 * 16 : 0
+      let fetched = fetches ? (block * width / fullTiles + line - 1) / line * line : 0
       tiles.forEach { row, count in
         if k == 0 { before(row, count) }
         run(

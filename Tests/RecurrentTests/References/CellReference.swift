@@ -32,6 +32,7 @@ let cellReferences: [any CellReference.Type] = [
   RNNReference.self,
   LSTMReference.self,
   GRUReference.self,
+  IndRNNReference.self,
 ]
 
 extension Cell {

@@ -127,7 +127,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     // The product needs rows of dx that lie next to each other without a gap.
     let isPlain = call.dx.map { $0.layout.isEven(plan) && ($0.layout.row == c || plan.rowCount == 1) } ?? true
     dxRows = isPlain ? nil : arena.take(chunkRows * c)
-    let isFar = depth * (c + h) * MemoryLayout<E>.stride >= Blocking.farWeightBytes
+    let isFar = depth * (c + h) * MemoryLayout<E>.stride >= products.farWeightBytes
     if !wantsDx {
       input = .none
     } else if !packs {

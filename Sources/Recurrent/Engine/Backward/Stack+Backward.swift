@@ -45,9 +45,6 @@ private struct BackwardWork<E: Element>: SharedWork, BitwiseCopyable {
   let call: PartBackward<E>
   let memory: BackwardMemory<E>
 
-  // Entered from the pool through a witness table, which is generic.
-  @specialized(where E == Float)
-  @specialized(where E == Double)
   func run(_ share: Share) { engine.backward(call, memory, share) }
 }
 

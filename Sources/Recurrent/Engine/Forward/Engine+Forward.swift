@@ -18,7 +18,7 @@ extension Engine {
     copyInitialH(call, memory, own)
     var done = 0
     while done < walk.count {
-      let chunk = walk.part(after: done, rows: Blocking.chunkRows)
+      let chunk = walk.chunk(after: done, rows: chunkRows)
       let offset = chunk.firstRow, firstRow = call.record == nil ? 0 : offset
       let rows = chunk.rowCount
       if rows > 0 { inputProduct(call, chunk.steps, rows: rows, firstRow: firstRow, memory, share) }

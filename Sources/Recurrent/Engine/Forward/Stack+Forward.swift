@@ -75,9 +75,6 @@ private struct ForwardWork<E: Element>: SharedWork, BitwiseCopyable {
   let call: PartForward<E>
   let memory: ForwardMemory<E>
 
-  // Entered from the pool through a witness table, which is generic.
-  @specialized(where E == Float)
-  @specialized(where E == Double)
   func run(_ share: Share) { engine.forward(call, memory, share) }
 }
 

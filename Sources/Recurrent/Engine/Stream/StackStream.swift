@@ -33,7 +33,7 @@ package final class StackStream<E: Element>: StreamEngine {
     self.stack = stack
     capacity = batchSize
     seats = Array(0..<batchSize)
-    chunkSteps = max(1, Blocking.chunkRows / batchSize)
+    chunkSteps = max(1, stack.parts[0].chunkRows / batchSize)
     let rows = chunkSteps * batchSize, shape = stack.shape
     x = AlignedBuffer(count: rows * shape.inputSize)
     y = AlignedBuffer(count: rows * shape.hiddenSize)
@@ -103,9 +103,14 @@ package final class StackStream<E: Element>: StreamEngine {
     stack.restoreMode(mode)
   }
 
-  /// Runs one step by the plan, if there is one for the rows. The benchmark measures it as the kernels of a step.
+  /// Runs only the kernels of a step. The benchmark measures it.
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func runKernels(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) { _ = runStep(x, into: y) }
+
+  /// Runs one step by the plan, if there is one for the rows.
   @inline(__always)
-  package func runStep(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) -> Bool {
+  private func runStep(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) -> Bool {
     guard rowsAreSeats, let plan else { return false }
     plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
     isOdd.toggle()
@@ -149,8 +154,9 @@ package final class StackStream<E: Element>: StreamEngine {
   private func gather(_ x: UnsafePointer<E>, steps: Int) {
     let size = stack.shape.inputSize
     for t in 0..<steps {
-      for (row, seat) in seats.enumerated() {
-        (self.x.start + (t * seats.count + row) * size).update(from: x + (t * capacity + seat) * size, count: size)
+      for row in seats.indices {
+        let source = x + (t * capacity + seats[row]) * size
+        (self.x.start + (t * seats.count + row) * size).update(from: source, count: size)
       }
     }
   }
@@ -159,8 +165,9 @@ package final class StackStream<E: Element>: StreamEngine {
     let size = stack.shape.hiddenSize
     y.update(repeating: 0, count: steps * capacity * size)
     for t in 0..<steps {
-      for (row, seat) in seats.enumerated() {
-        (y + (t * capacity + seat) * size).update(from: self.y.start + (t * seats.count + row) * size, count: size)
+      for row in seats.indices {
+        let target = y + (t * capacity + seats[row]) * size
+        target.update(from: self.y.start + (t * seats.count + row) * size, count: size)
       }
     }
   }

@@ -1,0 +1,45 @@
+/// The independently recurrent cell (Li, Li, Cook, Zhu, Gao 2018, doi 10.1109/CVPR.2018.00572): each unit
+/// depends only on its own state of the step before.
+///
+///     h = max(0, W x + u∘h' + b), or tanh instead of ReLU
+///
+/// The parameters of a level are `weight_ih` (W, [H,C]), `weight_hh` (u, [H]) and `bias_ih` (b, [H]).
+public struct IndRNN<Scalar: RecurrentScalar>: RecurrentLayer {
+  /// The function that gives h.
+  public typealias Nonlinearity = Cell.Nonlinearity
+
+  /// The same layer as a `Layer`. Only its parameters can change, so its cell is always the one in the type's name.
+  public private(set) var layer: Layer<Scalar>
+
+  /// - Parameters:
+  ///   - inputSize: C, at least 1.
+  ///   - hiddenSize: H, at least 1.
+  ///   - layerCount: L, the number of levels, at least 1. The output of each level is the input of the next one.
+  ///   - direction: the direction in which each level runs.
+  ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
+  ///   - bias: whether the layer has biases.
+  ///   - nonlinearity: the function that gives h.
+  ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
+  ///   - initialization: how the parameters are drawn; by default as PyTorch draws an RNN's.
+  ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
+  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
+  ///   the instruction set.
+  public init(
+    inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
+    bias: Bool = true, nonlinearity: Nonlinearity = .relu,
+    flushesDenormals: Bool = false, initialization: Initialization = Initialization(),
+    instructionSet: InstructionSet? = nil
+  ) throws(RecurrentError) {
+    layer = try Layer(
+      .indRNN(nonlinearity: nonlinearity), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
+      direction: direction, dropout: dropout, bias: bias, flushesDenormals: flushesDenormals,
+      initialization: initialization, instructionSet: instructionSet)
+  }
+
+  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
+  public mutating func updateEachParameter(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
+  ) rethrows {
+    try layer.updateEachParameter(body)
+  }
+}
