@@ -75,8 +75,8 @@ enum Accuracy {
 
   // MARK: - Doubles
 
-  /// 10^7 doubles uniform in their bits, 10^7 more of those from 2^-12 to 2^10, and the neighbours of every place where n
-  /// changes or |x| is clamped; fewer of the first two if `stride` leaves fewer floats.
+  /// 10^7 doubles uniform in their bits, 10^7 more of those from 2^-12 to 2^10, and the neighbours of every place where
+  /// n changes or |x| is clamped; fewer of the first two if `stride` leaves fewer floats.
   private static func doubles(_ activation: Activation, stride: UInt64) -> Question<Double, exact> {
     let places = places(activation), neighbours: UInt64 = 64
     let random = min(20_000_000, (1 << 32) / stride)

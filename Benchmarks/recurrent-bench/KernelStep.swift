@@ -1,7 +1,7 @@
 import Recurrent
 
-/// The kernels of one step of one sequence, as a stream runs them but without its checks: what a stream's step is compared
-/// with.
+/// The kernels of one step of one sequence, as a stream runs them but without its checks: what a stream's step is
+/// compared with.
 final class KernelStep<Scalar: Element> {
   private let stream: RecurrentStream<Scalar>
   private let kernels: StackStream<Scalar>

@@ -3,24 +3,24 @@ import CRecurrentKernels
 /// How the work of a call is cut.
 ///
 /// Some cuts end a chain of additions. They belong to the promise on bits and never change: `closingRows` and
-/// `gateByGateUnits` here, and `PRODUCT_K_BLOCK` in products.h. The other cuts only move work. If they depend on a cache,
-/// they follow the caches of the machine.
+/// `gateByGateUnits` here, and `PRODUCT_K_BLOCK` in products.h. The other cuts only move work. If they depend on a
+/// cache, they follow the caches of the machine.
 package enum Blocking {
   // MARK: - Cuts of chains of additions
 
-  /// The rows that the closing products contract over at once. Four slots of a block and all columns of x and h' then stay
-  /// in the second cache.
+  /// The rows that the closing products contract over at once. Four slots of a block and all columns of x and h' then
+  /// stay in the second cache.
   package static let closingRows = 256
 
-  /// Up to this many units, dh and dx add the products of the gates one after the other. A wider layer has one chain over
-  /// the units of all gates.
+  /// Up to this many units, dh and dx add the products of the gates one after the other. A wider layer has one chain
+  /// over the units of all gates.
   package static let gateByGateUnits = 32
 
   // MARK: - Cuts of work
 
-  /// The rows whose product with W is computed at once, before their steps. They are full tiles. They are few enough that
-  /// their slots take about half of the second cache until their steps have run. They are at least `leastChunkRows`,
-  /// because each chunk reads the weights of W once.
+  /// The rows whose product with W is computed at once, before their steps. They are full tiles. They are few enough
+  /// that their slots take about half of the second cache until their steps have run. They are at least
+  /// `leastChunkRows`, because each chunk reads the weights of W once.
   ///
   /// - Parameters:
   ///   - rowBytes: the bytes of all slots of a row.
@@ -32,13 +32,13 @@ package enum Blocking {
   }
   package static let leastChunkRows = 72
   package static let mostChunkRows = 240
-  /// Up to this depth, products read plain rows. Deeper rows are packed into tiles first, because a cache holds only few
-  /// lines of the same alignment and would lose them.
+  /// Up to this depth, products read plain rows. Deeper rows are packed into tiles first, because a cache holds only
+  /// few lines of the same alignment and would lose them.
   package static let plainDepth = 128
   /// The minimum number of rows in a step for which dx reuses the step's tiles.
   package static let rowsOfOwnTiles = 24
-  /// The columns of a group, which a closing product adds to the caller's gradients at once: whole tiles and whole vectors.
-  /// With four gates, a group stays in the second cache.
+  /// The columns of a group, which a closing product adds to the caller's gradients at once: whole tiles and whole
+  /// vectors. With four gates, a group stays in the second cache.
   package static func groupColumns(tileRows: Int, lanes: Int) -> Int {
     var whole = tileRows
     while whole % lanes != 0 { whole += tileRows }
@@ -46,8 +46,8 @@ package enum Blocking {
   }
   /// The weights of a step, in bytes, that the second cache does not keep until the next step.
   package static func farWeightBytes(secondCache: Int) -> Int { max(1 << 21, secondCache) }
-  /// The minimum number of full tiles for which products fetch the next weights. Fewer tiles have too little to do meanwhile
-  /// (N 16: 4 % slower).
+  /// The minimum number of full tiles for which products fetch the next weights. Fewer tiles have too little to do
+  /// meanwhile (N 16: 4 % slower).
   package static let fetchingTiles = 3
 
   // MARK: - Threads

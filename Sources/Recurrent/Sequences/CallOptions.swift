@@ -1,7 +1,7 @@
 /// What a caller can say about the sequences of a call besides T and N.
 public struct CallOptions: Sendable {
   /// [N], each 0 ... T; T by default. Past its length, a sequence's state does not change, its y is 0, its x and dy are
-  /// not read, and no gradient flows.
+  /// ignored, and no gradient flows.
   public var lengths: [Int]?
   /// [T,N], time-major. If a value is true, the state before that step is zero, as if a new sequence began there, and
   /// nothing flows between the two steps in either direction. At the first step, zero replaces the initial state of a
