@@ -60,4 +60,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
 
   /// The number of rows that a part of a walk has at most.
   func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(chunkRows, plan.batchSize)) }
+
+  /// The same for backward, whose chunks hold only what dx is made from: nothing of them has to stay near, and W is read
+  /// once a chunk.
+  func backwardChunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(Blocking.mostChunkRows, plan.batchSize)) }
 }

@@ -19,7 +19,7 @@ extension Engine {
 
     var done = 0
     while done < walk.count {
-      let chunk = walk.part(after: done, rows: chunkRows)
+      let chunk = walk.part(after: done, rows: Blocking.mostChunkRows)
       for index in 0..<chunk.count { runStep(call, memory, chunk[index], share) }
       switch memory.input {
       case .none, .stepTiles: break
