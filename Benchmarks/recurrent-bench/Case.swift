@@ -45,7 +45,7 @@ struct Case {
     ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .float && (hasProducts || mode == .classifier)
   }
   /// Whether BLIS's whole product can run the case's products alone.
-  var hasProducts: Bool { [.forward, .training, .step].contains(mode) }
+  var hasProducts: Bool { cell.multipliesByMatrix && [.forward, .training, .step].contains(mode) }
   /// The kernels that a case runs on by default.
   var kernels: UnsafePointer<product_kernels> {
     get throws {

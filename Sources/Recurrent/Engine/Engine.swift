@@ -61,4 +61,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
 
   /// The largest number of rows that a chunk of a walk can have.
   func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(chunkRows, plan.batchSize)) }
+
+  /// The same for backward. Its chunks hold only the gradients that dx is computed from. They need not stay in a near
+  /// cache, and each chunk reads W once.
+  func backwardChunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(Blocking.mostChunkRows, plan.batchSize)) }
 }

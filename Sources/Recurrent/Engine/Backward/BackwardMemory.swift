@@ -110,7 +110,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     let program = engine.program, products = engine.products, width = products.width, plan = call.plan
     let c = engine.inputSize, h = engine.hiddenSize, n = plan.batchSize
     let depth = program.gates * h, units = engine.blocks * width
-    let chunkRows = engine.chunkRows(plan)
+    let chunkRows = engine.backwardChunkRows(plan)
     let wantsDx = call.dx != nil
     let columnRows = min(Blocking.closingRows, plan.rowCount)
     let multipliesSlot = engine.stages.contains { $0.product?.operandSlot != nil }

@@ -20,7 +20,7 @@ extension Engine {
 
     var done = 0
     while done < walk.count {
-      let chunk = walk.chunk(after: done, rows: chunkRows)
+      let chunk = walk.chunk(after: done, rows: Blocking.mostChunkRows)
       for index in 0..<chunk.count { runStep(call, memory, chunk[index], share) }
       switch memory.input {
       case .none, .stepTiles: break
