@@ -1,8 +1,8 @@
-// recurrent.h: RNN, LSTM and GRU on the CPU, forward and backward through time.
+// recurrent.h: RNN, LSTM, GRU and IndRNN on the CPU, forward and backward through time.
 //
 // Letters: T time steps, N sequences in a batch, C inputs per step, H hidden units, L layers on top of each other,
-// D directions (1 or 2), O outputs per step (H, or 2·H if both directions are next to each other), G gates (RNN 1,
-// GRU 3, LSTM 4). Every buffer's comment starts with its shape, whose rightmost dimension is contiguous, and
+// D directions (1 or 2), O outputs per step (H, or 2·H if both directions are next to each other), G gates (RNN and
+// IndRNN 1, GRU 3, LSTM 4). Every buffer's comment starts with its shape, whose rightmost dimension is contiguous, and
 // says whether the buffer is read, overwritten or added to. Every buffer is passed with its count, in elements, which
 // must match its shape.
 //
@@ -11,6 +11,9 @@
 // nothing, unless its comment says otherwise. Pointers may not be null unless a comment allows it. No two buffers of a
 // call may overlap, not even two that are only read. Sizes that this machine's memory cannot hold are refused; if
 // memory runs out nevertheless, the process ends.
+//
+// Outputs, states and all gradients have the same bits on every processor whose instruction set fuses multiply-adds
+// (AVX2, AVX-512), in float and in double. The portable kernels do not fuse multiply-adds and give other bits.
 //
 // Layers, and what is made of them, hold floats. The functions at the end, whose names end in _f64, are the same for
 // doubles.
@@ -35,7 +38,7 @@
 extern "C" {
 #endif
 
-#define RECURRENT_VERSION "0.4.0"
+#define RECURRENT_VERSION "0.5.0"
 
 // MARK: - Status and messages
 
@@ -149,7 +152,7 @@ recurrent_status recurrent_layer_parameter_count(const recurrent_layer *layer, s
 // The name of a parameter, valid as long as the layer.
 recurrent_status recurrent_layer_parameter_name(const recurrent_layer *layer, size_t index, const char **name);
 
-// The shape of a parameter, [rows,columns]; columns is 1 where it is a bias.
+// The shape of a parameter, [rows,columns]; columns is 1 if it is a vector.
 recurrent_status recurrent_layer_parameter_shape(const recurrent_layer *layer, const char *name, size_t *rows,
                                                  size_t *columns);
 
