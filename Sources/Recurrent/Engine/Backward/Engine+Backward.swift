@@ -201,23 +201,20 @@ extension Engine {
     let together = min(slotsTogether, product.gates.count)
     for first in stride(from: 0, to: product.gates.count, by: together) {
       let slot = product.firstSlot + first
-      let source = gateGradients(
-        call, tiles, slot: slot, firstRow: rows.first, wholeDepth: program.gradientSlots * hiddenSize)
-      products.multiply(
-        tiles: source.start, rows.tiles, stride: source.stride, of: source.part, depth: together * hiddenSize,
-        panels: weights + first * hiddenSize * width, panelStride: panelStride, panelCount: blocks.count,
-        c: panels + blocks.lowerBound * rowCount * width, cPanelStride: rowCount * width, cRowStride: width,
-        add: add || first > 0)
+      if let tiles {
+        products.multiply(
+          tiles: tiles, rows.tiles, of: TileDepth(first: slot * hiddenSize, whole: program.gradientSlots * hiddenSize),
+          depth: together * hiddenSize, panels: weights + first * hiddenSize * width, panelStride: panelStride,
+          panelCount: blocks.count, c: panels + blocks.lowerBound * rowCount * width, cPanelStride: rowCount * width,
+          cRowStride: width, add: add || first > 0)
+      } else {
+        // One block of units has one panel.
+        products.run(
+          slotRows(call.record, 0, slot, rows.first), rows.tiles, stride: width, depth: hiddenSize,
+          weights + first * hiddenSize * width, panelCount: 1, panelStride: 0, c: panels, cPanelStride: 0,
+          cRowStride: width, add: add || first > 0)
+      }
     }
-  }
-
-  /// The gradients of some slots as the rows of a product: in tiles, or the rows of one slot in the record.
-  @inline(__always)
-  private func gateGradients(
-    _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, slot: Int, firstRow: Int, wholeDepth: Int
-  ) -> (start: UnsafePointer<E>, stride: Int, part: TileDepth?) {
-    if let tiles { return (UnsafePointer(tiles), 1, TileDepth(first: slot * hiddenSize, whole: wholeDepth)) }
-    return (UnsafePointer(slotRows(call.record, 0, slot, firstRow)), products.width, nil)
   }
 
   /// dx = dG·W, from tiles whose depth begins with the slots of W's window.
