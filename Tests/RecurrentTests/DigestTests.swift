@@ -7,33 +7,46 @@ import Testing
 /// All sets with fused multiply-adds give the same bits; the portable set gives others. `RECURRENT_UPDATE_DIGESTS=1`
 /// writes the file anew instead.
 @Suite struct DigestTests {
-  private static let problems = Problem<Float>.digestProblems
+  /// Of floats all problems, of doubles every third: it is the same engine.
+  private static func problems<Scalar: RecurrentScalar>(_: Scalar.Type) -> [Problem<Scalar>] {
+    let all = Problem<Scalar>.digestProblems
+    return Scalar.self == Float.self ? all : stride(from: 0, to: all.count, by: 3).map { all[$0] }
+  }
   private static let pool = Result { try Threads(count: 2) }
   private static let updates = ProcessInfo.processInfo.environment["RECURRENT_UPDATE_DIGESTS"] == "1"
   private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Goldens/bits.txt")
 
   /// The bits of one problem on a set.
-  private static func words(_ problem: Problem<Float>, on set: InstructionSet) throws -> [String] {
+  private static func words<Scalar: RecurrentScalar>(
+    _ problem: Problem<Scalar>, on set: InstructionSet
+  ) throws -> [String] {
     var problem = problem
     problem.set = set
-    let scratch = problem.threads == 1 ? Scratch<Float>() : Scratch<Float>(threads: try pool.get())
+    let scratch = problem.threads == 1 ? Scratch<Scalar>() : Scratch<Scalar>(threads: try pool.get())
     return try ProblemDigest(try problem.instance(), scratch: scratch).words
   }
 
-  private static func family(_ set: InstructionSet) -> String { set == .portable ? "portable" : "fused" }
+  /// What the lines of a set and a scalar begin with.
+  private static func family<Scalar: RecurrentScalar>(_ set: InstructionSet, _: Scalar.Type) -> String {
+    (set == .portable ? "portable" : "fused") + (Scalar.self == Float.self ? "" : "-f64")
+  }
 
   // The portable kernels of other processors may fuse what those of x86-64 do not.
   #if arch(x86_64)
-    @Test(.enabled(if: !updates), arguments: Processor.available)
-    func bitsAreAsBefore(set: InstructionSet) throws {
+    @Test(.enabled(if: !updates), arguments: Kernels.all)
+    func bitsAreAsBefore(kernels: Kernels) throws { try bitsAreAsBefore(kernels.scalar, kernels.set) }
+
+    private func bitsAreAsBefore<Scalar: RecurrentScalar>(_ scalar: Scalar.Type, _ set: InstructionSet) throws {
       var expected: [Substring: [Substring]] = [:]
       for line in try String(contentsOf: DigestTests.file, encoding: .utf8).split(separator: "\n") {
         let words = line.split(separator: " ", maxSplits: 4)
-        if words.first == DigestTests.family(set)[...], words.count == 5 { expected[words[4]] = Array(words[1...3]) }
+        if words.first == DigestTests.family(set, scalar)[...], words.count == 5 {
+          expected[words[4]] = Array(words[1...3])
+        }
       }
       var differing: [String] = []
-      for problem in DigestTests.problems {
+      for problem in DigestTests.problems(scalar) {
         guard let expected = expected.removeValue(forKey: problem.name[...]) else {
           differing.append("no line of \(problem.name)")
           continue
@@ -46,7 +59,9 @@ import Testing
       }
       differing += expected.keys.sorted().map { "no such problem: \($0)" }
       if !differing.isEmpty {
-        Issue.record("other bits on \(set), \(differing.count) times: \(differing.prefix(40).joined(separator: "; "))")
+        Issue.record(
+          "other bits of \(scalar) on \(set), \(differing.count) times: \(differing.prefix(40).joined(separator: "; "))"
+        )
       }
     }
 
@@ -57,13 +72,16 @@ import Testing
         # FNV-1a of the bits of forward, of the gradients of inputs and states, and of the parameters' gradients; written
         # by DigestTests with RECURRENT_UPDATE_DIGESTS=1.\n
         """
-      for problem in DigestTests.problems {
-        for set in [InstructionSet.avx512, .portable] {
-          let words = try DigestTests.words(problem, on: set).joined(separator: " ")
-          text += "\(DigestTests.family(set)) \(words) \(problem.name)\n"
-        }
-      }
+      text += try DigestTests.lines(Float.self) + DigestTests.lines(Double.self)
       try text.write(to: DigestTests.file, atomically: true, encoding: .utf8)
+    }
+
+    private static func lines<Scalar: RecurrentScalar>(_ scalar: Scalar.Type) throws -> String {
+      try problems(scalar).flatMap { problem in
+        try [InstructionSet.avx512, .portable].map { set in
+          "\(family(set, scalar)) \(try words(problem, on: set).joined(separator: " ")) \(problem.name)\n"
+        }
+      }.joined()
     }
   #endif
 
@@ -85,6 +103,6 @@ import Testing
 
   /// A problem is found by its name.
   @Test func problemsHaveNamesOfTheirOwn() {
-    #expect(Set(DigestTests.problems.map(\.name)).count == DigestTests.problems.count)
+    #expect(Set(DigestTests.problems(Float.self).map(\.name)).count == DigestTests.problems(Float.self).count)
   }
 }

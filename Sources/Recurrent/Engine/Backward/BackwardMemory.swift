@@ -148,7 +148,8 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     groupColumns = Blocking.groupColumns(tileRows: xColumnTiles.size, lanes: 64 / MemoryLayout<E>.stride)
     if plan.rowCount > Blocking.closingRows {
       parameters = .sums(
-        dWeightIH: arena.take(units * program.gates * c), dWeightHH: arena.take(units * program.gates * h))
+        dWeightIH: arena.take(units * program.gates * c),
+        dWeightHH: arena.take(transposedHH == nil ? 0 : units * program.gates * h))
     } else {
       let stride = (program.gates * groupColumns * width + Int(PRODUCT_SLACK) + 15) / 16 * 16
       parameters = .groups(arena.take(threadCount * stride), stride: stride)
