@@ -127,7 +127,7 @@ static void make_layer(unsigned i) {
   options.input_size = some_size(40);
   options.hidden_size = some_size(40);
   options.layer_count = some_size(3);
-  options.cell = (recurrent_cell)some_choice(2);
+  options.cell = (recurrent_cell)some_choice(3);
   options.direction = (recurrent_direction)some_choice(3);
   options.activation = (recurrent_activation)some_choice(1);
   options.cell_output = (recurrent_cell_output)some_choice(1);

@@ -149,7 +149,7 @@ static void options_are_checked(void) {
   WITH(hidden_size, SIZE_MAX / 2, "expected a product of at most");
   WITH(hidden_size, (size_t)1 << 32, "expected a product of at most");
   WITH(layer_count, (size_t)1 << 60, "expected a product of at most");
-  WITH(cell, 3, "options.cell is 3, expected 0 to 2");
+  WITH(cell, 4, "options.cell is 4, expected 0 to 3");
   WITH(direction, 4, "options.direction is 4, expected 0 to 3");
   WITH(activation, 2, "options.activation is 2");
   WITH(cell_output, 2, "options.cell_output is 2");
@@ -169,7 +169,8 @@ static void forms_differ(void) {
     int activation, cell_output, reset, update;
   } forms[] = {{RECURRENT_RNN, 0, 0, 0, 0},  {RECURRENT_RNN, 1, 0, 0, 0}, {RECURRENT_LSTM, 0, 0, 0, 0},
                {RECURRENT_LSTM, 0, 1, 0, 0}, {RECURRENT_GRU, 0, 0, 0, 0}, {RECURRENT_GRU, 0, 0, 1, 0},
-               {RECURRENT_GRU, 0, 0, 0, 1},  {RECURRENT_GRU, 0, 0, 1, 1}};
+               {RECURRENT_GRU, 0, 0, 0, 1},  {RECURRENT_GRU, 0, 0, 1, 1},
+               {RECURRENT_INDRNN, 0, 0, 0, 0}, {RECURRENT_INDRNN, 1, 0, 0, 0}};
   enum { count = sizeof forms / sizeof *forms, states = N * H };
   scalar x[T * N * C], y[count][T * N * H];
   fill(x, T * N * C);
