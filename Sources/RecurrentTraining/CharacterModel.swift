@@ -28,7 +28,7 @@ public struct CharacterModel: Sendable, TrainableModel {
     // An LSTM that remembers from the start learns sooner.
     layer = try Layer(
       cell, inputSize: embeddingSize, hiddenSize: hiddenSize,
-      initialization: Initialization(forgetBias: cell.hasCellState ? 1 : nil, seed: seed &+ 1))
+      initialization: Initialization(forgetBias: cell.definition.forgetGate == nil ? nil : 1, seed: seed &+ 1))
     head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
   }
 

@@ -3,6 +3,20 @@ import Testing
 
 /// Errors name what was wrong, what it was and what was expected; nothing has been written when they are thrown.
 @Suite struct ErrorTests {
+  /// A scalar that the package has no kernels for is an error when a layer is made, whatever its size.
+  @Test func otherScalarsAreRefused() throws {
+    func check<Scalar: RecurrentScalar>(_ scalar: Scalar.Type) throws {
+      _ = try Sequences<Scalar>(steps: 1, batchSize: 1, size: 1)
+      #expect(throws: RecurrentError.value(name: "Scalar", was: "\(scalar)", expected: "Float or Double")) {
+        try Layer<Scalar>(.gru(), inputSize: 2, hiddenSize: 3)
+      }
+    }
+    try check(Float16.self)
+    #if arch(x86_64)
+      try check(Float80.self)
+    #endif
+  }
+
   @Test func sizesMustBePositiveAndCountable() {
     for (inputs, hidden, name, was) in [
       (0, 3, "inputSize", 0), (-1, 3, "inputSize", -1), (3, 0, "hiddenSize", 0), (3, -7, "hiddenSize", -7),
@@ -277,3 +291,8 @@ import Testing
     for (error, text) in cases { #expect(error.description == text) }
   }
 }
+
+extension Float16: RecurrentScalar {}
+#if arch(x86_64)
+  extension Float80: RecurrentScalar {}
+#endif

@@ -80,7 +80,7 @@ typedef enum recurrent_direction {
   RECURRENT_BIDIRECTIONAL_SUM = 3  // both; y is the sum, O = H
 } recurrent_direction;
 
-// What the h of an RNN or an IndRNN passes through.
+// What the h of an RNN or an IndRNN passes through. An IndRNN is usually used with RECURRENT_RELU.
 typedef enum recurrent_activation { RECURRENT_TANH = 0, RECURRENT_RELU = 1 } recurrent_activation;
 
 // How an LSTM's h follows from c.

@@ -2,7 +2,7 @@ import CRecurrentKernels
 
 /// Which recurrent cell a layer computes.
 public enum Cell: Equatable, Sendable, BitwiseCopyable {
-  /// The function that gives an RNN's h.
+  /// The function that gives the h of an RNN or an IndRNN.
   public enum Nonlinearity: Sendable, BitwiseCopyable {
     /// The hyperbolic tangent.
     case tanh

@@ -19,7 +19,7 @@ package enum Blocking {
   // MARK: - Cuts of work
 
   /// The rows whose product with W is computed at once, before their steps. They are full tiles. They are few enough
-  /// that their slots take about half of the second cache until their steps have run. They are at least
+  /// that their slots take about half of the second cache until their steps have run. They are about
   /// `leastChunkRows`, because each chunk reads the weights of W once.
   ///
   /// - Parameters:

@@ -14,6 +14,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
   let packed: PackedParameters<E>
   /// The program's stages, in memory that a loop can read without counting references.
   let stages: UnsafeBufferPointer<CellProgram.Stage>
+  /// Whether a stage multiplies U by h'.
+  private let multipliesH: Bool
   /// The number of rows that a chunk of a walk should have.
   let chunkRows: Int
   private let parameterLayout: ParameterLayout
@@ -33,6 +35,7 @@ package final class Engine<E: Element>: @unchecked Sendable {
     let stages = UnsafeMutableBufferPointer<CellProgram.Stage>.allocate(capacity: program.stages.count)
     _ = stages.initialize(from: program.stages)
     self.stages = UnsafeBufferPointer(stages)
+    multipliesH = program.stages.contains { $0.product != nil && $0.product?.operandSlot == nil }
     chunkRows = Blocking.chunkRows(
       rowBytes: program.slots * blocks * products.width * MemoryLayout<E>.stride,
       tileRows: products.kernels.pointee.tile_rows,
@@ -51,13 +54,18 @@ package final class Engine<E: Element>: @unchecked Sendable {
     PartLayout(blocks: blocks, slots: program.slots + program.innerStates, width: products.width)
   }
 
-  /// Whether a step has enough work to pay for the barrier between several threads.
+  /// Whether a step has enough work to pay for the barrier between several threads. Of a cell without a matrix U, the
+  /// work is the product with W.
   func paysForThreads(batchSize: Int) -> Bool {
-    blocks > 1 && program.gates * hiddenSize * hiddenSize * batchSize >= Blocking.sharedMultiplies
+    let depth = multipliesH ? hiddenSize : inputSize
+    return blocks > 1 && program.gates * hiddenSize * depth * batchSize >= Blocking.sharedMultiplies
   }
 
   /// Whether a product's rows are packed into tiles. A single row is a tile already.
   func packsRows(_ rows: Int, depth: Int) -> Bool { rows > 1 && depth > Blocking.plainDepth }
+
+  /// Whether h is packed into tiles for a product with U.
+  func packsH(_ rows: Int) -> Bool { multipliesH && packsRows(rows, depth: hiddenSize) }
 
   /// The largest number of rows that a chunk of a walk can have.
   func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(chunkRows, plan.batchSize)) }

@@ -38,10 +38,10 @@ package struct LayerShape: Sendable, Equatable {
 
   /// H, rounded up to whole panels of any width.
   private var paddedSize: Int { (hiddenSize + 31) / 32 * 32 }
-  /// The largest number of floats that a record keeps for a row: slots, y and the inputs of further levels.
+  /// The largest number of scalars that a record keeps for a row: slots, y and the inputs of further levels.
   package var rowFloats: Int { inputSize + parts * 8 * paddedSize }
-  /// The largest number of floats that a stream keeps for a sequence.
-  package var streamFloats: Int { inputSize + layerCount * 12 * paddedSize }
+  /// The largest number of scalars that a stream keeps for a sequence.
+  package var streamFloats: Int { 2 * inputSize + layerCount * 12 * paddedSize }
 
   /// Whether parts carry c beside h.
   package var hasCellState: Bool { innerStates > 0 }

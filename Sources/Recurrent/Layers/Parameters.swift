@@ -1,7 +1,8 @@
 /// The parameters of a layer, or their gradients, by PyTorch's names, shapes and gate orders: i f g o, and r z n.
 ///
 /// They are `weight_ih_l0` [G·H,C], `weight_hh_l0` [G·H,H], `bias_ih_l0` and `bias_hh_l0` [G·H]. The names of the next
-/// level end in `l1`, and those of a reverse direction in `l0_reverse`. One array holds all parameters, in the order of
+/// level end in `l1`, and those of a reverse direction in `l0_reverse`. An `IndRNN` has `weight_hh_l0` [H] and no
+/// `bias_hh_l0`. One array holds all parameters, in the order of
 /// `names`.
 public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// All values, one parameter after the other.

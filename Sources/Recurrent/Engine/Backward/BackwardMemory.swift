@@ -121,8 +121,8 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     dh = arena.take(units * n)
     dc = program.innerStates > 0 ? arena.take(units * n) : nil
     dOperand = multipliesSlot ? arena.take(units * n) : nil
-    let packs = engine.blocks > 1, tileCount = n * program.gradientSlots * h
-    step = packs ? .tiles(even: arena.take(tileCount), odd: arena.take(tileCount)) : .slots
+    let packs = engine.blocks > 1, hasU = transposedHH != nil, tileCount = n * program.gradientSlots * h
+    step = packs && hasU ? .tiles(even: arena.take(tileCount), odd: arena.take(tileCount)) : .slots
     dxRest = arena.take(wantsDx ? chunkRows * width : 0)
     // The product needs rows of dx that lie next to each other without a gap.
     let isPlain = call.dx.map { $0.layout.isEven(plan) && ($0.layout.row == c || plan.rowCount == 1) } ?? true
@@ -132,7 +132,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
       input = .none
     } else if !packs {
       input = .slots
-    } else if isPlain, !isFar, plan.rowCount >= Blocking.rowsOfOwnTiles * plan.steps {
+    } else if hasU, isPlain, !isFar, plan.rowCount >= Blocking.rowsOfOwnTiles * plan.steps {
       input = .stepTiles
     } else {
       input = .chunkTiles(arena.take(chunkRows * depth))
@@ -141,15 +141,15 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     dyRows = arena.take(dyIsEven ? 0 : n * h)
     previousRows = plan.isRagged && program.readsPreviousH ? arena.take(n * h) : nil
     xRows = call.x.layout.isEven(plan) ? nil : arena.take(columnRows * c)
-    closingH = plan.isRagged ? arena.take(columnRows * h) : nil
+    closingH = plan.isRagged && hasU ? arena.take(columnRows * h) : nil
     xColumns = arena.take(columnRows * c)
-    hColumns = arena.take(columnRows * h)
+    hColumns = arena.take(hasU ? columnRows * h : 0)
     operandRows = multipliesSlot ? arena.take(columnRows * h) : nil
     groupColumns = Blocking.groupColumns(tileRows: xColumnTiles.size, lanes: 64 / MemoryLayout<E>.stride)
     if plan.rowCount > Blocking.closingRows {
       parameters = .sums(
         dWeightIH: arena.take(units * program.gates * c),
-        dWeightHH: arena.take(transposedHH == nil ? 0 : units * program.gates * h))
+        dWeightHH: arena.take(hasU ? units * program.gates * h : 0))
     } else {
       let stride = (program.gates * groupColumns * width + Int(PRODUCT_SLACK) + 15) / 16 * 16
       parameters = .groups(arena.take(threadCount * stride), stride: stride)

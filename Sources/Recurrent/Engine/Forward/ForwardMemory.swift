@@ -60,7 +60,7 @@ extension Engine {
         xRows: isEven ? nil : arena.take(chunkRows * inputSize),
         xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * inputSize) : nil,
         hRows: isRagged ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
-        hTiles: packsRows(n, depth: hiddenSize)
+        hTiles: packsH(n)
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         operandTiles: readsSlot ? arena.take(n * hiddenSize) : nil,
         c: program.innerStates > 0 ? arena.take(blocks * n * width) : nil, cRows: n,

@@ -5,7 +5,7 @@ package final class StackStream<E: Element>: StreamEngine {
   private let capacity: Int  // N
   @exclusivity(unchecked) private var seats: [Int]  // [rows]: the seat of a row
   /// Whether all seats are taken and each row has the seat of its own number.
-  @exclusivity(unchecked) private var rowsAreSeats = true
+  private var rowsAreSeats: Bool { seats.count == capacity }
   /// One entry for each level. They are in memory of their own, so that a step counts no reference and checks no
   /// access.
   private let levels: UnsafeMutableBufferPointer<Level>
@@ -68,8 +68,9 @@ package final class StackStream<E: Element>: StreamEngine {
 
   package func copy() -> any StreamEngine<E> {
     let other = StackStream(stack, batchSize: capacity)
-    other.seats = seats
-    other.rowsAreSeats = rowsAreSeats
+    // In memory of its own, which has room for all seats: join and leave then allocate nothing.
+    other.seats.removeAll(keepingCapacity: true)
+    other.seats.append(contentsOf: seats)
     for index in levels.indices {
       let engine = levels[index].engine.takeUnretainedValue()
       other.h(index).update(from: h(index), count: capacity * engine.hiddenSize)
@@ -178,7 +179,6 @@ package final class StackStream<E: Element>: StreamEngine {
   @specialized(where E == Double)
   package func reset() {
     for row in seats.indices { clear(row) }
-    if seats.count == capacity { order() }
   }
 
   @specialized(where E == Float)
@@ -206,7 +206,6 @@ package final class StackStream<E: Element>: StreamEngine {
     let last = seats.count - 1
     if row != last { swap(row, last) }
     seats.removeLast()
-    rowsAreSeats = false
   }
 
   /// Moves the row of each seat to the seat's own number, once all seats are taken. x and y then need no gathering.
@@ -214,7 +213,6 @@ package final class StackStream<E: Element>: StreamEngine {
     for row in seats.indices {
       while seats[row] != row { swap(row, seats[row]) }
     }
-    rowsAreSeats = true
   }
 
   /// Exchanges two rows and their states.

@@ -11,7 +11,7 @@ struct StepOperands: BitwiseCopyable {
 extension Engine {
   /// Whether a step's rows fit one tile and no product packs them. Such a step runs on `StepOperands`.
   func servesSteps(rows: Int) -> Bool {
-    rows <= products.tiles(rows).size && !packsRows(rows, depth: hiddenSize)
+    rows <= products.tiles(rows).size && !packsH(rows)
   }
 
   /// The operands of a stage, for one block.
