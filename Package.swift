@@ -9,8 +9,8 @@ let fastInDebug: [SwiftSetting] = [
 ]
 
 // The C library contains the Swift runtime and exports only the functions of recurrent.h. It stays in memory after
-// dlclose, because a thread that ends later still runs the runtime's thread-local destructors, and a pool's threads still
-// run its code. The number in its soname is the version of the ABI, and its build id names its debug file. The settings
+// dlclose, because a thread that ends later still runs the runtime's thread-local destructors, and a pool's threads
+// still run its code. The number in its soname is the version of the ABI, and its build id names its debug file. The settings
 // reach every target that depends on this one and would break the link of a test, so no target does. The library is
 // tested from C, C++ and Python.
 let standingAlone: [LinkerSetting] = [
@@ -48,8 +48,8 @@ let package = Package(
         .unsafeFlags(
           ["-L/usr/lib/x86_64-linux-gnu/blis-serial", "-L/usr/lib/aarch64-linux-gnu/blis-serial"],
           .when(platforms: [.linux])),
-        // A file name links the library statically, so that the kernels of all sub-configurations can be called and have
-        // names in a profile.
+        // A file name links the library statically, so that the kernels of all sub-configurations can be called and
+        // have names in a profile.
         .linkedLibrary(":libblis.a", .when(platforms: [.linux])),
         .linkedLibrary("pthread", .when(platforms: [.linux])),
         .linkedLibrary("m", .when(platforms: [.linux])),

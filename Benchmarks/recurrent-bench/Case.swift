@@ -34,26 +34,21 @@ struct Case {
   let batch: Int
   let inputs: Int
   let hidden: Int
-  var scalar = ScalarKind.float
+  var scalar = scalar_type.f32
 
   /// The cell's, with the scalar if it is not float.
-  var cellName: String { scalar == .float ? cell.name : "\(cell.name)-f64" }
+  var cellName: String { scalar == .f32 ? cell.name : "\(cell.name)-f64" }
   var name: String { "\(cellName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
   /// Whether other libraries have something like it.
   var hasPeers: Bool {
-    ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .float && (hasProducts || mode == .classifier)
+    ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .f32 && (hasProducts || mode == .classifier)
   }
   /// Whether BLIS's whole product can run the case's products alone.
   var hasProducts: Bool { cell.multipliesByMatrix && [.forward, .training, .step].contains(mode) }
   /// The kernels that a case runs on by default.
   var kernels: UnsafePointer<product_kernels> {
-    get throws {
-      switch scalar {
-      case .float: try Processor.kernels(nil, scalar: Float.kernelScalar)
-      case .double: try Processor.kernels(nil, scalar: Double.kernelScalar)
-      }
-    }
+    get throws { try Processor.kernels(nil, scalar: scalar) }
   }
   var isBidirectional: Bool { mode == .bidirectional || mode == .bidirectionalTraining }
   /// [N] if not all sequences have T steps. The lengths are spread evenly, in no order.
@@ -94,7 +89,7 @@ struct Case {
     return all
       + ofDoubles.map { shape in
         var shape = shape
-        shape.scalar = .double
+        shape.scalar = .f64
         return shape
       }
   }

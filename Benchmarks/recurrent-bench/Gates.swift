@@ -10,14 +10,14 @@ struct GateMeasurement: Encodable {
   static func all(seconds: Double, matching: (String) -> Bool) throws -> [GateMeasurement] {
     var results: [GateMeasurement] = []
     for set in Processor.available {
-      for entry in GatePasses.all(.float, set.kernelSet) + GatePasses.all(.double, set.kernelSet) {
+      for entry in GatePasses.all(.f32, set.kernelSet) + GatePasses.all(.f64, set.kernelSet) {
         for (direction, pass) in [("forward", entry.pass.forward), ("backward", entry.pass.backward)] {
-          let name = "\(entry.name)-\(direction)" + (entry.scalar == .double ? "-double" : "")
+          let name = "\(entry.name)-\(direction)" + (entry.scalar == .f64 ? "-double" : "")
           guard matching("gates/\(name)/\(set.rawValue)") else { continue }
           let time =
             switch entry.scalar {
-            case .float: try measure(Float.self, set, slots: entry.slots, pass, seconds: seconds)
-            case .double: try measure(Double.self, set, slots: entry.slots, pass, seconds: seconds)
+            case .f32: try measure(Float.self, set, slots: entry.slots, pass, seconds: seconds)
+            case .f64: try measure(Double.self, set, slots: entry.slots, pass, seconds: seconds)
             }
           results.append(GateMeasurement(name: name, instructionSet: set.rawValue, nanosecondsPerUnit: time))
         }

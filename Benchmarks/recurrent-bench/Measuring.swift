@@ -87,8 +87,8 @@ func sample(seconds: Double, _ body: @escaping (Int) throws -> Void) throws -> S
 /// no BLIS.
 func measureGemm(_ shape: Case, seconds: Double) throws -> Double? {
   switch shape.scalar {
-  case .float: try measureGemm(Float.self, shape, seconds: seconds)
-  case .double: try measureGemm(Double.self, shape, seconds: seconds)
+  case .f32: try measureGemm(Float.self, shape, seconds: seconds)
+  case .f64: try measureGemm(Double.self, shape, seconds: seconds)
   }
 }
 
@@ -115,9 +115,9 @@ private func measureGemm<Scalar: Element>(_: Scalar.Type, _ shape: Case, seconds
           x.withUnsafeBufferPointer { x in
             weights.withUnsafeBufferPointer { weights in
               c.withUnsafeMutableBufferPointer { c in
-                var operands = sgemm_comparison(
+                var operands = gemm_comparison(
                   x: x.baseAddress!, weights: weights.baseAddress!, c: c.baseAddress!, rows: rows, units: units, k: k)
-                works = product_by_sgemm(kernels, &operands) && works
+                works = product_by_gemm(kernels, &operands) && works
               }
             }
           }

@@ -5,8 +5,8 @@ extension Case {
   /// Makes the case ready; the body runs it as often as it is told.
   func prepare(_ threads: Threads?) throws -> (_ repetitions: Int) throws -> Void {
     switch scalar {
-    case .float: try Runner<Float>(self, threads: threads).run
-    case .double: try Runner<Double>(self, threads: threads).run
+    case .f32: try Runner<Float>(self, threads: threads).run
+    case .f64: try Runner<Double>(self, threads: threads).run
     }
   }
 }

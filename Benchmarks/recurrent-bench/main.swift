@@ -1,3 +1,4 @@
+import CRecurrentKernels
 import Foundation
 import Recurrent
 import ToolSupport
@@ -67,9 +68,9 @@ func measure(
   print(Processor.description)
   print(
     "\(threads.count == 1 ? "one thread" : "\(threads.count) threads"); a share is of "
-      + "\(threads.count == 1 ? "the multiply-add peak" : "\(threads.count) times one core's multiply-add peak") measured "
-      + "between the samples of its case\n")
-  var peaks: [ScalarKind: [Double]] = [:]
+      + (threads.count == 1 ? "the multiply-add peak" : "\(threads.count) times one core's multiply-add peak")
+      + " measured between the samples of its case\n")
+  var peaks: [scalar_type: [Double]] = [:]
   if !cases.isEmpty { Report.printHeader(peers: names) }
   for shape in cases {
     let contest = try Contest(shape, peers, seconds: seconds, ours: try shape.prepare(threads))
@@ -97,8 +98,8 @@ func measure(
     throw ToolError("no case matches; --list prints the names")
   }
   let kernels = try Processor.kernels(nil)
-  report.machine.peakGflops = percentile(peaks[.float] ?? (0..<20).map { _ in measurePeak(kernels) }, 0.5)
-  report.machine.peakGflopsF64 = peaks[.double].map { percentile($0, 0.5) }
+  report.machine.peakGflops = percentile(peaks[.f32] ?? (0..<20).map { _ in measurePeak(kernels) }, 0.5)
+  report.machine.peakGflopsF64 = peaks[.f64].map { percentile($0, 0.5) }
   print(
     String(format: "\nmultiply-add peak of one core: %.0f GF/s", report.machine.peakGflops)
       + (report.machine.peakGflopsF64.map { String(format: ", of doubles %.0f GF/s", $0) } ?? ""))

@@ -98,7 +98,7 @@ void blis_run_micro_kernel(const product_kernels *kernels, ptrdiff_t k, const vo
 #undef RUN
 }
 
-bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *p) {
+bool product_by_gemm(const product_kernels *kernels, const gemm_comparison *p) {
   if (!kernels->micro_kernel.function) return false;
   rntm_t one_thread;
   bli_rntm_init(&one_thread);
@@ -125,6 +125,6 @@ void blis_find_micro_kernel(product_kernels *kernels) {
 }
 void blis_run_micro_kernel(const product_kernels *kernels, ptrdiff_t k, const void *rows, const void *panel, bool add,
                            void *c, ptrdiff_t c_row_stride, const void *next_panel) {}
-bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *product) { return false; }
+bool product_by_gemm(const product_kernels *kernels, const gemm_comparison *product) { return false; }
 
 #endif

@@ -98,15 +98,15 @@ static inline void product_run_own(const product_kernels *kernels, const product
 
 // c = x · weightsᵀ through bli_sgemm or bli_dgemm with the same sub-configuration, for comparison. BLIS packs its
 // operands in each call. weights [units][k], x [rows][k], c [rows][units]. Returns false if there is no BLIS.
-typedef struct sgemm_comparison {
+typedef struct gemm_comparison {
   const void *x;
   const void *weights;
   void *c;
   ptrdiff_t rows;
   ptrdiff_t units;
   ptrdiff_t k;
-} sgemm_comparison;
-bool product_by_sgemm(const product_kernels *kernels, const sgemm_comparison *product);
+} gemm_comparison;
+bool product_by_gemm(const product_kernels *kernels, const gemm_comparison *product);
 
 // packed[d][i] = source[i·item_stride + d·depth_stride] for i < count, and 0 for count <= i < width; d < depth. One
 // of the strides must be 1. This packs panels (width P) and row tiles (width = count <= R), from rows or from columns.

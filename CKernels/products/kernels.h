@@ -10,6 +10,7 @@
 #define LANE_COUNT OF_SCALAR(16, 8)
 // The largest number of rows that a tile of any instruction set has.
 #define MOST_ROWS OF_SCALAR(12, 14)
+_Static_assert(MOST_ROWS <= PRODUCT_MOST_TILE_ROWS, "a tile of this scalar has more rows than any tile may have");
 
 // 64 bytes, in the registers that the instruction set has.
 typedef SCALAR vector __attribute__((ext_vector_type(LANE_COUNT), aligned(sizeof(SCALAR))));

@@ -133,9 +133,9 @@ import Testing
         let c = GuardedScalars<Scalar>(rows * units) { _ in .nan }
         let works = x.withUnsafeBufferPointer { x in
           weights.withUnsafeBufferPointer { weights in
-            var operands = sgemm_comparison(
+            var operands = gemm_comparison(
               x: x.baseAddress!, weights: weights.baseAddress!, c: c.start, rows: rows, units: units, k: depth)
-            return product_by_sgemm(row.kernels, &operands)
+            return product_by_gemm(row.kernels, &operands)
           }
         }
         #expect(works == (row.kernels == widest), "\(row.testDescription)")

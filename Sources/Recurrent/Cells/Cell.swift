@@ -81,7 +81,7 @@ package protocol CellDefinition: Sendable, CustomStringConvertible {
   /// The states beside h that the cell carries from step to step: 1 for an LSTM's c.
   var innerStates: Int { get }
   /// The program with the gate passes for a scalar and an instruction set. Its slots and stages depend on neither.
-  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram
+  func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram
 }
 
 extension CellDefinition {

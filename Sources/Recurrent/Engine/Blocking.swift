@@ -19,8 +19,8 @@ package enum Blocking {
   // MARK: - Cuts of work
 
   /// The rows whose product with W is computed at once, before their steps. They are full tiles. They are few enough
-  /// that their slots take about half of the second cache until their steps have run. They are about
-  /// `leastChunkRows`, because each chunk reads the weights of W once.
+  /// that their slots take about half of the second cache until their steps have run. They are not fewer than
+  /// `leastChunkRows`, rounded down to whole tiles, because each chunk reads the weights of W once.
   ///
   /// - Parameters:
   ///   - rowBytes: the bytes of all slots of a row.

@@ -2,9 +2,7 @@ import CRecurrentKernels
 
 /// A scalar that the package has kernels for. The engine is generic over it.
 package protocol Element: RecurrentScalar {
-  /// The scalar's kind, which selects its gate passes.
-  static var kind: ScalarKind { get }
-  /// The scalar's type in C, which selects its rows in the table of kernels.
+  /// The scalar's type in C, which selects its kernels and its gate passes.
   static var kernelScalar: scalar_type { get }
   /// target[u] = (u is dropped) ? 0 : scale · source[u], for `count` units of a row.
   static func dropUnits(
@@ -13,7 +11,6 @@ package protocol Element: RecurrentScalar {
 }
 
 extension Float: Element {
-  package static var kind: ScalarKind { .float }
   package static var kernelScalar: scalar_type { .f32 }
   package static func dropUnits(
     _ set: instruction_set, _ target: UnsafeMutablePointer<Float>, _ source: UnsafePointer<Float>, _ count: Int,
@@ -24,7 +21,6 @@ extension Float: Element {
 }
 
 extension Double: Element {
-  package static var kind: ScalarKind { .double }
   package static var kernelScalar: scalar_type { .f64 }
   package static func dropUnits(
     _ set: instruction_set, _ target: UnsafeMutablePointer<Double>, _ source: UnsafePointer<Double>, _ count: Int,

@@ -14,8 +14,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
   let packed: PackedParameters<E>
   /// The program's stages, in memory that a loop can read without counting references.
   let stages: UnsafeBufferPointer<CellProgram.Stage>
-  /// Whether a stage multiplies U by h'.
-  private let multipliesH: Bool
+  /// Whether the cell has a matrix U.
+  private let hasU: Bool
   /// The number of rows that a chunk of a walk should have.
   let chunkRows: Int
   private let parameterLayout: ParameterLayout
@@ -29,13 +29,12 @@ package final class Engine<E: Element>: @unchecked Sendable {
     self.products = products
     parameterLayout = parameters
     blocks = products.panels(hiddenSize)
+    hasU = parameters.has(.recurrentWeights)
     packed = PackedParameters(
-      program, hasU: parameters.has(.recurrentWeights), inputSize: inputSize, hiddenSize: hiddenSize,
-      products: products)
+      program, hasU: hasU, inputSize: inputSize, hiddenSize: hiddenSize, products: products)
     let stages = UnsafeMutableBufferPointer<CellProgram.Stage>.allocate(capacity: program.stages.count)
     _ = stages.initialize(from: program.stages)
     self.stages = UnsafeBufferPointer(stages)
-    multipliesH = program.stages.contains { $0.product != nil && $0.product?.operandSlot == nil }
     chunkRows = Blocking.chunkRows(
       rowBytes: program.slots * blocks * products.width * MemoryLayout<E>.stride,
       tileRows: products.kernels.pointee.tile_rows,
@@ -57,7 +56,7 @@ package final class Engine<E: Element>: @unchecked Sendable {
   /// Whether a step has enough work to pay for the barrier between several threads. Of a cell without a matrix U, the
   /// work is the product with W.
   func paysForThreads(batchSize: Int) -> Bool {
-    let depth = multipliesH ? hiddenSize : inputSize
+    let depth = hasU ? hiddenSize : inputSize
     return blocks > 1 && program.gates * hiddenSize * depth * batchSize >= Blocking.sharedMultiplies
   }
 
@@ -65,7 +64,7 @@ package final class Engine<E: Element>: @unchecked Sendable {
   func packsRows(_ rows: Int, depth: Int) -> Bool { rows > 1 && depth > Blocking.plainDepth }
 
   /// Whether h is packed into tiles for a product with U.
-  func packsH(_ rows: Int) -> Bool { multipliesH && packsRows(rows, depth: hiddenSize) }
+  func packsH(_ rows: Int) -> Bool { hasU && packsRows(rows, depth: hiddenSize) }
 
   /// The largest number of rows that a chunk of a walk can have.
   func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(chunkRows, plan.batchSize)) }

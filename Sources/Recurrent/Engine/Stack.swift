@@ -15,7 +15,7 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
     flushesDenormals = options.flushesDenormals
     let products = try Products<E>(
       options.instructionSet, units: shape.hiddenSize, secondCache: options.secondCache)
-    let program = shape.cell.definition.program(E.kind, products.set)
+    let program = shape.cell.definition.program(E.kernelScalar, products.set)
     parts = (0..<options.shape.parts).map { [shape = options.shape] part in
       Engine(
         program, shape.parameterLayout, inputSize: shape.inputSize(ofLevel: part / shape.directions),

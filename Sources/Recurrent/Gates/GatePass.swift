@@ -15,11 +15,11 @@ package enum GatePasses {
     package let name: String
     /// The number of slots of its gate tile.
     package let slots: Int
-    package let scalar: ScalarKind
+    package let scalar: scalar_type
     package let pass: GatePass
   }
 
-  package static func all(_ scalar: ScalarKind, _ set: instruction_set) -> [Entry] {
+  package static func all(_ scalar: scalar_type, _ set: instruction_set) -> [Entry] {
     Cell.all.flatMap { cell in
       let program = cell.definition.program(scalar, set)
       let name = cell.description.lowercased().filter { $0 != "," }.split(separator: " ").joined(separator: "-")

@@ -1,13 +1,5 @@
 import CRecurrentKernels
 
-/// The scalars that gate passes are compiled for.
-package enum ScalarKind: CaseIterable, Sendable, BitwiseCopyable {
-  /// 32 bits.
-  case float
-  /// 64 bits.
-  case double
-}
-
 /// A scalar with vectors of 64 bytes. Gate passes are generic over it.
 ///
 /// Each operation calls the one of the same name in lanes.h. It works in place, and its operands pass by address.

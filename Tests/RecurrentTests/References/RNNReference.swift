@@ -10,7 +10,8 @@ struct RNNReference: CellReference {
   static let hasCellState = false
   private let isReLU: Bool
 
-  init(_ cell: Cell) { isReLU = cell == .rnn(nonlinearity: .relu) }
+  init(_ cell: Cell) { self.init(isReLU: cell == .rnn(nonlinearity: .relu)) }
+  init(isReLU: Bool) { self.isReLU = isReLU }
 
   func forward(_ step: inout ReferenceStep, _ weights: ReferenceWeights) {
     step.h = weights.sum(0, step.x, step.previousH).map { isReLU ? max($0, 0) : tanh($0) }

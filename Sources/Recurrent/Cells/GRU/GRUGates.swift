@@ -222,37 +222,37 @@ package enum GRUGates {
   /// The gate pass of a GRU with reset after the product. Its slots are n r z u.
   // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
-  package static func pass(update: Cell.Update, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
+  package static func pass(update: Cell.Update, _ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch (update, scalar) {
-    case (.keepsOld, .float):
+    case (.keepsOld, .f32):
       GatePass(forward: gru_keeps_old_forward_f32_for(set), backward: gru_keeps_old_backward_f32_for(set))
-    case (.keepsOld, .double):
+    case (.keepsOld, .f64):
       GatePass(forward: gru_keeps_old_forward_f64_for(set), backward: gru_keeps_old_backward_f64_for(set))
-    case (.takesNew, .float):
+    case (.takesNew, .f32):
       GatePass(forward: gru_takes_new_forward_f32_for(set), backward: gru_takes_new_backward_f32_for(set))
-    case (.takesNew, .double):
+    case (.takesNew, .f64):
       GatePass(forward: gru_takes_new_forward_f64_for(set), backward: gru_takes_new_backward_f64_for(set))
     }
   }
   /// The gate pass of the first stage of a GRU with reset before the product. Its slots are n r z rh.
   @inline(never)
-  package static func resetPass(_ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
+  package static func resetPass(_ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch scalar {
-    case .float: GatePass(forward: gru_reset_forward_f32_for(set), backward: gru_reset_backward_f32_for(set))
-    case .double: GatePass(forward: gru_reset_forward_f64_for(set), backward: gru_reset_backward_f64_for(set))
+    case .f32: GatePass(forward: gru_reset_forward_f32_for(set), backward: gru_reset_backward_f32_for(set))
+    case .f64: GatePass(forward: gru_reset_forward_f64_for(set), backward: gru_reset_backward_f64_for(set))
     }
   }
   /// The gate pass of the second stage of a GRU with reset before the product. Its slots are n r z rh.
   @inline(never)
-  package static func updatePass(update: Cell.Update, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
+  package static func updatePass(update: Cell.Update, _ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch (update, scalar) {
-    case (.keepsOld, .float):
+    case (.keepsOld, .f32):
       GatePass(forward: gru_update_keeps_old_forward_f32_for(set), backward: gru_update_keeps_old_backward_f32_for(set))
-    case (.keepsOld, .double):
+    case (.keepsOld, .f64):
       GatePass(forward: gru_update_keeps_old_forward_f64_for(set), backward: gru_update_keeps_old_backward_f64_for(set))
-    case (.takesNew, .float):
+    case (.takesNew, .f32):
       GatePass(forward: gru_update_takes_new_forward_f32_for(set), backward: gru_update_takes_new_backward_f32_for(set))
-    case (.takesNew, .double):
+    case (.takesNew, .f64):
       GatePass(forward: gru_update_takes_new_forward_f64_for(set), backward: gru_update_takes_new_backward_f64_for(set))
     }
   }

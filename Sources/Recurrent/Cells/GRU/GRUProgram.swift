@@ -19,7 +19,7 @@ struct GRUCell: CellDefinition {
   // The gates of the parameters are r z n.
   var parameters: ParameterLayout { .usual(gates: 3) }
 
-  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+  func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     switch reset {
     case .afterProduct: afterProduct(scalar, set)
     case .beforeProduct: beforeProduct(scalar, set)
@@ -27,9 +27,9 @@ struct GRUCell: CellDefinition {
   }
 
   /// The slots are n r z u, with u = U_n h' + b_hn. W adds to the first three slots and U to the last three.
-  private func afterProduct(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+  private func afterProduct(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     CellProgram(
-      gates: 3, slots: 4, inputGates: [2, 0, 1], recurrentBiasSlots: [1, 2, 3], readsPreviousH: true,
+      gates: parameters.gates, slots: 4, inputGates: [2, 0, 1], recurrentBiasSlots: [1, 2, 3], readsPreviousH: true,
       stages: [
         CellProgram.Stage(
           CellProgram.StageProduct(gates: 0..<3, firstSlot: 1), GRUGates.pass(update: update, scalar, set),
@@ -38,10 +38,10 @@ struct GRUCell: CellDefinition {
   }
 
   /// The slots are n r z and r∘h'. The product with U_n waits for r∘h', so there are two stages.
-  private func beforeProduct(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+  private func beforeProduct(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     CellProgram(
-      gates: 3, slots: 4, biasedSlots: 3, gradientSlots: 3, inputGates: [2, 0, 1], recurrentBiasSlots: [1, 2, 0],
-      readsPreviousH: true,
+      gates: parameters.gates, slots: 4, biasedSlots: 3, gradientSlots: 3, inputGates: [2, 0, 1],
+      recurrentBiasSlots: [1, 2, 0], readsPreviousH: true,
       stages: [
         CellProgram.Stage(
           CellProgram.StageProduct(gates: 0..<2, firstSlot: 1), GRUGates.resetPass(scalar, set), gradients: 1..<3,

@@ -78,15 +78,15 @@ package enum IndRNNGates {
   /// The gate pass of an IndRNN. It has one slot, h, and one vector by unit, u.
   // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
-  package static func pass(_ activation: Cell.Nonlinearity, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
+  package static func pass(_ activation: Cell.Nonlinearity, _ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch (activation, scalar) {
-    case (.tanh, .float):
+    case (.tanh, .f32):
       GatePass(forward: indrnn_tanh_forward_f32_for(set), backward: indrnn_tanh_backward_f32_for(set))
-    case (.tanh, .double):
+    case (.tanh, .f64):
       GatePass(forward: indrnn_tanh_forward_f64_for(set), backward: indrnn_tanh_backward_f64_for(set))
-    case (.relu, .float):
+    case (.relu, .f32):
       GatePass(forward: indrnn_relu_forward_f32_for(set), backward: indrnn_relu_backward_f32_for(set))
-    case (.relu, .double):
+    case (.relu, .f64):
       GatePass(forward: indrnn_relu_forward_f64_for(set), backward: indrnn_relu_backward_f64_for(set))
     }
   }

@@ -18,9 +18,9 @@ struct IndRNNCell: CellDefinition {
   }
 
   // The slot holds W x + b and then h. The stage has no product.
-  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+  func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     CellProgram(
-      gates: 1, slots: 1, vectors: 1, readsPreviousH: true,
+      gates: parameters.gates, slots: 1, vectors: 1, readsPreviousH: true,
       stages: [
         CellProgram.Stage(nil, IndRNNGates.pass(nonlinearity, scalar, set), gradients: 0..<1, leavesDh: true)
       ])

@@ -118,13 +118,13 @@ package enum LSTMGates {
   /// The gate pass of an LSTM. Its slots are i f g o.
   // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
-  package static func pass(_ output: Cell.CellOutput, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
+  package static func pass(_ output: Cell.CellOutput, _ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch (output, scalar) {
-    case (.tanh, .float): GatePass(forward: lstm_tanh_forward_f32_for(set), backward: lstm_tanh_backward_f32_for(set))
-    case (.tanh, .double): GatePass(forward: lstm_tanh_forward_f64_for(set), backward: lstm_tanh_backward_f64_for(set))
-    case (.linear, .float):
+    case (.tanh, .f32): GatePass(forward: lstm_tanh_forward_f32_for(set), backward: lstm_tanh_backward_f32_for(set))
+    case (.tanh, .f64): GatePass(forward: lstm_tanh_forward_f64_for(set), backward: lstm_tanh_backward_f64_for(set))
+    case (.linear, .f32):
       GatePass(forward: lstm_linear_forward_f32_for(set), backward: lstm_linear_backward_f32_for(set))
-    case (.linear, .double):
+    case (.linear, .f64):
       GatePass(forward: lstm_linear_forward_f64_for(set), backward: lstm_linear_backward_f64_for(set))
     }
   }

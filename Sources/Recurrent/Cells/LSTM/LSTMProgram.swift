@@ -12,9 +12,9 @@ struct LSTMCell: CellDefinition {
   var innerStates: Int { 1 }
 
   // The slots are i f g o.
-  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+  func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     CellProgram(
-      gates: 4, slots: 4, innerStates: innerStates,
+      gates: parameters.gates, slots: 4, innerStates: innerStates,
       stages: [
         CellProgram.Stage(
           CellProgram.StageProduct(gates: 0..<4, firstSlot: 0), LSTMGates.pass(cellOutput, scalar, set),

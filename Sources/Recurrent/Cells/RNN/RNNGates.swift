@@ -55,12 +55,12 @@ package enum RNNGates {
   /// The gate pass of an RNN. Its one slot is h.
   // It is never inlined, because the variants for each instruction set would not see their bodies in another file.
   @inline(never)
-  package static func pass(_ activation: Cell.Nonlinearity, _ scalar: ScalarKind, _ set: instruction_set) -> GatePass {
+  package static func pass(_ activation: Cell.Nonlinearity, _ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch (activation, scalar) {
-    case (.tanh, .float): GatePass(forward: rnn_tanh_forward_f32_for(set), backward: rnn_tanh_backward_f32_for(set))
-    case (.tanh, .double): GatePass(forward: rnn_tanh_forward_f64_for(set), backward: rnn_tanh_backward_f64_for(set))
-    case (.relu, .float): GatePass(forward: rnn_relu_forward_f32_for(set), backward: rnn_relu_backward_f32_for(set))
-    case (.relu, .double): GatePass(forward: rnn_relu_forward_f64_for(set), backward: rnn_relu_backward_f64_for(set))
+    case (.tanh, .f32): GatePass(forward: rnn_tanh_forward_f32_for(set), backward: rnn_tanh_backward_f32_for(set))
+    case (.tanh, .f64): GatePass(forward: rnn_tanh_forward_f64_for(set), backward: rnn_tanh_backward_f64_for(set))
+    case (.relu, .f32): GatePass(forward: rnn_relu_forward_f32_for(set), backward: rnn_relu_backward_f32_for(set))
+    case (.relu, .f64): GatePass(forward: rnn_relu_forward_f64_for(set), backward: rnn_relu_backward_f64_for(set))
     }
   }
 }

@@ -10,9 +10,9 @@ struct RNNCell: CellDefinition {
   var parameters: ParameterLayout { .usual(gates: 1) }
 
   // The slot holds the pre-activation and then h.
-  func program(_ scalar: ScalarKind, _ set: instruction_set) -> CellProgram {
+  func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     CellProgram(
-      gates: 1, slots: 1,
+      gates: parameters.gates, slots: 1,
       stages: [
         CellProgram.Stage(
           CellProgram.StageProduct(gates: 0..<1, firstSlot: 0), RNNGates.pass(nonlinearity, scalar, set),
