@@ -25,7 +25,7 @@ protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   static func storePart(_ target: UnsafeMutablePointer<Self>, _ a: inout Register, _ count: Int)
   /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
   /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
-  static func expSeries(_ r: Lanes<Self>, factor: Self) -> Lanes<Self>
+  static func expSeries<L: Lanes>(_ r: L, factor: Self) -> L where L.Scalar == Self
 }
 
 extension Float: LaneElement {
