@@ -33,15 +33,17 @@ typedef struct gate_tile {
   void *_Nullable vector_gradients;  // [vector][P]: gradients of the vectors, added to
 } gate_tile;
 
-// One stage of a step of one row whose sums stay in registers: both products and the gates. Vectors are whole, so
-// matrices [H] need room for a vector after their last unit.
+// One stage of a step of one row whose sums stay in registers: both products and the gates.
+//
+// The units are divided into blocks of as many units as two vectors have, if `pairs` says so, then of one vector, and at
+// last of half a vector. The blocks of `weights` lie one after the other, and each has its operands in the order of
+// their use: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. All vectors are whole, so matrices
+// [H] need room for a vector after their last unit.
 typedef struct register_step {
   const void *x;           // [C]
   const void *operand;     // [H]: h' or what the stage before left
-  const void *weight_ih;   // [block][gate][C][P]
-  const void *weight_hh;   // [block][gate][H][P]
-  const void *bias;        // [block][biased slot][P]
-  const void *vectors;     // [block][P]: the parameter with one value for each unit
+  const void *weights;     // [block]
+  const void *vectors;     // [H]: the parameter with one value for each unit
   const void *previous_h;  // [H]: h of the step before
   void *h;                 // [H]: overwritten
   void *c;                 // [H]: c of the step before, overwritten with c of this step
@@ -49,19 +51,15 @@ typedef struct register_step {
   void *next_operand;      // [H]: what a stage leaves for the product of the next one
   ptrdiff_t input_size;    // C
   ptrdiff_t hidden_size;   // H
-  ptrdiff_t width;         // P, a power of two
-  ptrdiff_t gates;
-  ptrdiff_t biased_slots;
-  bool downwards;  // whether the units are visited from the last to the first
+  bool pairs;
+  bool downwards;  // whether the pairs are visited from the last to the first
 } register_step;
 
-// The functions of a gate pass for one instruction set. `step` runs on blocks of one vector and `pair_step` on blocks of
-// two. Both compute the bits of `forward` after the products.
+// The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.
 typedef struct gate_functions {
   void (*forward)(const gate_tile *tile);
   void (*backward)(const gate_tile *tile);
   void (*step)(const register_step *step);
-  void (*pair_step)(const register_step *step);
 } gate_functions;
 
 // Declares the functions of a gate pass for float and for double, such as name_forward_f32, and name_f32 and name_f64,
@@ -71,10 +69,9 @@ typedef struct gate_functions {
   MULTIVERSION(name##_forward_##scalar, (const gate_tile *tile), (tile))                        \
   MULTIVERSION(name##_backward_##scalar, (const gate_tile *tile), (tile))                       \
   MULTIVERSION(name##_step_##scalar, (const register_step *step), (step))                       \
-  MULTIVERSION(name##_pair_step_##scalar, (const register_step *step), (step))                  \
   static inline gate_functions name##_##scalar(instruction_set set) {                           \
     return (gate_functions){name##_forward_##scalar##_for(set), name##_backward_##scalar##_for(set), \
-                            name##_step_##scalar##_for(set), name##_pair_step_##scalar##_for(set)};  \
+                            name##_step_##scalar##_for(set)};                                          \
   }
 
 // clang-format off

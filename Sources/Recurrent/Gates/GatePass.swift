@@ -13,11 +13,7 @@ package struct GatePass: BitwiseCopyable, @unchecked Sendable {
 
   package var forward: GateFunction { functions.forward }
   package var backward: GateFunction { functions.backward }
-
-  /// The step in registers for blocks of P units of some bytes.
-  package func step(panelBytes: Int) -> StepFunction {
-    panelBytes == 64 ? functions.step : functions.pair_step
-  }
+  package var step: StepFunction { functions.step }
 }
 
 /// The list of the gate passes of all cells. Tests and the benchmark use it, as they use C's table of kernels.

@@ -30,83 +30,83 @@ protocol Lanes: BitwiseCopyable {
   var exp2OfShifted: Self { get }
 }
 
-/// One vector of 64 bytes.
-struct Vector<E: LaneElement>: Lanes {
-  @inline(always) static var count: Int { E.laneCount }
-  private var register: E.Register
+/// One vector.
+struct Vector<R: LaneRegister>: Lanes {
+  @inline(always) static var count: Int { R.count }
+  private var register: R
 
-  @inline(always) init(_ scalar: E) { register = E.splat(scalar) }
-  @inline(always) init(at source: UnsafePointer<E>) {
-    register = UnsafeRawPointer(source).loadUnaligned(as: E.Register.self)
+  @inline(always) init(_ scalar: R.Element) { register = R.splat(scalar) }
+  @inline(always) init(at source: UnsafePointer<R.Element>) {
+    register = UnsafeRawPointer(source).loadUnaligned(as: R.self)
   }
-  @inline(always) func store(at target: UnsafeMutablePointer<E>) {
-    UnsafeMutableRawPointer(target).storeBytes(of: register, as: E.Register.self)
+  @inline(always) func store(at target: UnsafeMutablePointer<R.Element>) {
+    UnsafeMutableRawPointer(target).storeBytes(of: register, as: R.self)
   }
   /// The first `count` scalars from an address on, fewer than a vector has; the others are zero. No other memory is
   /// touched.
-  @inline(always) init(partAt source: UnsafePointer<E>, _ count: Int) {
+  @inline(always) init(partAt source: UnsafePointer<R.Element>, _ count: Int) {
     self.init(0)
-    E.loadPart(&register, source, count)
+    R.loadPart(&register, source, count)
   }
   /// Stores the first `count` scalars, fewer than a vector has. No other memory is touched.
-  @inline(always) func storePart(at target: UnsafeMutablePointer<E>, _ count: Int) {
+  @inline(always) func storePart(at target: UnsafeMutablePointer<R.Element>, _ count: Int) {
     var part = self
-    E.storePart(target, &part.register, count)
+    R.storePart(target, &part.register, count)
   }
 
   @inline(always) static func + (a: Vector, b: Vector) -> Vector {
     var a = a, b = b
-    E.add(&a.register, &b.register)
+    R.add(&a.register, &b.register)
     return a
   }
   @inline(always) static func - (a: Vector, b: Vector) -> Vector {
     var a = a, b = b
-    E.sub(&a.register, &b.register)
+    R.sub(&a.register, &b.register)
     return a
   }
   @inline(always) static func * (a: Vector, b: Vector) -> Vector {
     var a = a, b = b
-    E.mul(&a.register, &b.register)
+    R.mul(&a.register, &b.register)
     return a
   }
   @inline(always) static func / (a: Vector, b: Vector) -> Vector {
     var a = a, b = b
-    E.div(&a.register, &b.register)
+    R.div(&a.register, &b.register)
     return a
   }
   @inline(always) func adding(_ a: Vector, times b: Vector) -> Vector {
     var sum = self, a = a, b = b
-    E.muladd(&sum.register, &a.register, &b.register)
+    R.muladd(&sum.register, &a.register, &b.register)
     return sum
   }
   @inline(always) func subtracting(_ a: Vector, times b: Vector) -> Vector {
     var sum = self, a = a, b = b
-    E.mulsub(&sum.register, &a.register, &b.register)
+    R.mulsub(&sum.register, &a.register, &b.register)
     return sum
   }
-  @inline(always) func atMost(_ limit: E) -> Vector {
+  @inline(always) func atMost(_ limit: R.Element) -> Vector {
     var a = self, limit = Vector(limit)
-    E.atMost(&a.register, &limit.register)
+    R.atMost(&a.register, &limit.register)
     return a
   }
   @inline(always) func kept(wherePositive x: Vector, else other: Vector) -> Vector {
     var a = self, x = x, other = other
-    E.keepWherePositive(&a.register, &x.register, &other.register)
+    R.keepWherePositive(&a.register, &x.register, &other.register)
     return a
   }
   @inline(always) var magnitude: Vector {
     var a = self
-    E.magnitude(&a.register)
+    R.magnitude(&a.register)
     return a
   }
   @inline(always) func withSign(of other: Vector) -> Vector {
     var a = self, b = other
-    E.addSign(&a.register, &b.register)
+    R.addSign(&a.register, &b.register)
     return a
   }
   @inline(always) var exp2OfShifted: Vector {
     var a = self
-    E.exp2OfShifted(&a.register)
+    R.exp2OfShifted(&a.register)
     return a
   }
 }
@@ -118,14 +118,14 @@ struct Vector<E: LaneElement>: Lanes {
 /// AVX-512, 1.81 instead of 2.27 on AVX2.
 struct VectorPair<E: LaneElement>: Lanes {
   @inline(always) static var count: Int { 2 &* E.laneCount }
-  let first: Vector<E>
-  let second: Vector<E>
+  let first: Vector<E.Register>
+  let second: Vector<E.Register>
 
   @inline(always) init(_ scalar: E) { self.init(Vector(scalar), Vector(scalar)) }
   @inline(always) init(at source: UnsafePointer<E>) {
     self.init(Vector(at: source), Vector(at: source + E.laneCount))
   }
-  @inline(always) init(_ first: Vector<E>, _ second: Vector<E>) {
+  @inline(always) init(_ first: Vector<E.Register>, _ second: Vector<E.Register>) {
     self.first = first
     self.second = second
   }

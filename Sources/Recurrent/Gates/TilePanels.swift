@@ -43,11 +43,11 @@ struct RowMatrix<E: LaneElement> {
     }
   }
 
-  @inline(always) private func load(_ place: TilePlace<E>.Half) -> Vector<E> {
+  @inline(always) private func load(_ place: TilePlace<E>.Half) -> Vector<E.Register> {
     let source = start + (place.row &* stride &+ place.unit)
     return place.count >= E.laneCount ? Vector(at: source) : Vector(partAt: source, place.count)
   }
-  @inline(always) private func store(_ values: Vector<E>, _ place: TilePlace<E>.Half) {
+  @inline(always) private func store(_ values: Vector<E.Register>, _ place: TilePlace<E>.Half) {
     let target = start + (place.row &* stride &+ place.unit)
     if place.count >= E.laneCount {
       values.store(at: target)
@@ -86,7 +86,7 @@ struct UnitVectorGradient<E: LaneElement> {
     add(a.first, b.first, place.first.unit)
     if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
   }
-  @inline(always) private func add(_ a: Vector<E>, _ b: Vector<E>, _ unit: Int) {
-    Vector<E>(at: start + unit).adding(a, times: b).store(at: start + unit)
+  @inline(always) private func add(_ a: Vector<E.Register>, _ b: Vector<E.Register>, _ unit: Int) {
+    Vector<E.Register>(at: start + unit).adding(a, times: b).store(at: start + unit)
   }
 }

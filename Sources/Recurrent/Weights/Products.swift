@@ -32,6 +32,9 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
   }
 
+  /// Whether steps in registers compute two vectors at once, which needs 32 registers.
+  package var stepsInPairs: Bool { kernels.pointee.set == .avx512 }
+
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }
 
   /// How some rows are cut into tiles.

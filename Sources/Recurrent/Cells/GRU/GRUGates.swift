@@ -157,36 +157,43 @@ private struct GRUTile<E: LaneElement> {
 
 // MARK: - The same as forward, with the sums in registers
 
-@inline(always) private func runStep<L: Lanes, U: UpdateRule>(
-  _ lanes: L.Type, _ update: U.Type, _ step: UnsafePointer<register_step>
-) {
-  var walk = StepWalk<L>(step.pointee)
-  while let place = walk.next() {
-    // W has the gates n r z, and U has r z n.
+/// W has the gates n r z, and U has r z n.
+private enum GRUStep<Update: UpdateRule>: StepEquations {
+  @inline(always) static var gates: Int { 3 }
+  @inline(always) static var biasedSlots: Int { 4 }
+  @inline(always) static var hasU: Bool { true }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 3>, GateSums<L, 3>) = place.sums(input: 0, recurrent: 0)
     let r = sigmoid(place.bias(ofSlot: 1) + x.second + h.first)
     let z = sigmoid(place.bias(ofSlot: 2) + x.third + h.second)
     let n = tanh((place.bias(ofSlot: 0) + x.first).adding(r, times: place.bias(ofSlot: 3) + h.third))
-    place.setH(U.mixed(n, z, place.previousH))
+    place.setH(Update.mixed(n, z, place.previousH))
   }
 }
-@inline(always) private func resetStep<L: Lanes>(_ lanes: L.Type, _ step: UnsafePointer<register_step>) {
-  var walk = StepWalk<L>(step.pointee)
-  while let place = walk.next() {
+/// The first stage of reset before the product.
+private enum GRUResetStep: StepEquations {
+  @inline(always) static var gates: Int { 3 }
+  @inline(always) static var biasedSlots: Int { 3 }
+  @inline(always) static var hasU: Bool { true }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 2>, GateSums<L, 2>) = place.sums(input: 1, recurrent: 0)
     let r = sigmoid(place.bias(ofSlot: 1) + x.first + h.first)
     place.kept = sigmoid(place.bias(ofSlot: 2) + x.second + h.second)
     place.setOperand(r * place.previousH)
   }
 }
-@inline(always) private func updateStep<L: Lanes, U: UpdateRule>(
-  _ lanes: L.Type, _ update: U.Type, _ step: UnsafePointer<register_step>
-) {
-  var walk = StepWalk<L>(step.pointee)
-  while let place = walk.next() {
+/// The second stage of reset before the product.
+private enum GRUUpdateStep<Update: UpdateRule>: StepEquations {
+  @inline(always) static var gates: Int { GRUResetStep.gates }
+  @inline(always) static var biasedSlots: Int { GRUResetStep.biasedSlots }
+  @inline(always) static var hasU: Bool { true }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 1>, GateSums<L, 1>) = place.sums(input: 0, recurrent: 2)
     let n = tanh(place.bias(ofSlot: 0) + x.first + h.first)
-    place.setH(U.mixed(n, place.kept, place.previousH))
+    place.setH(Update.mixed(n, place.kept, place.previousH))
   }
 }
 
@@ -245,64 +252,34 @@ private struct GRUTile<E: LaneElement> {
 @c @implementation func gru_reset_backward_f32(_ tile: UnsafePointer<gate_tile>) { resetBackward(Float.self, tile) }
 @c @implementation func gru_reset_backward_f64(_ tile: UnsafePointer<gate_tile>) { resetBackward(Double.self, tile) }
 @c @implementation func gru_keeps_old_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, KeepsOld.self, step)
+  runStep(GRUStep<KeepsOld>.self, Float.self, step)
 }
 @c @implementation func gru_keeps_old_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, KeepsOld.self, step)
-}
-@c @implementation func gru_keeps_old_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, KeepsOld.self, step)
-}
-@c @implementation func gru_keeps_old_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, KeepsOld.self, step)
+  runStep(GRUStep<KeepsOld>.self, Double.self, step)
 }
 @c @implementation func gru_takes_new_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, TakesNew.self, step)
+  runStep(GRUStep<TakesNew>.self, Float.self, step)
 }
 @c @implementation func gru_takes_new_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, TakesNew.self, step)
-}
-@c @implementation func gru_takes_new_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, TakesNew.self, step)
-}
-@c @implementation func gru_takes_new_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, TakesNew.self, step)
-}
-@c @implementation func gru_update_keeps_old_step_f32(_ step: UnsafePointer<register_step>) {
-  updateStep(Vector<Float>.self, KeepsOld.self, step)
-}
-@c @implementation func gru_update_keeps_old_step_f64(_ step: UnsafePointer<register_step>) {
-  updateStep(Vector<Double>.self, KeepsOld.self, step)
-}
-@c @implementation func gru_update_keeps_old_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  updateStep(VectorPair<Float>.self, KeepsOld.self, step)
-}
-@c @implementation func gru_update_keeps_old_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  updateStep(VectorPair<Double>.self, KeepsOld.self, step)
-}
-@c @implementation func gru_update_takes_new_step_f32(_ step: UnsafePointer<register_step>) {
-  updateStep(Vector<Float>.self, TakesNew.self, step)
-}
-@c @implementation func gru_update_takes_new_step_f64(_ step: UnsafePointer<register_step>) {
-  updateStep(Vector<Double>.self, TakesNew.self, step)
-}
-@c @implementation func gru_update_takes_new_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  updateStep(VectorPair<Float>.self, TakesNew.self, step)
-}
-@c @implementation func gru_update_takes_new_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  updateStep(VectorPair<Double>.self, TakesNew.self, step)
+  runStep(GRUStep<TakesNew>.self, Double.self, step)
 }
 @c @implementation func gru_reset_step_f32(_ step: UnsafePointer<register_step>) {
-  resetStep(Vector<Float>.self, step)
+  runStep(GRUResetStep.self, Float.self, step)
 }
 @c @implementation func gru_reset_step_f64(_ step: UnsafePointer<register_step>) {
-  resetStep(Vector<Double>.self, step)
+  runStep(GRUResetStep.self, Double.self, step)
 }
-@c @implementation func gru_reset_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  resetStep(VectorPair<Float>.self, step)
+@c @implementation func gru_update_keeps_old_step_f32(_ step: UnsafePointer<register_step>) {
+  runStep(GRUUpdateStep<KeepsOld>.self, Float.self, step)
 }
-@c @implementation func gru_reset_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  resetStep(VectorPair<Double>.self, step)
+@c @implementation func gru_update_keeps_old_step_f64(_ step: UnsafePointer<register_step>) {
+  runStep(GRUUpdateStep<KeepsOld>.self, Double.self, step)
+}
+@c @implementation func gru_update_takes_new_step_f32(_ step: UnsafePointer<register_step>) {
+  runStep(GRUUpdateStep<TakesNew>.self, Float.self, step)
+}
+@c @implementation func gru_update_takes_new_step_f64(_ step: UnsafePointer<register_step>) {
+  runStep(GRUUpdateStep<TakesNew>.self, Double.self, step)
 }
 
 package enum GRUGates {

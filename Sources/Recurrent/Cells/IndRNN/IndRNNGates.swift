@@ -39,14 +39,15 @@ import CRecurrentKernels
   }
 }
 
-// The same as forward, with the sums in registers.
-@inline(always) private func runStep<L: Lanes, A: GateActivation>(
-  _ lanes: L.Type, _ activation: A.Type, _ step: UnsafePointer<register_step>
-) {
-  var walk = StepWalk<L>(step.pointee)
-  while let place = walk.next() {
+/// The same as forward, with the sums in registers.
+private enum IndRNNStep<Nonlinearity: GateActivation>: StepEquations {
+  @inline(always) static var gates: Int { 1 }
+  @inline(always) static var biasedSlots: Int { 1 }
+  @inline(always) static var hasU: Bool { false }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, _): (GateSums<L, 1>, GateSums<L, 0>) = place.sums(input: 0, recurrent: 0)
-    place.setH(A.value((place.bias(ofSlot: 0) + x.first).adding(place.vector, times: place.previousH)))
+    place.setH(Nonlinearity.value((place.bias(ofSlot: 0) + x.first).adding(place.vector, times: place.previousH)))
   }
 }
 
@@ -77,28 +78,16 @@ import CRecurrentKernels
   backward(Double.self, ReLU.self, tile)
 }
 @c @implementation func indrnn_tanh_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, Tanh.self, step)
+  runStep(IndRNNStep<Tanh>.self, Float.self, step)
 }
 @c @implementation func indrnn_tanh_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, Tanh.self, step)
-}
-@c @implementation func indrnn_tanh_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, Tanh.self, step)
-}
-@c @implementation func indrnn_tanh_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, Tanh.self, step)
+  runStep(IndRNNStep<Tanh>.self, Double.self, step)
 }
 @c @implementation func indrnn_relu_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, ReLU.self, step)
+  runStep(IndRNNStep<ReLU>.self, Float.self, step)
 }
 @c @implementation func indrnn_relu_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, ReLU.self, step)
-}
-@c @implementation func indrnn_relu_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, ReLU.self, step)
-}
-@c @implementation func indrnn_relu_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, ReLU.self, step)
+  runStep(IndRNNStep<ReLU>.self, Double.self, step)
 }
 
 package enum IndRNNGates {

@@ -93,19 +93,20 @@ private struct LSTMGateValues<L: Lanes> {
   }
 }
 
-// The same as forward, with the sums in registers.
-@inline(always) private func runStep<L: Lanes, A: GateActivation>(
-  _ lanes: L.Type, _ output: A.Type, _ step: UnsafePointer<register_step>
-) {
-  var walk = StepWalk<L>(step.pointee)
-  while let place = walk.next() {
+/// The same as forward, with the sums in registers.
+private enum LSTMStep<Output: GateActivation>: StepEquations {
+  @inline(always) static var gates: Int { 4 }
+  @inline(always) static var biasedSlots: Int { 4 }
+  @inline(always) static var hasU: Bool { true }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 4>, GateSums<L, 4>) = place.sums(input: 0, recurrent: 0)
     let gates = LSTMGateValues(
       place.bias(ofSlot: 0) + x.first + h.first, place.bias(ofSlot: 1) + x.second + h.second,
       place.bias(ofSlot: 2) + x.third + h.third, place.bias(ofSlot: 3) + x.fourth + h.fourth)
     let c = newC(gates.i, gates.f, gates.g, place.c)
     place.c = c
-    place.setH(gates.o * A.value(c))
+    place.setH(gates.o * Output.value(c))
   }
 }
 
@@ -134,28 +135,16 @@ private struct LSTMGateValues<L: Lanes> {
   backward(Double.self, Identity.self, tile)
 }
 @c @implementation func lstm_tanh_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, Tanh.self, step)
+  runStep(LSTMStep<Tanh>.self, Float.self, step)
 }
 @c @implementation func lstm_tanh_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, Tanh.self, step)
-}
-@c @implementation func lstm_tanh_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, Tanh.self, step)
-}
-@c @implementation func lstm_tanh_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, Tanh.self, step)
+  runStep(LSTMStep<Tanh>.self, Double.self, step)
 }
 @c @implementation func lstm_linear_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, Identity.self, step)
+  runStep(LSTMStep<Identity>.self, Float.self, step)
 }
 @c @implementation func lstm_linear_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, Identity.self, step)
-}
-@c @implementation func lstm_linear_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, Identity.self, step)
-}
-@c @implementation func lstm_linear_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, Identity.self, step)
+  runStep(LSTMStep<Identity>.self, Double.self, step)
 }
 
 package enum LSTMGates {

@@ -28,14 +28,15 @@ import CRecurrentKernels
   }
 }
 
-// The same as forward, with the sums in registers.
-@inline(always) private func runStep<L: Lanes, A: GateActivation>(
-  _ lanes: L.Type, _ activation: A.Type, _ step: UnsafePointer<register_step>
-) {
-  var walk = StepWalk<L>(step.pointee)
-  while let place = walk.next() {
+/// The same as forward, with the sums in registers.
+private enum RNNStep<Nonlinearity: GateActivation>: StepEquations {
+  @inline(always) static var gates: Int { 1 }
+  @inline(always) static var biasedSlots: Int { 1 }
+  @inline(always) static var hasU: Bool { true }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 1>, GateSums<L, 1>) = place.sums(input: 0, recurrent: 0)
-    place.setH(A.value(place.bias(ofSlot: 0) + x.first + h.first))
+    place.setH(Nonlinearity.value(place.bias(ofSlot: 0) + x.first + h.first))
   }
 }
 
@@ -58,28 +59,16 @@ import CRecurrentKernels
   backward(Double.self, ReLU.self, tile)
 }
 @c @implementation func rnn_tanh_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, Tanh.self, step)
+  runStep(RNNStep<Tanh>.self, Float.self, step)
 }
 @c @implementation func rnn_tanh_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, Tanh.self, step)
-}
-@c @implementation func rnn_tanh_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, Tanh.self, step)
-}
-@c @implementation func rnn_tanh_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, Tanh.self, step)
+  runStep(RNNStep<Tanh>.self, Double.self, step)
 }
 @c @implementation func rnn_relu_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Float>.self, ReLU.self, step)
+  runStep(RNNStep<ReLU>.self, Float.self, step)
 }
 @c @implementation func rnn_relu_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(Vector<Double>.self, ReLU.self, step)
-}
-@c @implementation func rnn_relu_pair_step_f32(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Float>.self, ReLU.self, step)
-}
-@c @implementation func rnn_relu_pair_step_f64(_ step: UnsafePointer<register_step>) {
-  runStep(VectorPair<Double>.self, ReLU.self, step)
+  runStep(RNNStep<ReLU>.self, Double.self, step)
 }
 
 package enum RNNGates {

@@ -3,42 +3,21 @@ import CRecurrentKernels
 /// A step of few sequences whose kernels' operands are prepared once, so that there is next to nothing to do between
 /// the kernels of a small cell. h alternates between two buffers of each level.
 package final class StepPlan<E: Element> {
-  /// One level in even or in odd steps.
-  private enum Level: BitwiseCopyable {
-    case inRegisters(RegisterStages<E>)
-    case inSlots(SlotStages<E>)
-
-    @inline(__always)
-    func setX(_ x: UnsafePointer<E>) {
-      switch self {
-      case .inRegisters(let stages): stages.setX(x)
-      case .inSlots(let stages): stages.setX(x)
-      }
-    }
-
-    @inline(__always)
-    func run(downwards: Bool) {
-      switch self {
-      case .inRegisters(let stages): stages.run(downwards: downwards)
-      case .inSlots(let stages): stages.run(downwards: downwards)
-      }
-    }
-
-    func deallocate() {
-      switch self {
-      case .inRegisters(let stages): stages.deallocate()
-      case .inSlots(let stages): stages.deallocate()
-      }
-    }
+  /// A stage of a level in registers, in even or in odd steps.
+  private struct RegisterStage: BitwiseCopyable {
+    let run: StepFunction
+    var operands: register_step
   }
 
   private let rows: Int
   private let hiddenSize: Int
-  /// [even and odd steps][level]
-  private let levels: UnsafeMutableBufferPointer<Level>
   private let states: UnsafeMutableBufferPointer<HiddenState<E>>
-  /// For each level, the memory between the stages of a step in registers.
-  private let between: [BetweenStages<E>]
+  /// [even and odd steps][level][stage]; empty if not all levels run in registers.
+  private let registerStages: UnsafeMutableBufferPointer<RegisterStage>
+  /// The number of stages of a level.
+  private let stages: Int
+  /// [even and odd steps][level]; empty if all levels run in registers.
+  private let slotLevels: UnsafeMutableBufferPointer<SlotStages<E>>
   @exclusivity(unchecked) private var isDownwards = false
 
   /// - Parameters:
@@ -51,40 +30,65 @@ package final class StepPlan<E: Element> {
     self.rows = rows
     self.states = states
     hiddenSize = engines[0].hiddenSize
-    levels = .allocate(capacity: 2 * engines.count)
-    between = engines.map { BetweenStages($0) }
+    stages = engines[0].stages.count
+    let inRegisters = engines.allSatisfy { $0.fitsRegisters(rows: rows) }, parities = 2 * engines.count
+    registerStages = .allocate(capacity: inRegisters ? parities * stages : 0)
+    slotLevels = .allocate(capacity: inRegisters ? 0 : parities)
     for isOdd in [false, true] {
       for (index, engine) in engines.enumerated() {
         // The first level gets its x with each step.
         let x = index == 0 ? states[0].now(isOdd) : states[index - 1].next(isOdd)
-        let previousH = states[index].now(isOdd), h = states[index].next(isOdd)
-        let level: Level =
-          if engine.fitsRegisters(rows: rows) {
-            .inRegisters(
-              RegisterStages(engine, x: x, previousH: previousH, h: h, c: memories[index].c, between: between[index]))
-          } else {
-            .inSlots(SlotStages(engine, memories[index], rows: rows, x: x, previousH: previousH, h: h))
+        let previousH = states[index].now(isOdd), h = states[index].next(isOdd), memory = memories[index]
+        let place = (isOdd ? engines.count : 0) + index
+        if inRegisters {
+          for (number, stage) in engine.stages.enumerated() {
+            let operands = engine.registerOperands(
+              stage, x: x, previousH: previousH, h: h, c: memory.c, memory.between, downwards: false)
+            registerStages.initializeElement(
+              at: place * stages + number, to: RegisterStage(run: stage.pass.step, operands: operands))
           }
-        levels.initializeElement(at: (isOdd ? engines.count : 0) + index, to: level)
+        } else {
+          slotLevels.initializeElement(
+            at: place, to: SlotStages(engine, memory, rows: rows, x: x, previousH: previousH, h: h))
+        }
       }
     }
   }
 
   deinit {
-    for level in levels { level.deallocate() }
-    levels.deallocate()
+    for level in slotLevels { level.deallocate() }
+    slotLevels.deallocate()
+    registerStages.deallocate()
   }
 
   /// One step: x [rows][C], y [rows][H].
   @inline(__always)
   package func run(_ x: UnsafePointer<E>, isOdd: Bool, into y: UnsafeMutablePointer<E>) {
-    let count = states.count, first = levels.baseAddress! + (isOdd ? count : 0)
-    first.pointee.setX(x)
+    if registerStages.isEmpty {
+      runInSlots(x, isOdd: isOdd)
+    } else {
+      runInRegisters(x, isOdd: isOdd)
+    }
+    y.update(from: states[states.count - 1].next(isOdd), count: rows * hiddenSize)
     // Steps visit the units upwards and downwards in turn: the weights that a step used last are still in a near cache
     // when the next step begins.
-    for index in 0..<count { first[index].run(downwards: isDownwards) }
-    y.update(from: states[count - 1].next(isOdd), count: rows * hiddenSize)
     isDownwards.toggle()
+  }
+
+  @inline(__always)
+  private func runInRegisters(_ x: UnsafePointer<E>, isOdd: Bool) {
+    let count = registerStages.count / 2, first = registerStages.baseAddress! + (isOdd ? count : 0)
+    for index in 0..<stages { first[index].operands.x = UnsafeRawPointer(x) }
+    for index in 0..<count {
+      first[index].operands.downwards = isDownwards
+      first[index].run(&first[index].operands)
+    }
+  }
+
+  private func runInSlots(_ x: UnsafePointer<E>, isOdd: Bool) {
+    let count = slotLevels.count / 2, first = slotLevels.baseAddress! + (isOdd ? count : 0)
+    first.pointee.setX(x)
+    for index in 0..<count { first[index].run(downwards: isDownwards) }
   }
 }
 
