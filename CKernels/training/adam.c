@@ -31,7 +31,7 @@ LANES void adam_between_rows(const adam_update *u, ptrdiff_t r, ptrdiff_t first)
 }
 
 // The stores are plain ones. What they write has just been read, so that non-temporal stores save no traffic: on an Ice
-// Lake, an update of 10,000 · 32 parameters took 2.6 times as long with them, and one of 1,000,000 · 32, whose 384 MB
+// Lake, an update of 10,000 · 32 parameters took 2.5 times as long with them, and one of 1,000,000 · 32, whose 384 MB
 // no cache holds, 1.25 times.
 LANES void adam_run_body(instruction_set set, const adam_update *u) {
   static const float zeros[16];
