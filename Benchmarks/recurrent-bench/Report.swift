@@ -40,6 +40,7 @@ struct Report: Encodable {
   var machine: Machine
   var results: [Result] = []
   var gates: [GateMeasurement] = []
+  var updates: [UpdateMeasurement] = []
 
   init(threads: Int) throws {
     machine = Machine(
@@ -106,6 +107,16 @@ struct Report: Encodable {
         gate.name.padding(toLength: 20, withPad: " ", startingAt: 0)
           + gate.instructionSet.padding(toLength: 18, withPad: " ", startingAt: 0)
           + String(format: "%.2f", gate.nanosecondsPerUnit))
+    }
+  }
+
+  func showUpdates() {
+    guard !updates.isEmpty else { return }
+    let columns = [("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("dense p50", 11), ("least", 11)]
+    print("\n" + Report.line(columns.map(\.0), columns))
+    for update in updates {
+      let times = [update.p50Us, update.leastUs, update.denseP50Us, update.denseLeastUs]
+      print(Report.line([update.name] + times.map(Report.format), columns))
     }
   }
 
