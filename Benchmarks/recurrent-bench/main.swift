@@ -6,7 +6,7 @@ import ToolSupport
 let known = [
   Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512', '^gates' or '^update'"),
   Option("grid", nil, "also the whole grid: N 1 to 64, H 8 to 1024, forward and training"),
-  Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=all] sets them up"),
+  Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=LIST] sets them up"),
   Option("threads", "N", "threads of a pool for each case, 1 by default"),
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
@@ -84,6 +84,7 @@ func measure(
       sgemmUs: peers.isEmpty && threads.count == 1 ? try measureGemm(shape, seconds: seconds / 4) : nil)
     if !peers.isEmpty {
       result.peers = contest.peers
+      result.bestPeer = contest.best?.label
       result.ratio = contest.ratio
     }
     report.results.append(result)
