@@ -11,11 +11,13 @@ import Testing
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
-    let shapes = [
+    var shapes = [
       (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
-      // One row in registers, and rows with more than one chain, which are not.
-      (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 512, 33, 1), (4, 1, 513, 16, 2), (4, 1, 16, 513, 1),
+      // One row in registers, and rows that are too long for them.
+      (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 256, 33, 1), (4, 1, 257, 16, 2), (4, 1, 16, 257, 1),
     ]
+    // Every combination of step blocks: two vectors, one, and half of one.
+    shapes += [1, 7, 9, 17, 25, 31, 41, 57, 63].map { (4, 1, 2, $0, 1) }
     for (steps, batch, inputs, hidden, levels) in shapes {
       let problem = Problem<Scalar>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)

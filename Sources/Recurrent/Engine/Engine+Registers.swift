@@ -2,10 +2,9 @@ import CRecurrentKernels
 
 /// Steps of one row whose sums stay in registers from the products to the gates.
 extension Engine {
-  /// Whether a step of so many rows runs in registers. Each of its sums must be a single chain, and there must be one
-  /// row: each row would read all weights anew (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and
-  /// 2.1 times).
-  func fitsRegisters(rows: Int) -> Bool { rows == 1 && max(inputSize, hiddenSize) <= Int(PRODUCT_K_BLOCK) }
+  /// Whether a step of so many rows runs in registers. There must be one row: each row would read all weights anew (LSTM,
+  /// H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
+  func fitsRegisters(rows: Int) -> Bool { rows == 1 && max(inputSize, hiddenSize) <= Blocking.mostRegisterUnits }
 
   /// Whether a call of forward runs its steps in registers. Its products with W would otherwise run on all steps at
   /// once, which is faster if there is much to multiply.
