@@ -35,8 +35,8 @@ inline std::vector<double> samples(const Body &body, double seconds) {
   return times;
 }
 
-/// Prints the name and answers every question on standard input. `prepare` makes a shape ready, or throws what keeps it
-/// from that.
+/// Prints the name and answers every question on standard input. `prepare` makes a shape ready, or throws an error
+/// that says why it cannot.
 inline void answer(const std::string &name, const std::function<Body(const Shape &)> &prepare) {
   std::cout << name << std::endl;
   Body body;

@@ -2,7 +2,7 @@
 
 Answers the benchmark's questions on standard input, a line each (Peer.swift asks them; peer.hpp is the same in C++):
 
-    prepare CELL MODE T N C H    ->  ready, or 'none REASON' where this library lacks it
+    prepare CELL MODE T N C H    ->  ready, or 'none REASON' if the library cannot run it
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
 CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients),

@@ -95,7 +95,7 @@ struct Contest {
   let ours: Samples
   let peers: [Entry]
 
-  /// The fastest peer that computes in floats, as every case with peers does.
+  /// The fastest peer that computes in floats. All cases with peers are in floats.
   var best: Entry? { peers.filter { $0.scalar == "f32" }.min { $0.p50Us < $1.p50Us } }
   /// The best peer's time over ours.
   var ratio: Double? { best.map { $0.p50Us / ours.p50 } }

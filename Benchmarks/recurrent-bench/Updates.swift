@@ -37,7 +37,7 @@ struct UpdateMeasurement: Encodable {
   }
 }
 
-/// An embedding with its moments and one of both kinds of gradients.
+/// An embedding with its moments and a gradient of one of the two kinds.
 private struct Update<Gradient> {
   var embedding: Embedding
   var optimizer = Adam()

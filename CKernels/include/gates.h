@@ -35,14 +35,14 @@ typedef struct gate_tile {
 
 // One stage of a step of one row whose sums stay in registers: both products and the gates.
 //
-// The units are divided into blocks of as many units as two vectors have, if `pairs` says so, then of one vector, and at
-// last of half a vector. The blocks of `weights` lie one after the other, and each has its operands in the order of
-// their use: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. All vectors are whole, so matrices
-// [H] need room for a vector after their last unit.
+// The units are divided into step blocks: first of two vectors (if `pairs` is set), then of one, and finally of half a
+// vector. The step blocks of `weights` lie one after the other, and each has its operands in the order of their use: the
+// biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors are read and written, so
+// each matrix [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
   const void *x;           // [C]
   const void *operand;     // [H]: h' or what the stage before left
-  const void *weights;     // [block]
+  const void *weights;     // [step block]
   const void *vectors;     // [H]: the parameter with one value for each unit
   const void *previous_h;  // [H]: h of the step before
   void *h;                 // [H]: overwritten
@@ -54,7 +54,7 @@ typedef struct register_step {
   // Both products run side by side if their sums take no more than so many vectors.
   ptrdiff_t most_side_by_side;
   bool pairs;
-  bool downwards;  // whether the pairs are visited from the last to the first
+  bool downwards;  // whether the step blocks of each size are visited from the last to the first
 } register_step;
 
 // The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.

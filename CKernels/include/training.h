@@ -10,8 +10,8 @@
 // gradients would stay denormal for ever, and each of them would take a hundred cycles.
 //
 // The gradient has some rows of `size` parameters each, in ascending order: rows[r] is the row of the parameters that
-// the gradient's row r belongs to. All other parameters have the gradient zero, as symbols that an embedding has not
-// seen. A gradient of all parameters has one row.
+// the gradient's row r belongs to. The gradient of all other parameters is zero, as for symbols that an embedding
+// has not seen. If every parameter has a gradient, there is one row.
 typedef struct adam_update {
   float *values;                    // [count]
   float *first;                     // [count], m

@@ -14,19 +14,19 @@ LANES void adam_sixteen(const adam_update *u, float *value, float *first, float 
 // of the gradient is the first one that ends after `first`.
 LANES void adam_between_rows(const adam_update *u, ptrdiff_t r, ptrdiff_t first) {
   const ptrdiff_t count = u->count - first < 16 ? u->count - first : 16;
-  float part[4][16] = {0};
+  float rest[3][16] = {0}, gradients[16] = {0};
   for (; r < u->row_count && u->rows[r] * u->size < first + count; r++) {
     const ptrdiff_t start = u->rows[r] * u->size - first, end = start + u->size;
     const float *gradient = u->gradient + r * u->size;
-    for (ptrdiff_t i = start < 0 ? 0 : start; i < end && i < count; i++) part[3][i] = gradient[i - start];
+    for (ptrdiff_t i = start < 0 ? 0 : start; i < end && i < count; i++) gradients[i] = gradient[i - start];
   }
   float *const all[] = {u->values + first, u->first + first, u->second + first};
   if (count == 16) {
-    adam_sixteen(u, all[0], all[1], all[2], part[3]);
+    adam_sixteen(u, all[0], all[1], all[2], gradients);
   } else {
-    for (int a = 0; a < 3; a++) memcpy(part[a], all[a], (size_t)count * sizeof(float));
-    adam_sixteen(u, part[0], part[1], part[2], part[3]);
-    for (int a = 0; a < 3; a++) memcpy(all[a], part[a], (size_t)count * sizeof(float));
+    for (int a = 0; a < 3; a++) memcpy(rest[a], all[a], (size_t)count * sizeof(float));
+    adam_sixteen(u, rest[0], rest[1], rest[2], gradients);
+    for (int a = 0; a < 3; a++) memcpy(all[a], rest[a], (size_t)count * sizeof(float));
   }
 }
 
@@ -41,7 +41,7 @@ LANES void adam_run_body(instruction_set set, const adam_update *u) {
     const bool has_row = r < u->row_count;
     const ptrdiff_t start = has_row ? u->rows[r] * u->size : u->count, end = has_row ? start + u->size : u->count;
     for (; i + 16 <= start; i += 16) adam_sixteen(u, u->values + i, u->first + i, u->second + i, zeros);
-    if (i >= start) {
+    if (has_row && i >= start) {
       const float *gradient = u->gradient + r * u->size;
       for (; i + 16 <= end; i += 16)
         adam_sixteen(u, u->values + i, u->first + i, u->second + i, gradient + (i - start));

@@ -85,28 +85,30 @@ public struct Adam: Sendable, Equatable {
       _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1
     ) throws(RecurrentError) {
       try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
-      try run(name, values, gradient, ofRows: [0], size: gradient.count, scale: scale)
+      try apply(name, values, gradient, ofRows: [0], size: gradient.count, scale: scale)
     }
 
     /// The same for an embedding's weight [V,D]. The symbols that were not seen have a gradient of zero: their moments
     /// decay and their values move, as with a gradient that holds the zeros, and with the same bits.
     ///
     /// - Parameters:
-    ///   - name, scale: as of the other form.
+    ///   - name, scale: as in the other `update`.
     ///   - values: [V,D]
     ///   - gradient: of V symbols and D values each.
-    /// - Throws: `RecurrentError` as the other form.
+    /// - Throws: `RecurrentError`, as the other `update` does.
     public mutating func update(
       _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: EmbeddingGradient, scale: Float = 1
     ) throws(RecurrentError) {
       let count = gradient.symbols * gradient.size
       try checkCount("gradient of \(name)", count, is: values.count, "the values' count")
-      try run(name, values, gradient.sums, ofRows: gradient.seen, size: gradient.size, scale: scale)
+      try apply(name, values, gradient.sums, ofRows: gradient.seen, size: gradient.size, scale: scale)
     }
 
+    /// One update of an array whose gradient holds only some rows.
+    ///
     /// - Parameters:
     ///   - gradient: [rows, size], of those rows of the values, in ascending order; the other rows' gradients are zero.
-    private mutating func run(
+    private mutating func apply(
       _ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float], ofRows rows: [Int], size: Int,
       scale: Float
     ) throws(RecurrentError) {

@@ -48,8 +48,8 @@ public struct Embedding: Sendable, Equatable {
     }
   }
 
-  /// gradient [V,D] += dx [indices, D], with the same bits as the other form. It takes time for the indices only, not
-  /// for V symbols.
+  /// gradient [V,D] += dx [indices, D], with the same bits as the other `backward`. It does not visit the rows of the
+  /// other symbols.
   ///
   /// - Throws: `RecurrentError` if an index or a count is wrong, or if the gradient has another shape than the
   ///   embedding; the gradient is then as it was before.

@@ -1,7 +1,8 @@
 import Recurrent
 
 /// The gradient of an embedding's weight [V,D], which holds only the rows of the symbols that were seen. Those of the
-/// others are zero. To clear it, to add to it and to compute its norm takes time only for the symbols that were seen.
+/// others are zero. Clearing it and computing its norm take time only for the symbols that were seen. Adding new symbols
+/// also reads one bit for each of the V symbols.
 ///
 /// Its rows are in ascending order and each is summed in the order of the batch, so everything that is computed from them
 /// has the bits that a gradient [V,D] would give.
@@ -12,10 +13,11 @@ public struct EmbeddingGradient: Sendable {
   public let size: Int
   /// The symbols that were seen, in ascending order.
   public private(set) var seen: [Int] = []
-  /// [seen, D]: their rows, in the same order. `gradientNorm` of them has the same bits as that of the gradient [V,D].
+  /// [seen, D]: the rows of the symbols that were seen, in the same order. `gradientNorm` of them has the same bits as that of the gradient [V,D].
   public private(set) var sums: [Float] = []
-  /// [V], where in `seen` each symbol is that was seen. The others have numbers of earlier batches, which mean nothing.
-  private var places: [Int]
+  /// [V]: the position in `seen` of each symbol that was seen. The entries of other symbols are left over from earlier
+  /// batches.
+  private var positions: [Int]
   /// A bit for each symbol: whether it was seen. Reading these V / 64 words gives the order without sorting.
   private var bits: [UInt64]
 
@@ -23,7 +25,7 @@ public struct EmbeddingGradient: Sendable {
   public init(_ embedding: Embedding) {
     symbols = embedding.symbols
     size = embedding.size
-    places = Array(repeating: 0, count: symbols)
+    positions = Array(repeating: 0, count: symbols)
     bits = Array(repeating: 0, count: (symbols + 63) / 64)
   }
 
@@ -45,9 +47,9 @@ public struct EmbeddingGradient: Sendable {
   /// Adds rows [indices, D], in the order of the indices, each of which must be from 0 to V - 1.
   mutating func add(_ parts: UnsafeBufferPointer<Float>, of indices: [Int]) {
     see(indices)
-    places.withUnsafeBufferPointer { places in
+    positions.withUnsafeBufferPointer { positions in
       sums.withUnsafeMutableBufferPointer { sums in
-        addRows(parts, of: indices, size: size, to: sums) { places[$0] }
+        addRows(parts, of: indices, size: size, to: sums) { positions[$0] }
       }
     }
   }
@@ -68,9 +70,9 @@ public struct EmbeddingGradient: Sendable {
     seen.append(contentsOf: repeatElement(0, count: count - before))
     sums.append(contentsOf: repeatElement(0, count: (count - before) * size))
     seen.withUnsafeMutableBufferPointer { seen in
-      places.withUnsafeMutableBufferPointer { places in
+      positions.withUnsafeMutableBufferPointer { positions in
         sums.withUnsafeMutableBufferPointer { sums in
-          // From the last symbol to the first one: no row moves to a place that another one has not left yet.
+          // From the last symbol to the first one: no row moves to where another one still is.
           var old = before
           for word in bits.indices.reversed() {
             var rest = bits[word]
@@ -86,7 +88,7 @@ public struct EmbeddingGradient: Sendable {
                 row.update(repeating: 0, count: size)
               }
               seen[count] = symbol
-              places[symbol] = count
+              positions[symbol] = count
             }
           }
         }

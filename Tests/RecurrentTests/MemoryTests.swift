@@ -15,7 +15,7 @@ extension ProcessMemory {
     private static func problems<Scalar>(_ cell: Cell, _ set: InstructionSet) -> [Problem<Scalar>] {
       let plain: [Shape] = [
         (1, 1, 1, 1), (2, 1, 3, 5), (3, 12, 4, 32), (2, 13, 33, 17), (5, 4, 12, 40), (2, 24, 5, 64), (2, 6, 16, 16),
-        (30, 9, 31, 3),
+        (30, 9, 31, 3), (2, 1, 3, 25), (2, 1, 3, 33),
       ]
       func problem(
         _ shape: Shape, levels: Int = 1, _ direction: Direction = .forward, lengths: [Int]? = nil, threads: Int = 1

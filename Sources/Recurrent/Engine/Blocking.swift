@@ -47,9 +47,9 @@ package enum Blocking {
   /// Up to this many inputs and units, a stream's step of one sequence runs in registers. Its sums are single chains, so
   /// this is at most `PRODUCT_K_BLOCK`. The weights of more units come from far caches and set the time (GRU, H 256 and
   /// 512: 1.00 and 0.92 times as fast).
-  package static let mostRegisterUnits = 256
+  package static let streamRegisterUnits = 256
   /// The same for forward, which can otherwise multiply W by the inputs of many steps at once.
-  package static let registerUnits = 32
+  package static let forwardRegisterUnits = 32
   /// The weights of a step, in bytes, that the second cache does not keep until the next step.
   package static func farWeightBytes(secondCache: Int) -> Int { max(1 << 21, secondCache) }
   /// The minimum number of full tiles for which products fetch the next weights. Fewer tiles have too little to do

@@ -2,35 +2,40 @@ import CRecurrentKernels
 
 /// Steps of one row whose sums stay in registers from the products to the gates.
 extension Engine {
-  /// Whether a step of so many rows runs in registers. There must be one row: each row would read all weights anew (LSTM,
-  /// H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
-  func fitsRegisters(rows: Int) -> Bool { rows == 1 && max(inputSize, hiddenSize) <= Blocking.mostRegisterUnits }
+  /// Whether a stream's step of this many rows runs in registers. There must be one row: each row would read all weights
+  /// anew (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
+  func streamRunsInRegisters(rows: Int) -> Bool {
+    rows == 1 && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
+  }
 
-  /// Whether a call of forward runs its steps in registers. Its products with W would otherwise run on all steps at
-  /// once, which is faster if there is much to multiply.
-  func prefersRegisters(rows: Int) -> Bool {
-    rows == 1 && max(inputSize, hiddenSize) <= Blocking.registerUnits
+  /// Whether forward runs steps of this many rows in registers. Its products with W would otherwise run on all steps at
+  /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
+  func forwardRunsInRegisters(rows: Int) -> Bool {
+    rows == 1 && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
   }
 
   /// The operands of a stage.
   ///
   /// - Parameters:
+  ///   - weights: those of `packed.stepWeights`.
   ///   - x: [C]
   ///   - previousH: [H], like `h` with room for a vector after the last unit.
   ///   - h: [H], overwritten.
   ///   - c: [block][P]; nil if the cell has no c.
   @inline(__always)
   func registerOperands(
-    _ stage: CellProgram.Stage, x: UnsafePointer<E>, previousH: UnsafePointer<E>, h: UnsafeMutablePointer<E>,
-    c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>, downwards: Bool
+    _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>, previousH: UnsafePointer<E>,
+    h: UnsafeMutablePointer<E>,
+    c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>
   ) -> register_step {
     let readsSlot = stage.product?.operandSlot != nil
+    // Without a c, no stage uses that pointer. It only must not be null.
     return register_step(
-      x: x, operand: readsSlot ? UnsafePointer(between.operand) : previousH, weights: packed.stepWeights(products),
+      x: x, operand: readsSlot ? UnsafePointer(between.operand) : previousH, weights: weights,
       vectors: packed.vectors.start, previous_h: previousH, h: h, c: c ?? between.kept, kept: between.kept,
       next_operand: between.operand, input_size: inputSize, hidden_size: hiddenSize,
       most_side_by_side: products.mostSideBySide, pairs: products.stepsInPairs,
-      downwards: downwards)
+      downwards: false)
   }
 }
 

@@ -40,6 +40,8 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
       for part in parts.indices {
         parts[part].packed.fill(
           values.baseAddress!, shape.parameters(ofPart: part), products: parts[part].products)
+        // Forward must not allocate or wait for a lock. A stream packs larger weights when it is made.
+        if parts[part].forwardRunsInRegisters(rows: 1) { _ = parts[part].packed.stepWeights(parts[part].products) }
       }
     }
   }

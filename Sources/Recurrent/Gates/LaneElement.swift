@@ -3,13 +3,13 @@ import CRecurrentKernels
 /// A scalar that gate equations are compiled for.
 protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   /// 64 bytes.
-  associatedtype Register: LaneRegister where Register.Element == Self
+  associatedtype Register: PartialRegister where Register.Element == Self
   /// 32 bytes.
   associatedtype HalfRegister: LaneRegister where HalfRegister.Element == Self
   /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
   /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
   ///
-  /// Each result waits for few others, because gate equations of few units wait for nothing but each other.
+  /// Few operations depend on each other: with few units, nothing else runs while they wait.
   static func expSeries<L: Lanes>(_ r: L, squared: L, factor: Self) -> L where L.Scalar == Self
 }
 extension LaneElement {
@@ -45,11 +45,15 @@ protocol LaneRegister: BitwiseCopyable {
   static func magnitude(_ a: inout Self)
   static func addSign(_ a: inout Self, _ b: inout Self)
   static func exp2OfShifted(_ a: inout Self)
+}
+
+/// A vector of which parts can be loaded and stored.
+protocol PartialRegister: LaneRegister {
   static func loadPart(_ a: inout Self, _ source: UnsafePointer<Element>, _ count: Int)
   static func storePart(_ target: UnsafeMutablePointer<Element>, _ a: inout Self, _ count: Int)
 }
 
-struct FloatRegister: LaneRegister {
+struct FloatRegister: PartialRegister {
   private var lanes: SIMD16<Float>
 
   @inline(always) static var count: Int { 16 }
@@ -125,17 +129,9 @@ struct FloatHalfRegister: LaneRegister {
     lanes_add_sign_f32_half(&a, &b)
   }
   @inline(always) static func exp2OfShifted(_ a: inout FloatHalfRegister) { lanes_exp2_of_shifted_f32_half(&a) }
-  @inline(always) static func loadPart(_ a: inout FloatHalfRegister, _ source: UnsafePointer<Float>, _ count: Int) {
-    lanes_load_part_f32_half(&a, source, count)
-  }
-  @inline(always) static func storePart(
-    _ target: UnsafeMutablePointer<Float>, _ a: inout FloatHalfRegister, _ count: Int
-  ) {
-    lanes_store_part_f32_half(target, &a, count)
-  }
 }
 
-struct DoubleRegister: LaneRegister {
+struct DoubleRegister: PartialRegister {
   private var lanes: SIMD8<Double>
 
   @inline(always) static var count: Int { 8 }
@@ -218,12 +214,4 @@ struct DoubleHalfRegister: LaneRegister {
     lanes_add_sign_f64_half(&a, &b)
   }
   @inline(always) static func exp2OfShifted(_ a: inout DoubleHalfRegister) { lanes_exp2_of_shifted_f64_half(&a) }
-  @inline(always) static func loadPart(_ a: inout DoubleHalfRegister, _ source: UnsafePointer<Double>, _ count: Int) {
-    lanes_load_part_f64_half(&a, source, count)
-  }
-  @inline(always) static func storePart(
-    _ target: UnsafeMutablePointer<Double>, _ a: inout DoubleHalfRegister, _ count: Int
-  ) {
-    lanes_store_part_f64_half(target, &a, count)
-  }
 }

@@ -33,7 +33,7 @@ protocol Lanes: BitwiseCopyable {
 /// One vector.
 struct Vector<R: LaneRegister>: Lanes {
   @inline(always) static var count: Int { R.count }
-  private var register: R
+  fileprivate var register: R
 
   @inline(always) init(_ scalar: R.Element) { register = R.splat(scalar) }
   @inline(always) init(at source: UnsafePointer<R.Element>) {
@@ -41,17 +41,6 @@ struct Vector<R: LaneRegister>: Lanes {
   }
   @inline(always) func store(at target: UnsafeMutablePointer<R.Element>) {
     UnsafeMutableRawPointer(target).storeBytes(of: register, as: R.self)
-  }
-  /// The first `count` scalars from an address on, fewer than a vector has; the others are zero. No other memory is
-  /// touched.
-  @inline(always) init(partAt source: UnsafePointer<R.Element>, _ count: Int) {
-    self.init(0)
-    R.loadPart(&register, source, count)
-  }
-  /// Stores the first `count` scalars, fewer than a vector has. No other memory is touched.
-  @inline(always) func storePart(at target: UnsafeMutablePointer<R.Element>, _ count: Int) {
-    var part = self
-    R.storePart(target, &part.register, count)
   }
 
   @inline(always) static func + (a: Vector, b: Vector) -> Vector {
@@ -108,6 +97,20 @@ struct Vector<R: LaneRegister>: Lanes {
     var a = self
     R.exp2OfShifted(&a.register)
     return a
+  }
+}
+
+extension Vector where R: PartialRegister {
+  /// The first `count` scalars from an address on, fewer than a vector has; the others are zero. No other memory is
+  /// touched.
+  @inline(always) init(partAt source: UnsafePointer<R.Element>, _ count: Int) {
+    self.init(0)
+    R.loadPart(&register, source, count)
+  }
+  /// Stores the first `count` scalars, fewer than a vector has. No other memory is touched.
+  @inline(always) func storePart(at target: UnsafeMutablePointer<R.Element>, _ count: Int) {
+    var part = self
+    R.storePart(target, &part.register, count)
   }
 }
 

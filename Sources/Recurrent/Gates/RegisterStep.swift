@@ -11,13 +11,13 @@ protocol StepEquations {
   static func run<L: Lanes>(_ place: StepPlace<L>)
 }
 
-/// Runs one stage of a step for all units. A block of one vector runs as two halves, which divide in less time (AVX-512,
+/// Runs one stage of a step for all units. A step block of one vector runs as two halves, which divide in less time (AVX-512,
 /// Intel Ice Lake, H 16 and 24: 1.1 times as fast).
 @inline(always) func runStep<Equations: StepEquations, E: LaneElement>(
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
   let step = step.pointee
-  let blocks = StepBlocks(hiddenSize: step.hidden_size, lanes: E.laneCount, pairs: step.pairs)
+  let blocks = StepBlocks(hiddenSize: step.hidden_size, lanes: E.laneCount, inPairs: step.pairs)
   var index = 0
   while index < blocks.pairs {
     let unit = (step.downwards ? blocks.pairs &- 1 &- index : index) &* VectorPair<E.Register>.count
@@ -35,7 +35,7 @@ protocol StepEquations {
   }
 }
 
-/// How a step in registers divides the units: into blocks of two vectors, then of one, and at last of half a vector.
+/// How a step in registers divides the units: into step blocks of two vectors, then of one, and finally of half a vector.
 struct StepBlocks {
   let pairs: Int
   let vectors: Int
@@ -47,18 +47,18 @@ struct StepBlocks {
 
   /// - Parameters:
   ///   - lanes: the number of units in a vector.
-  ///   - pairs: whether there are blocks of two vectors.
-  @inline(always) init(hiddenSize: Int, lanes: Int, pairs: Bool) {
-    // A block is taken as long as smaller blocks would have as many units.
+  ///   - inPairs: whether there are step blocks of two vectors.
+  @inline(always) init(hiddenSize: Int, lanes: Int, inPairs: Bool) {
+    // A step block is used only if smaller ones would compute as many units.
     let mostOfRest = lanes &+ lanes / 2
-    self.pairs = pairs ? max(0, hiddenSize &- mostOfRest &+ 2 &* lanes &- 1) / (2 &* lanes) : 0
-    firstVector = self.pairs &* 2 &* lanes
+    pairs = inPairs ? max(0, hiddenSize &- mostOfRest &+ 2 &* lanes &- 1) / (2 &* lanes) : 0
+    firstVector = pairs &* 2 &* lanes
     vectors = max(0, hiddenSize &- firstVector &- lanes / 2 &+ lanes &- 1) / lanes
     half = firstVector &+ vectors &* lanes
     hasHalf = half < hiddenSize
   }
 
-  /// Calls `body` with the first unit and the number of units of each block.
+  /// Calls `body` with the first unit and the number of units of each step block.
   func forEach(lanes: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
     for index in 0..<pairs { body(index * 2 * lanes, 2 * lanes) }
     for index in 0..<vectors { body(firstVector + index * lanes, lanes) }
@@ -66,11 +66,11 @@ struct StepBlocks {
   }
 }
 
-/// A block of units of a step in registers.
+/// A step block.
 struct StepPlace<L: Lanes> {
   private let step: register_step
   private let unit: Int
-  /// The biases, W and U of the block.
+  /// The biases, W and U of the step block.
   private let biases: UnsafePointer<L.Scalar>
   private let w: UnsafePointer<L.Scalar>
   private let u: UnsafePointer<L.Scalar>
@@ -94,7 +94,8 @@ struct StepPlace<L: Lanes> {
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
   ///
   /// Each sum is one chain of multiply-adds in ascending k, as in the products. A multiply-add takes four cycles and two
-  /// start in each cycle, so that eight chains keep the units busy: with fewer, both products run side by side.
+  /// start in each cycle, so eight chains keep the units busy. Both products run side by side if their sums take at most
+  /// `most_side_by_side` vectors.
   @inline(always) func sums<let inputs: Int, let recurrents: Int>(
     input: Int, recurrent: Int
   ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
@@ -154,7 +155,7 @@ struct StepPlace<L: Lanes> {
   }
 }
 
-/// The sums of up to four gates for a block of units.
+/// The sums of up to four gates for a step block.
 struct GateSums<L: Lanes, let gates: Int> {
   private(set) var first = L(0)
   private(set) var second = L(0)

@@ -43,11 +43,11 @@ struct RowMatrix<E: LaneElement> {
     }
   }
 
-  @inline(always) private func load(_ place: TilePlace<E>.Half) -> Vector<E.Register> {
+  @inline(always) private func load(_ place: TilePlace<E>.VectorPlace) -> Vector<E.Register> {
     let source = start + (place.row &* stride &+ place.unit)
     return place.count >= E.laneCount ? Vector(at: source) : Vector(partAt: source, place.count)
   }
-  @inline(always) private func store(_ values: Vector<E.Register>, _ place: TilePlace<E>.Half) {
+  @inline(always) private func store(_ values: Vector<E.Register>, _ place: TilePlace<E>.VectorPlace) {
     let target = start + (place.row &* stride &+ place.unit)
     if place.count >= E.laneCount {
       values.store(at: target)

@@ -4,7 +4,7 @@ import CRecurrentKernels
 ///
 /// The weights are panels [unit block][gate][depth][P], so that one product computes all gates of a block. The biases
 /// that the slots start from are [unit block][slot][P]. The cell's vectors by unit are [unit block][vector][P].
-/// Backward also needs the weights by columns.
+/// Backward also needs the weights by columns, and steps in registers need them in the order of their use.
 package final class PackedParameters<E: Element>: @unchecked Sendable {
   package let weightIH: AlignedBuffer<E>
   package let weightHH: AlignedBuffer<E>
@@ -78,7 +78,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   /// Biases, W and U in the order in which a step in registers reads them, as `register_step` says.
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
     let width = products.width, lanes = 64 / MemoryLayout<E>.stride, hasU = weightHH.count > 0
-    let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, pairs: products.stepsInPairs)
+    let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, inPairs: products.stepsInPairs)
     let perUnit = program.biasedSlots + program.gates * (inputSize + (hasU ? hiddenSize : 0))
     return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
       var target = target

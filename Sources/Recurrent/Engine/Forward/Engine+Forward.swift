@@ -21,7 +21,7 @@ extension Engine {
       let chunk = walk.chunk(after: done, rows: chunkRows)
       let offset = chunk.firstRow, firstRow = call.record == nil ? 0 : offset
       let rows = chunk.rowCount
-      if rows > 0, !memory.runsInRegisters {
+      if rows > 0, memory.stepWeights == nil {
         inputProduct(call, chunk.steps, rows: rows, firstRow: firstRow, memory, share)
       }
       for index in done..<done + chunk.count {
@@ -30,8 +30,8 @@ extension Engine {
           let step = StepRows(
             count: count, firstRow: firstRow + plan.offset(t) - offset, previous: previousH(call, memory, index),
             h: nextH(call, memory, index))
-          if memory.runsInRegisters {
-            runInRegisters(call.x.first(plan, t), step, memory)
+          if let weights = memory.stepWeights {
+            runInRegisters(call.x.first(plan, t), weights, step, memory)
           } else {
             runStep(step, memory, turn: index, share)
           }
@@ -90,10 +90,12 @@ extension Engine {
   }
 
   /// One step of one row: x [C].
-  private func runInRegisters(_ x: UnsafePointer<E>, _ row: StepRows, _ memory: ForwardMemory<E>) {
+  private func runInRegisters(
+    _ x: UnsafePointer<E>, _ weights: UnsafePointer<E>, _ row: StepRows, _ memory: ForwardMemory<E>
+  ) {
     for stage in stages {
       var operands = registerOperands(
-        stage, x: x, previousH: row.previous.start, h: row.h.start, c: memory.c, memory.between, downwards: false)
+        stage, weights: weights, x: x, previousH: row.previous.start, h: row.h.start, c: memory.c, memory.between)
       stage.pass.step(&operands)
     }
   }

@@ -37,8 +37,8 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   let cRows: Int
   /// What a stage in registers leaves for the next one.
   let between: BetweenStages<E>
-  /// Whether the steps run in registers.
-  let runsInRegisters: Bool
+  /// The weights of steps in registers; nil if the steps run in slots.
+  let stepWeights: UnsafePointer<E>?
   /// The number of steps before this call. Every second step visits the blocks downwards.
   var turns: Int
   /// Whether a step's weights come from far caches.
@@ -56,7 +56,7 @@ extension Engine {
     let chunkLayout = SlotLayout(
       PartLayout(blocks: blocks, slots: program.slots, width: width), rows: chunkRows, bytes: MemoryLayout<E>.stride)
     let isEven = call.x.layout.isEven(call.plan), isRagged = call.plan.isRagged
-    let runsInRegisters = call.record == nil && prefersRegisters(rows: n)
+    let runsInRegisters = call.record == nil && forwardRunsInRegisters(rows: n)
     let betweenCount = n == 1 && stages.count > 1 ? hiddenSize : 0
     let readsSlot = stages.contains { $0.product?.operandSlot != nil }
     let memory = scratch.carve { arena in
@@ -72,7 +72,7 @@ extension Engine {
         operandTiles: readsSlot ? arena.take(n * hiddenSize) : nil,
         c: program.innerStates > 0 ? arena.take(blocks * n * width) : nil, cRows: n,
         between: BetweenStages(kept: arena.take(betweenCount), operand: arena.take(betweenCount)),
-        runsInRegisters: runsInRegisters, turns: scratch.turns,
+        stepWeights: runsInRegisters ? packed.stepWeights(products) : nil, turns: scratch.turns,
         farHH: products.isFar(blocks * program.gates * hiddenSize * width))
     }
     scratch.turns += call.plan.steps

@@ -31,7 +31,7 @@ package final class StepPlan<E: Element> {
     self.states = states
     hiddenSize = engines[0].hiddenSize
     stages = engines[0].stages.count
-    let inRegisters = engines.allSatisfy { $0.fitsRegisters(rows: rows) }, parities = 2 * engines.count
+    let inRegisters = engines.allSatisfy { $0.streamRunsInRegisters(rows: rows) }, parities = 2 * engines.count
     registerStages = .allocate(capacity: inRegisters ? parities * stages : 0)
     slotLevels = .allocate(capacity: inRegisters ? 0 : parities)
     for isOdd in [false, true] {
@@ -43,7 +43,8 @@ package final class StepPlan<E: Element> {
         if inRegisters {
           for (number, stage) in engine.stages.enumerated() {
             let operands = engine.registerOperands(
-              stage, x: x, previousH: previousH, h: h, c: memory.c, memory.between, downwards: false)
+              stage, weights: engine.packed.stepWeights(engine.products), x: x, previousH: previousH, h: h, c: memory.c,
+              memory.between)
             registerStages.initializeElement(
               at: place * stages + number, to: RegisterStage(run: stage.pass.step, operands: operands))
           }
@@ -70,7 +71,7 @@ package final class StepPlan<E: Element> {
       runInRegisters(x, isOdd: isOdd)
     }
     y.update(from: states[states.count - 1].next(isOdd), count: rows * hiddenSize)
-    // Steps visit the units upwards and downwards in turn: the weights that a step used last are still in a near cache
+    // Steps visit the blocks of each size upwards and downwards in turn: the weights that a step used last are still in a near cache
     // when the next step begins.
     isDownwards.toggle()
   }
