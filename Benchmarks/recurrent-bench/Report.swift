@@ -115,7 +115,9 @@ struct Report: Encodable {
 
   func showUpdates() {
     guard !updates.isEmpty else { return }
-    let columns = [("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("dense p50", 11), ("dense least", 12)]
+    let columns = [
+      ("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("dense p50", 11), ("dense least", 12),
+    ]
     print("\n" + Report.line(columns.map(\.0), columns))
     for update in updates {
       let times = [update.p50Us, update.leastUs, update.denseP50Us, update.denseLeastUs]
