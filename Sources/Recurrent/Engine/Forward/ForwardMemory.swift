@@ -29,7 +29,8 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills
   /// the other.
   let hTiles: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
-  /// The tiles of a slot that is the operand of a product with U; nil if the cell has no such stage.
+  /// The tiles of a slot that is the operand of a product with U, and in 8 bits also those of h'; nil if the cell has no
+  /// such stage.
   let operandTiles: UnsafeMutablePointer<E>?
   /// [unit block][cRows][P]
   let c: UnsafeMutablePointer<E>?
@@ -51,18 +52,17 @@ extension Engine {
     let chunkLayout = SlotLayout(
       PartLayout(blocks: blocks, slots: program.slots, width: width), rows: chunkRows, bytes: MemoryLayout<E>.stride)
     let isEven = call.x.layout.isEven(call.plan), isRagged = call.plan.isRagged
-    let readsSlot = stages.contains { $0.product?.operandSlot != nil }
     let memory = scratch.carve { arena in
       ForwardMemory<E>(
         slots: call.record?.slots ?? arena.take(chunkLayout.count),
         layout: call.record?.layout ?? chunkLayout,
         keepsC: call.record != nil,
         xRows: isEven ? nil : arena.take(chunkRows * inputSize),
-        xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * inputSize) : nil,
+        xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * products.rowScalars(inputSize)) : nil,
         hRows: isRagged ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         hTiles: packsH(n)
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
-        operandTiles: readsSlot ? arena.take(n * hiddenSize) : nil,
+        operandTiles: packsOperands ? arena.take(n * products.rowScalars(hiddenSize)) : nil,
         c: program.innerStates > 0 ? arena.take(blocks * n * width) : nil, cRows: n,
         turns: scratch.turns,
         farHH: products.isFar(blocks * program.gates * hiddenSize * width))

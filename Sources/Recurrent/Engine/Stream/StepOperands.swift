@@ -9,9 +9,9 @@ struct StepOperands: BitwiseCopyable {
 }
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs them. Such a step runs on `StepOperands`.
+  /// Whether a step's rows fit one tile and no product packs them, also not in 8 bits. Such a step runs on `StepOperands`.
   func servesSteps(rows: Int) -> Bool {
-    rows <= products.tiles(rows).size && !packsH(rows)
+    rows <= products.tiles(rows).size && !packsH(rows) && !products.quantizes
   }
 
   /// The operands of a stage, for one block.
