@@ -16,6 +16,8 @@ package final class StackStream<E: Element>: StreamEngine {
   private var owned: [AnyObject] = []
   /// Runs a single step if the sequences are few enough; nil if they are too many.
   private let plan: Unmanaged<StepPlan<E>>?
+  /// The same with weights in 8 bits.
+  private let int8Plan: Unmanaged<Int8StepPlan<E>>?
   /// The steps of a chunk. A chunk runs level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, used if the rows are not in the order of the seats.
@@ -58,6 +60,13 @@ package final class StackStream<E: Element>: StreamEngine {
       self.plan = .passUnretained(plan)
     } else {
       self.plan = nil
+    }
+    if stack.parts[0].servesInt8Steps(rows: batchSize) {
+      let plan = Int8StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
+      owned.append(plan)
+      int8Plan = .passUnretained(plan)
+    } else {
+      int8Plan = nil
     }
   }
 
@@ -112,8 +121,14 @@ package final class StackStream<E: Element>: StreamEngine {
   /// Runs one step by the plan, if there is one for the rows.
   @inline(__always)
   private func runStep(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) -> Bool {
-    guard rowsAreSeats, let plan else { return false }
-    plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
+    guard rowsAreSeats else { return false }
+    if let plan {
+      plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
+    } else if let int8Plan {
+      int8Plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
+    } else {
+      return false
+    }
     isOdd.toggle()
     return true
   }
