@@ -9,6 +9,7 @@
 #define MOST_ROWS 12
 #define MOST_VECTORS 2
 #define MOST_SUMS 20
+#define LEAST_SUMS 1
 
 typedef shorts operand;
 

@@ -1,5 +1,6 @@
 // The kernels for 8-bit weights of one form. Each form has a file that defines NAMED(name), KERNEL, ATTRIBUTES, GROUP,
-// MOST_ROWS, MOST_VECTORS and MOST_SUMS as in forms.h, and two functions, and then includes this file:
+// MOST_ROWS, MOST_VECTORS and MOST_SUMS as in forms.h, and two functions, and then includes this file. LEAST_SUMS is
+// the number of sums that hides the latency of a multiply-add.
 //
 //   load_weights     the weights of one group of k and 16 units, as the operand of a multiply-add
 //   multiply_add     sums += those weights · one word of a row
@@ -8,32 +9,48 @@
 
 #pragma clang fp contract(off)
 
+// sums[qv][r] += the products of one group of k.
+KERNEL void multiply_group(const int rows, const int panels, const int vectors, const char *weights, ptrdiff_t stride,
+                           const word *words, integers *sums) {
+  operand loaded[8];
+#pragma clang loop unroll(full)
+  for (int qv = 0; qv < panels * vectors; qv++)
+    load_weights(&loaded[qv], weights + qv / vectors * stride + qv % vectors * (GROUP * LANE_COUNT));
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+    for (int qv = 0; qv < panels * vectors; qv++) multiply_add(&sums[qv * rows + r], &loaded[qv], words[r]);
+}
+
 // c += float(Σ) · (row scale · unit scale) for one row tile and some panels. All counts but k are constants at each
-// use, so that every sum is a register.
+// use, so that every sum is a register. If there are few sums, each one is split into several over every second or
+// fourth group, which changes no bit, because they are exact.
 KERNEL void multiply_tile(const int rows, const int panels, const int vectors, const int8_product *p,
                           const char *first_panel, float *c) {
   const ptrdiff_t stride = 4 * p->panel_stride, head = 2 * 64 * vectors;
   const ptrdiff_t groups = (p->k + 3) / 4 * (4 / GROUP);
   const float *row_scales = p->rows;
   const word *words = (const word *)(row_scales + rows);
-  integers sums[MOST_VECTORS * MOST_ROWS > 8 ? MOST_VECTORS * MOST_ROWS : 8];
+  const int count = panels * vectors * rows;
+  const int chains = count >= LEAST_SUMS ? 1 : 2 * count >= LEAST_SUMS ? 2 : 4;
+  integers sums[4 * LEAST_SUMS > MOST_VECTORS * MOST_ROWS ? 4 * LEAST_SUMS : MOST_VECTORS * MOST_ROWS];
 #pragma clang loop unroll(full)
   for (int qv = 0; qv < panels * vectors; qv++)
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
       sums[qv * rows + r] = *(const integers *)(first_panel + qv / vectors * stride + 64 * (qv % vectors));
-  for (ptrdiff_t g = 0; g < groups; g++) {
-    operand weights[8];
 #pragma clang loop unroll(full)
-    for (int qv = 0; qv < panels * vectors; qv++)
-      load_weights(&weights[qv],
-                   first_panel + qv / vectors * stride + head + (g * vectors + qv % vectors) * (GROUP * LANE_COUNT));
+  for (int i = count; i < chains * count; i++) sums[i] = 0;
+  const char *weights = first_panel + head;
+  const ptrdiff_t next = GROUP * LANE_COUNT * vectors;
+  ptrdiff_t g = 0;
+  for (; g + chains <= groups; g += chains)
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++)
+    for (int i = 0; i < chains; i++)
+      multiply_group(rows, panels, vectors, weights + (g + i) * next, stride, words + (g + i) * rows, sums + i * count);
+  for (; g < groups; g++) multiply_group(rows, panels, vectors, weights + g * next, stride, words + g * rows, sums);
 #pragma clang loop unroll(full)
-      for (int qv = 0; qv < panels * vectors; qv++)
-        multiply_add(&sums[qv * rows + r], &weights[qv], words[g * rows + r]);
-  }
+  for (int i = count; i < chains * count; i++) sums[i % count] += sums[i];
 #pragma clang loop unroll(full)
   for (int qv = 0; qv < panels * vectors; qv++) {
     const int v = qv % vectors;

@@ -8,6 +8,7 @@
 #define MOST_ROWS 4
 #define MOST_VECTORS 1
 #define MOST_SUMS 4
+#define LEAST_SUMS 1
 
 typedef shorts operand;
 
