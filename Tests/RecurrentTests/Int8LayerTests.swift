@@ -238,6 +238,19 @@ import Testing
     #expect(y[7].isNaN && y.indices.allSatisfy { $0 == 7 || y[$0] == 0 })
   }
 
+  /// A converted layer is one that was made so, and its original is as before.
+  @Test func layersAreConverted() throws {
+    let full = try LSTM<Float>(inputSize: 5, hiddenSize: 40, initialization: Initialization(seed: 1))
+    let made = try LSTM<Float>(inputSize: 5, hiddenSize: 40, weights: .int8, initialization: Initialization(seed: 1))
+    let x = try Sequences<Float>(numbers(30, seed: 2), steps: 3, batchSize: 2, size: 5)
+    let before = try full.forward(x), converted = try full.layer.converted(to: .int8)
+    #expect(converted.weightFormat == .int8 && full.weightFormat == .full)
+    #expect(try converted.forward(x) == made.forward(x))
+    #expect(try full.forward(x) == before && converted.converted(to: .full).forward(x) == before)
+    #expect(try converted.forward(x) != before)
+    #expect(throws: RecurrentError.self) { try LSTM<Double>(inputSize: 5, hiddenSize: 4).layer.converted(to: .int8) }
+  }
+
   @Test func wrongCallsAreErrors() throws {
     #expect(
       throws: RecurrentError.value(

@@ -14,7 +14,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   /// The probability with which `record` zeroes a value on its way to the next level, 0 ... 1.
   public let dropout: Float
   /// How the layer keeps the weights that it multiplies by.
-  public let weightFormat: WeightFormat
+  public private(set) var weightFormat: WeightFormat
   /// Whether every call reads and writes denormal numbers as zero, so that a decaying state does not slow it down.
   public let flushesDenormals: Bool
   /// One reference, so that copying the layer counts only one reference. Copies share the packed weights.
@@ -95,6 +95,16 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
       ).makeEngine(Scalar.self))
     layer.content.adopt()
     return layer
+  }
+
+  /// The same layer with its weights in another format. With `.int8`, a trained layer becomes a faster one.
+  ///
+  /// - Throws: `RecurrentError` if a layer of this scalar or size cannot have such weights.
+  public func converted(to weights: WeightFormat) throws(RecurrentError) -> Layer {
+    try weights.check(for: shape, of: Scalar.self)
+    var layer = self
+    layer.weightFormat = weights
+    return try layer.cut(forSecondCache: Processor.secondCache)
   }
 
   /// The layer itself.
