@@ -18,8 +18,8 @@ KERNEL void load_weights(operand *weights, const char *source) {
   *weights = __builtin_convertvector(*(const half_bytes *)source, shorts);
 }
 
-typedef int16_t sixteen_shorts __attribute__((vector_size(32)));
-typedef int32_t eight_integers __attribute__((vector_size(32)));
+typedef int16_t sixteen_shorts __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t eight_integers __attribute__((vector_size(32), aligned(4), may_alias));
 KERNEL void multiply_add(integers *sums, const operand *weights, word x) {
   const eight_integers both = {x, x, x, x, x, x, x, x};
 #pragma clang loop unroll(full)

@@ -17,8 +17,8 @@ KERNEL void load_weights(operand *weights, const char *source) {
 }
 
 #if defined(__x86_64__)
-typedef int16_t eight_shorts __attribute__((vector_size(16)));
-typedef int32_t four_integers __attribute__((vector_size(16)));
+typedef int16_t eight_shorts __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t four_integers __attribute__((vector_size(16), aligned(4), may_alias));
 KERNEL void multiply_add(integers *sums, const operand *weights, word x) {
   const four_integers both = {x, x, x, x};
 #pragma clang loop unroll(full)

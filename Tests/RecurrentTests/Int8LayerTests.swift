@@ -110,6 +110,47 @@ import Testing
     }
   }
 
+  /// Sequences of a stream that come and go are as alone.
+  @Test(arguments: Cell.all)
+  func seatsAreTakenAndLeft(cell: Cell) throws {
+    let layer = try Layer<Float>(
+      cell, inputSize: 4, hiddenSize: 19, layerCount: 2, weights: .int8, initialization: Initialization(seed: 1))
+    let size = 3, stream = try layer.stream(batchSize: size)
+    var alone: [RecurrentStream<Float>?] = try (0..<size).map { _ in try layer.stream() }
+    var random = SeededGenerator(seed: 6)
+    for step in 0..<60 {
+      let seat = Int.random(in: 0..<size, using: &random)
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0:
+        try stream.leave(seat)
+        alone[seat] = nil
+      case 1:
+        try stream.join(seat)
+        alone[seat] = try layer.stream()
+      default: break
+      }
+      let x: [Float] = numbers(size * 4, seed: UInt64(step))
+      var y = [Float](repeating: .nan, count: size * 19)
+      var span = y.mutableSpan
+      try stream.step(x.span, into: &span)
+      for seat in 0..<size {
+        var expected = [Float](repeating: 0, count: 19)
+        var span = expected.mutableSpan
+        try alone[seat]?.step(Array(x[seat * 4..<(seat + 1) * 4]).span, into: &span)
+        expectSameBits(Array(y[seat * 19..<(seat + 1) * 19]), expected, "\(cell), step \(step), seat \(seat)")
+      }
+    }
+    let fork = stream.fork(), x: [Float] = numbers(size * 4, seed: 100)
+    func step(_ stream: RecurrentStream<Float>) throws -> [Float] {
+      var y = [Float](repeating: .nan, count: size * 19)
+      var span = y.mutableSpan
+      try stream.step(x.span, into: &span)
+      return y
+    }
+    let y = try step(stream), forked = try step(fork)
+    expectSameBits(forked, y, "a fork, \(cell)")
+  }
+
   /// On any number of threads and for any second cache, in any direction, with several levels.
   @Test(arguments: Cell.all, Direction.allCases)
   func threadsAndCachesChangeNoBit(cell: Cell, direction: Direction) throws {

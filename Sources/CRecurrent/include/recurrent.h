@@ -188,7 +188,8 @@ recurrent_status recurrent_layer_get_values(const recurrent_layer *layer, float 
 recurrent_status recurrent_layer_set_values(recurrent_layer *layer, const float *values, size_t count);
 
 // Reads the parameters from a safetensors file (github.com/huggingface/safetensors) of type F32, F64, F16 or BF16. Each
-// tensor's name is the prefix, such as "encoder.", followed by the parameter's name; a null prefix means none.
+// tensor's name is the prefix, such as "encoder.", followed by the parameter's name; a null prefix means none. A matrix
+// may also be I8, if a tensor whose name is followed by ".scale" has the scale of each row.
 recurrent_status recurrent_layer_load(recurrent_layer *layer, const char *path, const char *prefix);
 
 // Writes the parameters to a safetensors file: to a temporary file beside it first, which is then renamed.

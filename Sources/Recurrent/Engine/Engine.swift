@@ -57,7 +57,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
   /// work is the product with W.
   func paysForThreads(batchSize: Int) -> Bool {
     let depth = hasU ? hiddenSize : inputSize
-    return blocks > 1 && program.gates * hiddenSize * depth * batchSize >= Blocking.sharedMultiplies
+    let multiplies = Blocking.sharedMultiplies * (products.quantizes ? Blocking.int8Multiplies : 1)
+    return blocks > 1 && program.gates * hiddenSize * depth * batchSize >= multiplies
   }
 
   /// Whether a product's rows are packed into tiles. A single row is a tile already, if it is not packed in 8 bits.
