@@ -78,6 +78,11 @@ def save(figure, path):
     plt.close(figure)
 
 
+def label(peer):
+    scalar = peer.get("scalar", "f32")
+    return f"{peer['name']} {peer['version']}" + (f" {scalar}" if scalar != "f32" else "")
+
+
 def over_sizes(report, folder):
     """Our time and each peer's over H."""
     pictures = []
@@ -91,8 +96,8 @@ def over_sizes(report, folder):
             for axes, n in zip(all_axes[0], batches):
                 line = sorted((r for r in rows if r["n"] == n), key=lambda r: r["h"])
                 axes.plot([r["h"] for r in line], [r["p50_us"] / r["t"] for r in line], "o-", color="black", label="ours")
-                for name in dict.fromkeys(p["name"] for r in line for p in r["peers"]):
-                    points = [(r["h"], p["p50_us"] / r["t"]) for r in line for p in r["peers"] if p["name"] == name]
+                for name in dict.fromkeys(label(p) for r in line for p in r["peers"]):
+                    points = [(r["h"], p["p50_us"] / r["t"]) for r in line for p in r["peers"] if label(p) == name]
                     axes.plot(*zip(*points), "o-", markersize=3, label=name)
                 axes.set(xscale="log", yscale="log", xlabel="C = H", title=f"N {n}")
                 axes.set_xticks([r["h"] for r in line], [r["h"] for r in line], fontsize=7)
@@ -125,11 +130,13 @@ def summary(results):
 
 
 def table(results):
-    peers = list(dict.fromkeys(f"{p['name']} {p['version']}" for r in results for p in r.get("peers") or []))
+    peers = list(dict.fromkeys(label(p) for r in results for p in r.get("peers") or []))
     lines = [("case", "ours", "GF/s", "of peak", *peers, "best peer's time over ours")]
     for r in results:
-        times = {f"{p['name']} {p['version']}": time(p["p50_us"]) for p in r.get("peers") or []}
+        times = {label(p): time(p["p50_us"]) for p in r.get("peers") or []}
         ratio = f"{r['ratio']:.2f}" if r.get("ratio") else "–"
+        if len(peers) > 1 and r.get("best_peer"):
+            ratio += f", {r['best_peer']}"
         lines.append(
             (r["name"], time(r["p50_us"]), f"{r['gflops']:.3g}", f"{100 * r['peak_share']:.0f} %")
             + tuple(times.get(peer, "–") for peer in peers)

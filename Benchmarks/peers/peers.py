@@ -1,12 +1,13 @@
-"""Another library's recurrent cells on the benchmark's shapes: peers.py torch|onnxruntime|keras THREADS
+"""Another library's recurrent cells on the benchmark's shapes: peers.py torch|onnxruntime|keras THREADS [bf16]
 
-Answers the benchmark's questions on standard input, a line each (Peer.swift asks them; onednn.cpp is the same in C++):
+Answers the benchmark's questions on standard input, a line each (Peer.swift asks them; peer.hpp is the same in C++):
 
     prepare CELL MODE T N C H    ->  ready, or 'none REASON' where this library lacks it
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
 CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients),
-step (T = 1 from a given state) or classifier (one update of embedding, cell, dense unit with sigmoid, by Adam). The first line it prints is its name and version.
+step (T = 1 from a given state) or classifier (one update of embedding, cell, dense unit with sigmoid, by Adam). The
+first line it prints is its name and version, and the word bf16 if it computes in bf16 (PyTorch only).
 """
 
 import os
@@ -20,27 +21,30 @@ SYMBOLS = 10_000
 
 
 class Torch:
-    def __init__(self, threads):
+    def __init__(self, threads, scalar):
         import torch
 
         self.torch = torch
+        self.type = {"f32": torch.float32, "bf16": torch.bfloat16}[scalar]
         torch.set_num_threads(threads)
-        self.name = f"PyTorch {torch.__version__.split('+')[0]}"
+        self.name = f"PyTorch {torch.__version__.split('+')[0]}" + (" bf16" if scalar == "bf16" else "")
 
     def prepare(self, cell, mode, t, n, c, h):
         torch = self.torch
         torch.manual_seed(1)
-        layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](c, h)
-        x = torch.rand(t, n, c) * 2 - 1
+        layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](c, h).to(self.type)
+        x = (torch.rand(t, n, c) * 2 - 1).to(self.type)
         if mode == "training":
             x.requires_grad_()
-            dy = torch.rand(t, n, h) * 2 - 1
+            dy = (torch.rand(t, n, h) * 2 - 1).to(self.type)
 
             def call():
                 layer(x)[0].backward(dy)
 
             return call
         if mode == "classifier":
+            if self.type != torch.float32:
+                return None  # nobody trains parameters that are bf16 alone
             embedding, head = torch.nn.Embedding(SYMBOLS, c), torch.nn.Linear(h, 1)
             parameters = [*embedding.parameters(), *layer.parameters(), *head.parameters()]
             optimizer, loss = torch.optim.Adam(parameters, fused=True), torch.nn.BCEWithLogitsLoss()
@@ -53,7 +57,7 @@ class Torch:
 
             return call
         layer.eval()
-        state = torch.rand(1, n, h)
+        state = torch.rand(1, n, h).to(self.type)
         if mode == "step":
             arguments = (x, (state, state.clone()) if cell == "lstm" else state)
         else:
@@ -67,7 +71,8 @@ class Torch:
 
 
 class OnnxRuntime:
-    def __init__(self, threads):
+    def __init__(self, threads, scalar):
+        assert scalar == "f32", f"no {scalar} here"
         import onnxruntime
 
         self.runtime = onnxruntime
@@ -127,7 +132,8 @@ class OnnxRuntime:
 
 
 class Keras:
-    def __init__(self, threads):
+    def __init__(self, threads, scalar):
+        assert scalar == "f32", f"no {scalar} here"
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         import keras
@@ -189,7 +195,9 @@ def samples(call, seconds):
 
 
 def main():
-    peer = {"torch": Torch, "onnxruntime": OnnxRuntime, "keras": Keras}[sys.argv[1]](int(sys.argv[2]))
+    peer = {"torch": Torch, "onnxruntime": OnnxRuntime, "keras": Keras}[sys.argv[1]](
+        int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "f32"
+    )
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what the library prints by itself is no answer
     print(peer.name, file=answers)

@@ -83,7 +83,15 @@ struct Case {
     }
     var all = cases([.forward, .training], (50, 64, 512), (100, 32, 256), (25, 128, 1024))
     all += cases([.forward], (10, 64, 2048), (100, 1, 64))
-    all += cases([.step], (1, 1, 16), (1, 1, 32), (1, 1, 64), (1, 1, 128), (1, 1, 512), (1, 64, 512))
+    all += cases(
+      [.step], (1, 1, 8), (1, 1, 16), (1, 1, 32), (1, 1, 64), (1, 1, 128), (1, 1, 256), (1, 1, 512), (1, 2, 16),
+      (1, 4, 16), (1, 2, 64), (1, 4, 64), (1, 64, 512))
+    if cell == .lstm() || cell == .gru() {
+      // Models of amplifiers and effects run such steps for each sample of audio.
+      all += [8, 16, 24, 32, 40, 64].map {
+        Case(cell: cell, mode: .step, steps: 1, batch: 1, inputs: 1, hidden: $0)
+      }
+    }
     all += cases([.kernels], (1, 1, 16), (1, 1, 32), (1, 1, 64))
     all.append(Case(cell: cell, mode: .classifier, steps: 100, batch: 32, inputs: 32, hidden: 5))
     all += cases([.bidirectional, .bidirectionalTraining], (50, 64, 256))

@@ -4,7 +4,7 @@ import ToolSupport
 
 /// Another library in a process of its own, which runs the same shapes; peers.py says what is asked and answered.
 final class Peer {
-  /// What it calls itself, with its version.
+  /// What it calls itself, with its version and, if it does not compute in floats, its scalar: "oneDNN 3.13.2 bf16".
   let name: String
   private let process = Process()
   private let questions = Pipe()
@@ -75,14 +75,30 @@ struct Contest {
   struct Entry: Encodable {
     let name: String
     let version: String
+    /// "f32" or "bf16".
+    let scalar: String
     let p50Us: Double
+
+    /// What the peer calls itself.
+    var label: String { "\(name) \(version)" + (scalar == "f32" ? "" : " \(scalar)") }
+
+    init(peer: String, p50Us: Double) {
+      var words = peer.split(separator: " ").map(String.init)
+      scalar = words.last == "bf16" ? words.removeLast() : "f32"
+      let number = words.firstIndex { $0.first!.isNumber } ?? words.endIndex
+      name = words[..<number].joined(separator: " ")
+      version = words[number...].joined(separator: " ")
+      self.p50Us = p50Us
+    }
   }
 
   let ours: Samples
   let peers: [Entry]
 
+  /// The fastest peer that computes in floats, as every case with peers does.
+  var best: Entry? { peers.filter { $0.scalar == "f32" }.min { $0.p50Us < $1.p50Us } }
   /// The best peer's time over ours.
-  var ratio: Double? { peers.map(\.p50Us).min().map { $0 / ours.p50 } }
+  var ratio: Double? { best.map { $0.p50Us / ours.p50 } }
 
   init(_ shape: Case, _ peers: [Peer], seconds: Double, ours: @escaping (Int) throws -> Void)
     throws
@@ -98,12 +114,6 @@ struct Contest {
       }
     }
     self.ours = sampler.samples
-    self.peers = zip(present, times).map { peer, times in
-      let words = peer.name.split(separator: " ")
-      let version = words.firstIndex { $0.first!.isNumber } ?? words.endIndex
-      return Entry(
-        name: words[..<version].joined(separator: " "), version: words[version...].joined(separator: " "),
-        p50Us: percentile(times, 0.5))
-    }
+    self.peers = zip(present, times).map { Entry(peer: $0.name, p50Us: percentile($1, 0.5)) }
   }
 }

@@ -33,13 +33,15 @@ struct Report: Encodable {
     let sgemmUs: Double?
     /// Of a run with peers, each on the same shape in the same minute.
     var peers: [Contest.Entry]?
-    /// The best peer's time over ours.
+    /// The fastest peer that computes in floats, and its time over ours.
+    var bestPeer: String?
     var ratio: Double?
   }
 
   var machine: Machine
   var results: [Result] = []
   var gates: [GateMeasurement] = []
+  var updates: [UpdateMeasurement] = []
 
   init(threads: Int) throws {
     machine = Machine(
@@ -62,6 +64,7 @@ struct Report: Encodable {
   private static func columns(_ peers: [String]) -> [(title: String, width: Int)] {
     [("case", 34), ("p50 µs", 11), ("p90 µs", 11), ("GF/s", 8), ("of peak", 9)]
       + (peers.isEmpty ? [("BLIS gemm µs", 14)] : peers.map { ($0, max(11, $0.count + 2)) }) + [("ratio", 7)]
+      + (peers.isEmpty ? [] : [("best peer", max(11, peers.map(\.count).max()! + 2))])
   }
 
   static func printHeader(peers: [String]) {
@@ -75,7 +78,7 @@ struct Report: Encodable {
       peers.isEmpty
       ? [result.sgemmUs.map(format) ?? "-"]
       : peers.map { name in
-        result.peers?.first { "\($0.name) \($0.version)" == name }.map { format($0.p50Us) } ?? "-"
+        result.peers?.first { $0.label == name }.map { format($0.p50Us) } ?? "-"
       }
     let ratio = peers.isEmpty ? result.sgemmUs.map { $0 / result.p50Us } : result.ratio
     printLine(
@@ -83,7 +86,8 @@ struct Report: Encodable {
         [
           result.name, format(result.p50Us), format(result.p90Us), String(format: "%.1f", result.gflops),
           String(format: "%.1f %%", result.peakShare * 100),
-        ] + comparison + [ratio.map { String(format: "%.2f", $0) } ?? "-"], columns(peers)))
+        ] + comparison + [ratio.map { String(format: "%.2f", $0) } ?? "-"]
+          + (peers.isEmpty ? [] : [result.bestPeer ?? "-"]), columns(peers)))
   }
 
   /// How the run went against the peers, in two lines.
@@ -106,6 +110,16 @@ struct Report: Encodable {
         gate.name.padding(toLength: 20, withPad: " ", startingAt: 0)
           + gate.instructionSet.padding(toLength: 18, withPad: " ", startingAt: 0)
           + String(format: "%.2f", gate.nanosecondsPerUnit))
+    }
+  }
+
+  func showUpdates() {
+    guard !updates.isEmpty else { return }
+    let columns = [("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("dense p50", 11), ("least", 11)]
+    print("\n" + Report.line(columns.map(\.0), columns))
+    for update in updates {
+      let times = [update.p50Us, update.leastUs, update.denseP50Us, update.denseLeastUs]
+      print(Report.line([update.name] + times.map(Report.format), columns))
     }
   }
 

@@ -4,13 +4,13 @@ import Recurrent
 import ToolSupport
 
 let known = [
-  Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512' or '^gates'"),
+  Option("filter", "REGEX", "only what matches, for example 'lstm/.*h512', '^gates' or '^update'"),
   Option("grid", nil, "also the whole grid: N 1 to 64, H 8 to 1024, forward and training"),
-  Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=all] sets them up"),
+  Option("peers", "COMMANDS", "compare with other libraries; Benchmarks/run --peers[=LIST] sets them up"),
   Option("threads", "N", "threads of a pool for each case, 1 by default"),
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
-  Option("alone", nil, "run the cases alone, for a profiler: no BLIS gemm, no gate passes, no peak"),
+  Option("alone", nil, "run the cases alone, for a profiler: no BLIS gemm, no gate passes, no updates, no peak"),
   Option("list", nil, "print the cases' names"),
   Option("accuracy", nil, "check both activations on all 2^32 floats and 2·10^7 doubles instead; fails above 2 ULP"),
   Option("stride", "K", "with --accuracy: check every K-th float, K up to 1048576"),
@@ -84,6 +84,7 @@ func measure(
       sgemmUs: peers.isEmpty && threads.count == 1 ? try measureGemm(shape, seconds: seconds / 4) : nil)
     if !peers.isEmpty {
       result.peers = contest.peers
+      result.bestPeer = contest.best?.label
       result.ratio = contest.ratio
     }
     report.results.append(result)
@@ -92,9 +93,11 @@ func measure(
   report.showRatios()
   if peers.isEmpty, threads.count == 1 {
     report.gates = try GateMeasurement.all(seconds: seconds / 5, matching: matching)
+    report.updates = try UpdateMeasurement.all(seconds: seconds, matching: matching)
   }
   report.showGates()
-  guard !report.results.isEmpty || !report.gates.isEmpty else {
+  report.showUpdates()
+  guard !report.results.isEmpty || !report.gates.isEmpty || !report.updates.isEmpty else {
     throw ToolError("no case matches; --list prints the names")
   }
   let kernels = try Processor.kernels(nil)

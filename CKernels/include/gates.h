@@ -33,41 +33,67 @@ typedef struct gate_tile {
   void *_Nullable vector_gradients;  // [vector][P]: gradients of the vectors, added to
 } gate_tile;
 
-// Declares a gate pass for float and for double: name_f32 and name_f64.
-#define GATE_PASS(name) GATE_PASS_OF(name##_f32) GATE_PASS_OF(name##_f64)
-#define GATE_PASS_OF(name) MULTIVERSION(name, (const gate_tile *tile), (tile))
+// One stage of a step of one row whose sums stay in registers: both products and the gates.
+//
+// The units are divided into blocks of as many units as two vectors have, if `pairs` says so, then of one vector, and at
+// last of half a vector. The blocks of `weights` lie one after the other, and each has its operands in the order of
+// their use: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. All vectors are whole, so matrices
+// [H] need room for a vector after their last unit.
+typedef struct register_step {
+  const void *x;           // [C]
+  const void *operand;     // [H]: h' or what the stage before left
+  const void *weights;     // [block]
+  const void *vectors;     // [H]: the parameter with one value for each unit
+  const void *previous_h;  // [H]: h of the step before
+  void *h;                 // [H]: overwritten
+  void *c;                 // [H]: c of the step before, overwritten with c of this step
+  void *kept;              // [H]: what a stage leaves for the gates of the next one
+  void *next_operand;      // [H]: what a stage leaves for the product of the next one
+  ptrdiff_t input_size;    // C
+  ptrdiff_t hidden_size;   // H
+  bool pairs;
+  bool downwards;  // whether the pairs are visited from the last to the first
+} register_step;
+
+// The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.
+typedef struct gate_functions {
+  void (*forward)(const gate_tile *tile);
+  void (*backward)(const gate_tile *tile);
+  void (*step)(const register_step *step);
+} gate_functions;
+
+// Declares the functions of a gate pass for float and for double, such as name_forward_f32, and name_f32 and name_f64,
+// which return those for an instruction set.
+#define GATE_PASS(name) GATE_PASS_OF(name, f32) GATE_PASS_OF(name, f64)
+#define GATE_PASS_OF(name, scalar)                                                              \
+  MULTIVERSION(name##_forward_##scalar, (const gate_tile *tile), (tile))                        \
+  MULTIVERSION(name##_backward_##scalar, (const gate_tile *tile), (tile))                       \
+  MULTIVERSION(name##_step_##scalar, (const register_step *step), (step))                       \
+  static inline gate_functions name##_##scalar(instruction_set set) {                           \
+    return (gate_functions){name##_forward_##scalar##_for(set), name##_backward_##scalar##_for(set), \
+                            name##_step_##scalar##_for(set)};                                          \
+  }
 
 // clang-format off
 // RNN, slot h: forward pre-activation -> h; backward h -> d.
-GATE_PASS(rnn_tanh_forward)
-GATE_PASS(rnn_tanh_backward)
-GATE_PASS(rnn_relu_forward)
-GATE_PASS(rnn_relu_backward)
+GATE_PASS(rnn_tanh)
+GATE_PASS(rnn_relu)
 // IndRNN, slot h, vector u: forward pre-activation without u∘h' -> h; backward h -> d, and dh = d∘u for the step
 // before.
-GATE_PASS(indrnn_tanh_forward)
-GATE_PASS(indrnn_tanh_backward)
-GATE_PASS(indrnn_relu_forward)
-GATE_PASS(indrnn_relu_backward)
+GATE_PASS(indrnn_tanh)
+GATE_PASS(indrnn_relu)
 // LSTM by its cell output, slots i f g o: forward pre-activations -> gates; backward gates -> di df dg do.
-GATE_PASS(lstm_tanh_forward)
-GATE_PASS(lstm_tanh_backward)
-GATE_PASS(lstm_linear_forward)
-GATE_PASS(lstm_linear_backward)
+GATE_PASS(lstm_tanh)
+GATE_PASS(lstm_linear)
 // GRU by its update, slots n r z u with u = U h' + b_hn: forward pre-activations -> gates, u stays; backward n r z u ->
 // dn dr dz dn∘r.
-GATE_PASS(gru_keeps_old_forward)
-GATE_PASS(gru_keeps_old_backward)
-GATE_PASS(gru_takes_new_forward)
-GATE_PASS(gru_takes_new_backward)
+GATE_PASS(gru_keeps_old)
+GATE_PASS(gru_takes_new)
 // GRU with reset before the product, slots n r z rh. First stage: r and z -> gates, rh = r∘h'; backward r -> dr.
-GATE_PASS(gru_reset_forward)
-GATE_PASS(gru_reset_backward)
+GATE_PASS(gru_reset)
 // Second stage: n -> gate; backward n, z -> dn, dz.
-GATE_PASS(gru_update_keeps_old_forward)
-GATE_PASS(gru_update_keeps_old_backward)
-GATE_PASS(gru_update_takes_new_forward)
-GATE_PASS(gru_update_takes_new_backward)
+GATE_PASS(gru_update_keeps_old)
+GATE_PASS(gru_update_takes_new)
 // The activations of an array [count] in place; the array has a multiple of 128 bytes.
 #define ACTIVATION(name, scalar) MULTIVERSION(name, (scalar *values, ptrdiff_t count), (values, count))
 ACTIVATION(sigmoid_of_f32, float)

@@ -15,13 +15,17 @@ typedef float lanes16 __attribute__((ext_vector_type(16), aligned(4)));
 typedef float lanes8 __attribute__((ext_vector_type(8), aligned(4)));
 typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4)));
 typedef int32_t lanes16i __attribute__((ext_vector_type(16), aligned(4)));
+typedef int32_t lanes8i __attribute__((ext_vector_type(8), aligned(4)));
 typedef double lanes8d __attribute__((ext_vector_type(8), aligned(8)));
-typedef int64_t lanes8i __attribute__((ext_vector_type(8), aligned(8)));
+typedef double lanes4d __attribute__((ext_vector_type(4), aligned(8)));
+typedef int64_t lanes8l __attribute__((ext_vector_type(8), aligned(8)));
+typedef int64_t lanes4l __attribute__((ext_vector_type(4), aligned(8)));
 
 #define LANES static inline __attribute__((always_inline))
 
 // clang-format off
-// Both scalars have the same bodies. The names of the functions end in f32 and f64.
+// Both scalars have the same bodies. The names of the functions end in f32 and f64, and those for vectors of 32 bytes in
+// f32_half and f64_half.
 //
 //   add sub mul div          a = a op b
 //   muladd, mulsub           sum += a · b and sum -= a · b. They are fused if the instruction set can fuse them, and
@@ -80,7 +84,9 @@ typedef int64_t lanes8i __attribute__((ext_vector_type(8), aligned(8)));
     source += size;                                          \
   }
 LANE_OPERATIONS(f32, float, lanes16, lanes16i, INT32_MAX, 23)
-LANE_OPERATIONS(f64, double, lanes8d, lanes8i, INT64_MAX, 52)
+LANE_OPERATIONS(f64, double, lanes8d, lanes8l, INT64_MAX, 52)
+LANE_OPERATIONS(f32_half, float, lanes8, lanes8i, INT32_MAX, 23)
+LANE_OPERATIONS(f64_half, double, lanes4d, lanes4l, INT64_MAX, 52)
 // clang-format on
 
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and

@@ -8,12 +8,19 @@
 //   m = beta1·m + (1 - beta1)·g, v = beta2·v + (1 - beta2)·g², value -= rate·m / (√(v·correction) + epsilon)
 // with g = scale·gradient. Denormal numbers count as zero. Otherwise the moments of a parameter that gets no more
 // gradients would stay denormal for ever, and each of them would take a hundred cycles.
+//
+// The gradient has some rows of `size` parameters each, in ascending order: rows[r] is the row of the parameters that
+// the gradient's row r belongs to. All other parameters have the gradient zero, as symbols that an embedding has not
+// seen. A gradient of all parameters has one row.
 typedef struct adam_update {
-  float *values;
-  float *first;   // m
-  float *second;  // v
-  const float *gradient;
-  ptrdiff_t count;
+  float *values;                    // [count]
+  float *first;                     // [count], m
+  float *second;                    // [count], v
+  const float *_Nullable gradient;  // [row_count, size]
+  const ptrdiff_t *_Nullable rows;  // [row_count]
+  ptrdiff_t row_count;
+  ptrdiff_t size;
+  ptrdiff_t count;  // a multiple of size
   float scale;
   float rate;
   float beta1;

@@ -85,6 +85,31 @@ public struct Adam: Sendable, Equatable {
       _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1
     ) throws(RecurrentError) {
       try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
+      try run(name, values, gradient, ofRows: [0], size: gradient.count, scale: scale)
+    }
+
+    /// The same for an embedding's weight [V,D]. The symbols that were not seen have a gradient of zero: their moments
+    /// decay and their values move, as with a gradient that holds the zeros, and with the same bits.
+    ///
+    /// - Parameters:
+    ///   - name, scale: as of the other form.
+    ///   - values: [V,D]
+    ///   - gradient: of V symbols and D values each.
+    /// - Throws: `RecurrentError` as the other form.
+    public mutating func update(
+      _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: EmbeddingGradient, scale: Float = 1
+    ) throws(RecurrentError) {
+      let count = gradient.symbols * gradient.size
+      try checkCount("gradient of \(name)", count, is: values.count, "the values' count")
+      try run(name, values, gradient.sums, ofRows: gradient.seen, size: gradient.size, scale: scale)
+    }
+
+    /// - Parameters:
+    ///   - gradient: [rows, size], of those rows of the values, in ascending order; the other rows' gradients are zero.
+    private mutating func run(
+      _ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float], ofRows rows: [Int], size: Int,
+      scale: Float
+    ) throws(RecurrentError) {
       try adam.checkMoments(name, count: values.count)
       let set = (try Processor.active).kernelSet
       guard names.insert(name).inserted else {
@@ -102,11 +127,13 @@ public struct Adam: Sendable, Equatable {
       adam.first[name]!.withUnsafeMutableBufferPointer { first in
         adam.second[name]!.withUnsafeMutableBufferPointer { second in
           gradient.withUnsafeBufferPointer { gradient in
-            var update = adam_update(
-              values: start, first: first.baseAddress!, second: second.baseAddress!, gradient: gradient.baseAddress!,
-              count: values.count, scale: scale, rate: rate, beta1: beta1, beta2: beta2, correction: correction,
-              epsilon: epsilon)
-            adam_run(set, &update)
+            rows.withUnsafeBufferPointer { rows in
+              var update = adam_update(
+                values: start, first: first.baseAddress!, second: second.baseAddress!, gradient: gradient.baseAddress,
+                rows: rows.baseAddress, row_count: rows.count, size: size, count: values.count, scale: scale,
+                rate: rate, beta1: beta1, beta2: beta2, correction: correction, epsilon: epsilon)
+              adam_run(set, &update)
+            }
           }
         }
       }

@@ -204,7 +204,7 @@ public final class CharacterTrainer {
       let (part, count) = try shard.result.get()
       loss += part * Double(count)
       characters += count
-      gradients.add(shard.gradients)
+      try gradients.add(shard.gradients)
     }
     let scale = try clippingFactor(norm: gradients.norm, limit: settings.clippingNorm)
     optimizer.learningRate = rate

@@ -39,18 +39,24 @@ public struct Embedding: Sendable, Equatable {
 
   /// gradient [V,D] += dx [indices, D]
   ///
-  /// - Throws: `RecurrentError` if an index or a count is wrong.
+  /// - Throws: `RecurrentError` if an index or a count is wrong; the gradient is then as it was before.
   public func backward(_ indices: [Int], dx: [Float], into gradient: inout [Float]) throws(RecurrentError) {
     try check(indices, dx.count, "dx")
     try checkCount("gradient", gradient.count, is: weight.count, "\(symbols)·\(size)")
     gradient.withUnsafeMutableBufferPointer { gradient in
-      dx.withUnsafeBufferPointer { dx in
-        for (row, index) in indices.enumerated() {
-          let sum = gradient.baseAddress! + index * size, part = dx.baseAddress! + row * size
-          for column in 0..<size { sum[column] += part[column] }
-        }
-      }
+      dx.withUnsafeBufferPointer { addRows($0, of: indices, size: size, to: gradient) { $0 } }
     }
+  }
+
+  /// gradient [V,D] += dx [indices, D], with the same bits as the other form. It takes time for the indices only, not
+  /// for V symbols.
+  ///
+  /// - Throws: `RecurrentError` if an index or a count is wrong, or if the gradient has another shape than the
+  ///   embedding; the gradient is then as it was before.
+  public func backward(_ indices: [Int], dx: [Float], into gradient: inout EmbeddingGradient) throws(RecurrentError) {
+    try check(indices, dx.count, "dx")
+    try gradient.checkShape(symbols: symbols, size: size)
+    dx.withUnsafeBufferPointer { gradient.add($0, of: indices) }
   }
 
   private func check(_ indices: [Int], _ count: Int, _ name: String) throws(RecurrentError) {

@@ -23,6 +23,9 @@ extension TrainableModel {
   ) throws(RecurrentError) {
     for (name, count) in parameterCounts { try optimizer.checkMoments(name, count: count) }
     try optimizer.step { step throws(RecurrentError) in
+      try embedding.weight.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
+        try step.update("embedding.weight", values, gradient: gradients.embedding, scale: scale)
+      }
       var failure: RecurrentError?
       func update(
         _ step: inout Adam.Step, _ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]
@@ -31,7 +34,6 @@ extension TrainableModel {
           try step.update(name, values, gradient: gradient, scale: scale)
         } catch { failure = failure ?? error }
       }
-      embedding.weight.withUnsafeMutableBufferPointer { update(&step, "embedding.weight", $0, gradients.embedding) }
       head.weight.withUnsafeMutableBufferPointer { update(&step, "head.weight", $0, gradients.headWeight) }
       head.bias.withUnsafeMutableBufferPointer { update(&step, "head.bias", $0, gradients.headBias) }
       layer.updateEachParameter { name, values in
@@ -44,13 +46,13 @@ extension TrainableModel {
 
 /// The gradients of every parameter of a model.
 struct ModelGradients {
-  var embedding: [Float]
+  var embedding: EmbeddingGradient
   var layer: Parameters<Float>
   var headWeight: [Float]
   var headBias: [Float]
 
   init(_ model: some TrainableModel) {
-    embedding = Array(repeating: 0, count: model.embedding.weight.count)
+    embedding = EmbeddingGradient(model.embedding)
     layer = model.layer.zeroGradients()
     headWeight = Array(repeating: 0, count: model.head.weight.count)
     headBias = Array(repeating: 0, count: model.head.bias.count)
@@ -60,19 +62,19 @@ struct ModelGradients {
     func zero(_ values: inout [Float]) {
       values.withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
     }
-    zero(&embedding)
+    embedding.clear()
     layer.withMutableValues { $0.update(repeating: 0) }
     zero(&headWeight)
     zero(&headBias)
   }
 
-  mutating func add(_ other: ModelGradients) {
+  mutating func add(_ other: ModelGradients) throws(RecurrentError) {
     func add(_ sum: inout [Float], _ values: [Float]) {
       sum.withUnsafeMutableBufferPointer { sum in
         values.withUnsafeBufferPointer { for index in sum.indices { sum[index] += $0[index] } }
       }
     }
-    add(&embedding, other.embedding)
+    try embedding.add(other.embedding)
     layer.withMutableValues { sum in
       other.layer.values.withUnsafeBufferPointer { for index in sum.indices { sum[index] += $0[index] } }
     }
@@ -80,7 +82,7 @@ struct ModelGradients {
     add(&headBias, other.headBias)
   }
 
-  private var all: [[Float]] { [embedding, layer.values, headWeight, headBias] }
+  private var all: [[Float]] { [embedding.sums, layer.values, headWeight, headBias] }
 
   var norm: Double { gradientNorm(all) }
 

@@ -11,7 +11,12 @@ import Testing
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
-    for (steps, batch, inputs, hidden, levels) in [(30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2)] {
+    let shapes = [
+      (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
+      // One row in registers, and rows with more than one chain, which are not.
+      (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 512, 33, 1), (4, 1, 513, 16, 2), (4, 1, 16, 513, 1),
+    ]
+    for (steps, batch, inputs, hidden, levels) in shapes {
       let problem = Problem<Scalar>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
       let instance = try problem.instance(), layer = instance.layer, initial = instance.initial

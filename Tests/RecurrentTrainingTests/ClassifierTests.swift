@@ -44,11 +44,13 @@ import Testing
         newFirst.withUnsafeMutableBufferPointer { first in
           newSecond.withUnsafeMutableBufferPointer { second in
             gradient.withUnsafeBufferPointer { gradient in
-              var update = adam_update(
-                values: values.baseAddress!, first: first.baseAddress!, second: second.baseAddress!,
-                gradient: gradient.baseAddress!, count: count, scale: 0.5, rate: 0.1, beta1: 0.9, beta2: 0.99,
-                correction: 2, epsilon: 1e-3)
-              adam_run(set.kernelSet, &update)
+              withUnsafePointer(to: 0) { row in
+                var update = adam_update(
+                  values: values.baseAddress!, first: first.baseAddress!, second: second.baseAddress!,
+                  gradient: gradient.baseAddress!, rows: row, row_count: 1, size: count, count: count, scale: 0.5,
+                  rate: 0.1, beta1: 0.9, beta2: 0.99, correction: 2, epsilon: 1e-3)
+                adam_run(set.kernelSet, &update)
+              }
             }
           }
         }

@@ -44,6 +44,8 @@ package enum Blocking {
     while whole % lanes != 0 { whole += tileRows }
     return max(whole, 112 / whole * whole)
   }
+  /// Up to this many inputs and units, the steps of one sequence in forward run in registers.
+  package static let registerUnits = 32
   /// The weights of a step, in bytes, that the second cache does not keep until the next step.
   package static func farWeightBytes(secondCache: Int) -> Int { max(1 << 21, secondCache) }
   /// The minimum number of full tiles for which products fetch the next weights. Fewer tiles have too little to do

@@ -5,17 +5,11 @@ import CRecurrentKernels
 @inline(always) private func apply<E: LaneElement, A: GateActivation>(
   _ activation: A.Type, _ values: UnsafeMutablePointer<E>, _ count: Int
 ) {
-  let panel = Panel<E>(values)
   var i = 0
   while i < count {
-    let place = TilePlace<E>(first: .init(at: i), second: .init(at: i &+ E.laneCount))
-    panel[place] = A.value(panel[place])
-    i &+= 2 &* E.laneCount
+    A.value(VectorPair(at: values + i)).store(at: values + i)
+    i &+= VectorPair<E>.count
   }
-}
-extension TilePlace.Vector {
-  /// Some units of an array that is not a gate tile.
-  @inline(always) fileprivate init(at index: Int) { self.init(at: index, row: 0, unit: index, count: E.laneCount) }
 }
 
 @c @implementation func sigmoid_of_f32(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
@@ -69,7 +63,7 @@ public enum Activation: String, CaseIterable, Sendable {
     _ function: (UnsafeMutablePointer<E>, Int) -> Void, to values: UnsafeMutableBufferPointer<E>
   ) {
     guard let start = values.baseAddress else { return }
-    let most = 2 * E.laneCount, whole = values.count / most * most
+    let most = VectorPair<E>.count, whole = values.count / most * most
     function(start, whole)
     if whole < values.count {
       withUnsafeTemporaryAllocation(of: E.self, capacity: most) { rest in

@@ -2,11 +2,18 @@ import CRecurrentKernels
 
 /// A gate pass in one direction, compiled for one instruction set.
 package typealias GateFunction = @convention(c) (UnsafePointer<gate_tile>) -> Void
+/// A gate pass behind the products of few rows, in registers, compiled for one instruction set.
+package typealias StepFunction = @convention(c) (UnsafePointer<register_step>) -> Void
 
 /// The gate pass of one variant of a cell, or of one stage of it, for one scalar and one instruction set.
 package struct GatePass: BitwiseCopyable, @unchecked Sendable {
-  package let forward: GateFunction
-  package let backward: GateFunction
+  private let functions: gate_functions
+
+  init(_ functions: gate_functions) { self.functions = functions }
+
+  package var forward: GateFunction { functions.forward }
+  package var backward: GateFunction { functions.backward }
+  package var step: StepFunction { functions.step }
 }
 
 /// The list of the gate passes of all cells. Tests and the benchmark use it, as they use C's table of kernels.

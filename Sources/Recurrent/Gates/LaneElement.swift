@@ -1,87 +1,227 @@
 import CRecurrentKernels
 
-/// A scalar with vectors of 64 bytes. Gate passes are generic over it.
-///
-/// Each operation calls the one of the same name in lanes.h. It works in place, and its operands pass by address.
+/// A scalar that gate equations are compiled for.
 protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
-  associatedtype Register: BitwiseCopyable
-  /// The number of scalars in a register.
-  static var laneCount: Int { get }
-  static func splat(_ value: Self) -> Register
-  static func add(_ a: inout Register, _ b: inout Register)
-  static func sub(_ a: inout Register, _ b: inout Register)
-  static func mul(_ a: inout Register, _ b: inout Register)
-  static func div(_ a: inout Register, _ b: inout Register)
-  /// sum += a · b
-  static func muladd(_ sum: inout Register, _ a: inout Register, _ b: inout Register)
-  /// sum -= a · b
-  static func mulsub(_ sum: inout Register, _ a: inout Register, _ b: inout Register)
-  static func atMost(_ a: inout Register, _ limit: inout Register)
-  static func keepWherePositive(_ a: inout Register, _ x: inout Register, _ other: inout Register)
-  static func magnitude(_ a: inout Register)
-  static func addSign(_ a: inout Register, _ b: inout Register)
-  static func exp2OfShifted(_ a: inout Register)
-  static func loadPart(_ a: inout Register, _ source: UnsafePointer<Self>, _ count: Int)
-  static func storePart(_ target: UnsafeMutablePointer<Self>, _ a: inout Register, _ count: Int)
+  /// 64 bytes.
+  associatedtype Register: LaneRegister where Register.Element == Self
+  /// 32 bytes.
+  associatedtype HalfRegister: LaneRegister where HalfRegister.Element == Self
   /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
   /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
-  static func expSeries(_ r: Lanes<Self>, factor: Self) -> Lanes<Self>
+  static func expSeries<L: Lanes>(_ r: L, factor: Self) -> L where L.Scalar == Self
+}
+extension LaneElement {
+  /// The number of scalars in a register of 64 bytes.
+  @inline(always) static var laneCount: Int { Register.count }
+}
+extension Float: LaneElement {
+  typealias Register = FloatRegister
+  typealias HalfRegister = FloatHalfRegister
+}
+extension Double: LaneElement {
+  typealias Register = DoubleRegister
+  typealias HalfRegister = DoubleHalfRegister
 }
 
-extension Float: LaneElement {
-  typealias Register = SIMD16<Float>
-  @inline(always) static var laneCount: Int { 16 }
-  @inline(always) static func splat(_ value: Float) -> Register { Register(repeating: value) }
-  @inline(always) static func add(_ a: inout Register, _ b: inout Register) { lanes_add_f32(&a, &b) }
-  @inline(always) static func sub(_ a: inout Register, _ b: inout Register) { lanes_sub_f32(&a, &b) }
-  @inline(always) static func mul(_ a: inout Register, _ b: inout Register) { lanes_mul_f32(&a, &b) }
-  @inline(always) static func div(_ a: inout Register, _ b: inout Register) { lanes_div_f32(&a, &b) }
-  @inline(always) static func muladd(_ sum: inout Register, _ a: inout Register, _ b: inout Register) {
+/// A vector. Each operation calls the one of the same name in lanes.h. It works in place, and its operands pass by
+/// address.
+protocol LaneRegister: BitwiseCopyable {
+  associatedtype Element: LaneElement
+  /// The number of scalars.
+  static var count: Int { get }
+  static func splat(_ value: Element) -> Self
+  static func add(_ a: inout Self, _ b: inout Self)
+  static func sub(_ a: inout Self, _ b: inout Self)
+  static func mul(_ a: inout Self, _ b: inout Self)
+  static func div(_ a: inout Self, _ b: inout Self)
+  /// sum += a · b
+  static func muladd(_ sum: inout Self, _ a: inout Self, _ b: inout Self)
+  /// sum -= a · b
+  static func mulsub(_ sum: inout Self, _ a: inout Self, _ b: inout Self)
+  static func atMost(_ a: inout Self, _ limit: inout Self)
+  static func keepWherePositive(_ a: inout Self, _ x: inout Self, _ other: inout Self)
+  static func magnitude(_ a: inout Self)
+  static func addSign(_ a: inout Self, _ b: inout Self)
+  static func exp2OfShifted(_ a: inout Self)
+  static func loadPart(_ a: inout Self, _ source: UnsafePointer<Element>, _ count: Int)
+  static func storePart(_ target: UnsafeMutablePointer<Element>, _ a: inout Self, _ count: Int)
+}
+
+struct FloatRegister: LaneRegister {
+  private var lanes: SIMD16<Float>
+
+  @inline(always) static var count: Int { 16 }
+  @inline(always) static func splat(_ value: Float) -> FloatRegister { FloatRegister(lanes: SIMD16(repeating: value)) }
+  @inline(always) static func add(_ a: inout FloatRegister, _ b: inout FloatRegister) { lanes_add_f32(&a, &b) }
+  @inline(always) static func sub(_ a: inout FloatRegister, _ b: inout FloatRegister) { lanes_sub_f32(&a, &b) }
+  @inline(always) static func mul(_ a: inout FloatRegister, _ b: inout FloatRegister) { lanes_mul_f32(&a, &b) }
+  @inline(always) static func div(_ a: inout FloatRegister, _ b: inout FloatRegister) { lanes_div_f32(&a, &b) }
+  @inline(always) static func muladd(_ sum: inout FloatRegister, _ a: inout FloatRegister, _ b: inout FloatRegister) {
     lanes_muladd_f32(&sum, &a, &b)
   }
-  @inline(always) static func mulsub(_ sum: inout Register, _ a: inout Register, _ b: inout Register) {
+  @inline(always) static func mulsub(_ sum: inout FloatRegister, _ a: inout FloatRegister, _ b: inout FloatRegister) {
     lanes_mulsub_f32(&sum, &a, &b)
   }
-  @inline(always) static func atMost(_ a: inout Register, _ limit: inout Register) { lanes_at_most_f32(&a, &limit) }
-  @inline(always) static func keepWherePositive(_ a: inout Register, _ x: inout Register, _ other: inout Register) {
+  @inline(always) static func atMost(_ a: inout FloatRegister, _ limit: inout FloatRegister) {
+    lanes_at_most_f32(&a, &limit)
+  }
+  @inline(always) static func keepWherePositive(
+    _ a: inout FloatRegister, _ x: inout FloatRegister, _ other: inout FloatRegister
+  ) {
     lanes_keep_where_positive_f32(&a, &x, &other)
   }
-  @inline(always) static func magnitude(_ a: inout Register) { lanes_magnitude_f32(&a) }
-  @inline(always) static func addSign(_ a: inout Register, _ b: inout Register) { lanes_add_sign_f32(&a, &b) }
-  @inline(always) static func exp2OfShifted(_ a: inout Register) { lanes_exp2_of_shifted_f32(&a) }
-  @inline(always) static func loadPart(_ a: inout Register, _ source: UnsafePointer<Float>, _ count: Int) {
+  @inline(always) static func magnitude(_ a: inout FloatRegister) { lanes_magnitude_f32(&a) }
+  @inline(always) static func addSign(_ a: inout FloatRegister, _ b: inout FloatRegister) { lanes_add_sign_f32(&a, &b) }
+  @inline(always) static func exp2OfShifted(_ a: inout FloatRegister) { lanes_exp2_of_shifted_f32(&a) }
+  @inline(always) static func loadPart(_ a: inout FloatRegister, _ source: UnsafePointer<Float>, _ count: Int) {
     lanes_load_part_f32(&a, source, count)
   }
-  @inline(always) static func storePart(_ target: UnsafeMutablePointer<Float>, _ a: inout Register, _ count: Int) {
+  @inline(always) static func storePart(_ target: UnsafeMutablePointer<Float>, _ a: inout FloatRegister, _ count: Int) {
     lanes_store_part_f32(target, &a, count)
   }
 }
 
-extension Double: LaneElement {
-  typealias Register = SIMD8<Double>
-  @inline(always) static var laneCount: Int { 8 }
-  @inline(always) static func splat(_ value: Double) -> Register { Register(repeating: value) }
-  @inline(always) static func add(_ a: inout Register, _ b: inout Register) { lanes_add_f64(&a, &b) }
-  @inline(always) static func sub(_ a: inout Register, _ b: inout Register) { lanes_sub_f64(&a, &b) }
-  @inline(always) static func mul(_ a: inout Register, _ b: inout Register) { lanes_mul_f64(&a, &b) }
-  @inline(always) static func div(_ a: inout Register, _ b: inout Register) { lanes_div_f64(&a, &b) }
-  @inline(always) static func muladd(_ sum: inout Register, _ a: inout Register, _ b: inout Register) {
+struct FloatHalfRegister: LaneRegister {
+  private var lanes: SIMD8<Float>
+
+  @inline(always) static var count: Int { 8 }
+  @inline(always) static func splat(_ value: Float) -> FloatHalfRegister {
+    FloatHalfRegister(lanes: SIMD8(repeating: value))
+  }
+  @inline(always) static func add(_ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister) {
+    lanes_add_f32_half(&a, &b)
+  }
+  @inline(always) static func sub(_ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister) {
+    lanes_sub_f32_half(&a, &b)
+  }
+  @inline(always) static func mul(_ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister) {
+    lanes_mul_f32_half(&a, &b)
+  }
+  @inline(always) static func div(_ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister) {
+    lanes_div_f32_half(&a, &b)
+  }
+  @inline(always) static func muladd(
+    _ sum: inout FloatHalfRegister, _ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister
+  ) {
+    lanes_muladd_f32_half(&sum, &a, &b)
+  }
+  @inline(always) static func mulsub(
+    _ sum: inout FloatHalfRegister, _ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister
+  ) {
+    lanes_mulsub_f32_half(&sum, &a, &b)
+  }
+  @inline(always) static func atMost(_ a: inout FloatHalfRegister, _ limit: inout FloatHalfRegister) {
+    lanes_at_most_f32_half(&a, &limit)
+  }
+  @inline(always) static func keepWherePositive(
+    _ a: inout FloatHalfRegister, _ x: inout FloatHalfRegister, _ other: inout FloatHalfRegister
+  ) {
+    lanes_keep_where_positive_f32_half(&a, &x, &other)
+  }
+  @inline(always) static func magnitude(_ a: inout FloatHalfRegister) { lanes_magnitude_f32_half(&a) }
+  @inline(always) static func addSign(_ a: inout FloatHalfRegister, _ b: inout FloatHalfRegister) {
+    lanes_add_sign_f32_half(&a, &b)
+  }
+  @inline(always) static func exp2OfShifted(_ a: inout FloatHalfRegister) { lanes_exp2_of_shifted_f32_half(&a) }
+  @inline(always) static func loadPart(_ a: inout FloatHalfRegister, _ source: UnsafePointer<Float>, _ count: Int) {
+    lanes_load_part_f32_half(&a, source, count)
+  }
+  @inline(always) static func storePart(
+    _ target: UnsafeMutablePointer<Float>, _ a: inout FloatHalfRegister, _ count: Int
+  ) {
+    lanes_store_part_f32_half(target, &a, count)
+  }
+}
+
+struct DoubleRegister: LaneRegister {
+  private var lanes: SIMD8<Double>
+
+  @inline(always) static var count: Int { 8 }
+  @inline(always) static func splat(_ value: Double) -> DoubleRegister {
+    DoubleRegister(lanes: SIMD8(repeating: value))
+  }
+  @inline(always) static func add(_ a: inout DoubleRegister, _ b: inout DoubleRegister) { lanes_add_f64(&a, &b) }
+  @inline(always) static func sub(_ a: inout DoubleRegister, _ b: inout DoubleRegister) { lanes_sub_f64(&a, &b) }
+  @inline(always) static func mul(_ a: inout DoubleRegister, _ b: inout DoubleRegister) { lanes_mul_f64(&a, &b) }
+  @inline(always) static func div(_ a: inout DoubleRegister, _ b: inout DoubleRegister) { lanes_div_f64(&a, &b) }
+  @inline(always) static func muladd(_ sum: inout DoubleRegister, _ a: inout DoubleRegister, _ b: inout DoubleRegister)
+  {
     lanes_muladd_f64(&sum, &a, &b)
   }
-  @inline(always) static func mulsub(_ sum: inout Register, _ a: inout Register, _ b: inout Register) {
+  @inline(always) static func mulsub(_ sum: inout DoubleRegister, _ a: inout DoubleRegister, _ b: inout DoubleRegister)
+  {
     lanes_mulsub_f64(&sum, &a, &b)
   }
-  @inline(always) static func atMost(_ a: inout Register, _ limit: inout Register) { lanes_at_most_f64(&a, &limit) }
-  @inline(always) static func keepWherePositive(_ a: inout Register, _ x: inout Register, _ other: inout Register) {
+  @inline(always) static func atMost(_ a: inout DoubleRegister, _ limit: inout DoubleRegister) {
+    lanes_at_most_f64(&a, &limit)
+  }
+  @inline(always) static func keepWherePositive(
+    _ a: inout DoubleRegister, _ x: inout DoubleRegister, _ other: inout DoubleRegister
+  ) {
     lanes_keep_where_positive_f64(&a, &x, &other)
   }
-  @inline(always) static func magnitude(_ a: inout Register) { lanes_magnitude_f64(&a) }
-  @inline(always) static func addSign(_ a: inout Register, _ b: inout Register) { lanes_add_sign_f64(&a, &b) }
-  @inline(always) static func exp2OfShifted(_ a: inout Register) { lanes_exp2_of_shifted_f64(&a) }
-  @inline(always) static func loadPart(_ a: inout Register, _ source: UnsafePointer<Double>, _ count: Int) {
+  @inline(always) static func magnitude(_ a: inout DoubleRegister) { lanes_magnitude_f64(&a) }
+  @inline(always) static func addSign(_ a: inout DoubleRegister, _ b: inout DoubleRegister) {
+    lanes_add_sign_f64(&a, &b)
+  }
+  @inline(always) static func exp2OfShifted(_ a: inout DoubleRegister) { lanes_exp2_of_shifted_f64(&a) }
+  @inline(always) static func loadPart(_ a: inout DoubleRegister, _ source: UnsafePointer<Double>, _ count: Int) {
     lanes_load_part_f64(&a, source, count)
   }
-  @inline(always) static func storePart(_ target: UnsafeMutablePointer<Double>, _ a: inout Register, _ count: Int) {
+  @inline(always) static func storePart(_ target: UnsafeMutablePointer<Double>, _ a: inout DoubleRegister, _ count: Int)
+  {
     lanes_store_part_f64(target, &a, count)
+  }
+}
+
+struct DoubleHalfRegister: LaneRegister {
+  private var lanes: SIMD4<Double>
+
+  @inline(always) static var count: Int { 4 }
+  @inline(always) static func splat(_ value: Double) -> DoubleHalfRegister {
+    DoubleHalfRegister(lanes: SIMD4(repeating: value))
+  }
+  @inline(always) static func add(_ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister) {
+    lanes_add_f64_half(&a, &b)
+  }
+  @inline(always) static func sub(_ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister) {
+    lanes_sub_f64_half(&a, &b)
+  }
+  @inline(always) static func mul(_ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister) {
+    lanes_mul_f64_half(&a, &b)
+  }
+  @inline(always) static func div(_ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister) {
+    lanes_div_f64_half(&a, &b)
+  }
+  @inline(always) static func muladd(
+    _ sum: inout DoubleHalfRegister, _ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister
+  ) {
+    lanes_muladd_f64_half(&sum, &a, &b)
+  }
+  @inline(always) static func mulsub(
+    _ sum: inout DoubleHalfRegister, _ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister
+  ) {
+    lanes_mulsub_f64_half(&sum, &a, &b)
+  }
+  @inline(always) static func atMost(_ a: inout DoubleHalfRegister, _ limit: inout DoubleHalfRegister) {
+    lanes_at_most_f64_half(&a, &limit)
+  }
+  @inline(always) static func keepWherePositive(
+    _ a: inout DoubleHalfRegister, _ x: inout DoubleHalfRegister, _ other: inout DoubleHalfRegister
+  ) {
+    lanes_keep_where_positive_f64_half(&a, &x, &other)
+  }
+  @inline(always) static func magnitude(_ a: inout DoubleHalfRegister) { lanes_magnitude_f64_half(&a) }
+  @inline(always) static func addSign(_ a: inout DoubleHalfRegister, _ b: inout DoubleHalfRegister) {
+    lanes_add_sign_f64_half(&a, &b)
+  }
+  @inline(always) static func exp2OfShifted(_ a: inout DoubleHalfRegister) { lanes_exp2_of_shifted_f64_half(&a) }
+  @inline(always) static func loadPart(_ a: inout DoubleHalfRegister, _ source: UnsafePointer<Double>, _ count: Int) {
+    lanes_load_part_f64_half(&a, source, count)
+  }
+  @inline(always) static func storePart(
+    _ target: UnsafeMutablePointer<Double>, _ a: inout DoubleHalfRegister, _ count: Int
+  ) {
+    lanes_store_part_f64_half(target, &a, count)
   }
 }

@@ -1,201 +1,165 @@
 import CRecurrentKernels
 
-/// Two vectors side by side. Each operator is one instruction for each vector, of the instruction set that the calling
-/// gate pass is compiled for. Swift's own SIMD operators become scalar operations.
-///
-/// Two vectors keep the multiply-add units busier than one: in an activation, each operation depends on the one before,
-/// and the processor looks only some hundred instructions ahead. LSTM forward, one run: 1.36 instead of 1.69 ns a unit
-/// on AVX-512, 1.81 instead of 2.27 on AVX2.
-struct Lanes<E: LaneElement> {
-  /// The number of scalars in one of the two vectors.
-  @inline(always) static var count: Int { E.laneCount }
-  fileprivate var first: E.Register
-  fileprivate var second: E.Register
+/// What gate equations compute with: some units at once, in one vector or in two. Each operator is one instruction for
+/// each vector, of the instruction set that the calling gate pass is compiled for. Swift's own SIMD operators become
+/// scalar operations.
+protocol Lanes: BitwiseCopyable {
+  associatedtype Scalar: LaneElement
+  /// The number of scalars in all vectors.
+  static var count: Int { get }
+  init(_ scalar: Scalar)
+  /// The scalars from an address on.
+  init(at source: UnsafePointer<Scalar>)
+  func store(at target: UnsafeMutablePointer<Scalar>)
+  static func + (a: Self, b: Self) -> Self
+  static func - (a: Self, b: Self) -> Self
+  static func * (a: Self, b: Self) -> Self
+  static func / (a: Self, b: Self) -> Self
+  /// self + a · b
+  func adding(_ a: Self, times b: Self) -> Self
+  /// self - a · b
+  func subtracting(_ a: Self, times b: Self) -> Self
+  /// The smaller of `self` and `limit`. A NaN stays a NaN.
+  func atMost(_ limit: Scalar) -> Self
+  /// `self` in the lanes in which `x > 0`, `other` in the other lanes.
+  func kept(wherePositive x: Self, else other: Self) -> Self
+  var magnitude: Self { get }
+  /// `self`, which is not negative, with the sign of `other`.
+  func withSign(of other: Self) -> Self
+  /// 2^n, if the lanes hold the scalar's `exponentShift` + n.
+  var exp2OfShifted: Self { get }
+}
 
-  @inline(always) init(_ scalar: E) {
-    first = E.splat(scalar)
-    second = E.splat(scalar)
+/// One vector.
+struct Vector<R: LaneRegister>: Lanes {
+  @inline(always) static var count: Int { R.count }
+  private var register: R
+
+  @inline(always) init(_ scalar: R.Element) { register = R.splat(scalar) }
+  @inline(always) init(at source: UnsafePointer<R.Element>) {
+    register = UnsafeRawPointer(source).loadUnaligned(as: R.self)
   }
-  @inline(always) fileprivate init(_ first: E.Register, _ second: E.Register) {
+  @inline(always) func store(at target: UnsafeMutablePointer<R.Element>) {
+    UnsafeMutableRawPointer(target).storeBytes(of: register, as: R.self)
+  }
+  /// The first `count` scalars from an address on, fewer than a vector has; the others are zero. No other memory is
+  /// touched.
+  @inline(always) init(partAt source: UnsafePointer<R.Element>, _ count: Int) {
+    self.init(0)
+    R.loadPart(&register, source, count)
+  }
+  /// Stores the first `count` scalars, fewer than a vector has. No other memory is touched.
+  @inline(always) func storePart(at target: UnsafeMutablePointer<R.Element>, _ count: Int) {
+    var part = self
+    R.storePart(target, &part.register, count)
+  }
+
+  @inline(always) static func + (a: Vector, b: Vector) -> Vector {
+    var a = a, b = b
+    R.add(&a.register, &b.register)
+    return a
+  }
+  @inline(always) static func - (a: Vector, b: Vector) -> Vector {
+    var a = a, b = b
+    R.sub(&a.register, &b.register)
+    return a
+  }
+  @inline(always) static func * (a: Vector, b: Vector) -> Vector {
+    var a = a, b = b
+    R.mul(&a.register, &b.register)
+    return a
+  }
+  @inline(always) static func / (a: Vector, b: Vector) -> Vector {
+    var a = a, b = b
+    R.div(&a.register, &b.register)
+    return a
+  }
+  @inline(always) func adding(_ a: Vector, times b: Vector) -> Vector {
+    var sum = self, a = a, b = b
+    R.muladd(&sum.register, &a.register, &b.register)
+    return sum
+  }
+  @inline(always) func subtracting(_ a: Vector, times b: Vector) -> Vector {
+    var sum = self, a = a, b = b
+    R.mulsub(&sum.register, &a.register, &b.register)
+    return sum
+  }
+  @inline(always) func atMost(_ limit: R.Element) -> Vector {
+    var a = self, limit = Vector(limit)
+    R.atMost(&a.register, &limit.register)
+    return a
+  }
+  @inline(always) func kept(wherePositive x: Vector, else other: Vector) -> Vector {
+    var a = self, x = x, other = other
+    R.keepWherePositive(&a.register, &x.register, &other.register)
+    return a
+  }
+  @inline(always) var magnitude: Vector {
+    var a = self
+    R.magnitude(&a.register)
+    return a
+  }
+  @inline(always) func withSign(of other: Vector) -> Vector {
+    var a = self, b = other
+    R.addSign(&a.register, &b.register)
+    return a
+  }
+  @inline(always) var exp2OfShifted: Vector {
+    var a = self
+    R.exp2OfShifted(&a.register)
+    return a
+  }
+}
+
+/// Two vectors side by side.
+///
+/// They keep the multiply-add units busier than one: in an activation, each operation depends on the one before, and
+/// the processor looks only some hundred instructions ahead. LSTM forward, one run: 1.36 instead of 1.69 ns a unit on
+/// AVX-512, 1.81 instead of 2.27 on AVX2.
+struct VectorPair<E: LaneElement>: Lanes {
+  @inline(always) static var count: Int { 2 &* E.laneCount }
+  let first: Vector<E.Register>
+  let second: Vector<E.Register>
+
+  @inline(always) init(_ scalar: E) { self.init(Vector(scalar), Vector(scalar)) }
+  @inline(always) init(at source: UnsafePointer<E>) {
+    self.init(Vector(at: source), Vector(at: source + E.laneCount))
+  }
+  @inline(always) init(_ first: Vector<E.Register>, _ second: Vector<E.Register>) {
     self.first = first
     self.second = second
   }
-
-  @inline(always) static func + (a: Lanes, b: Lanes) -> Lanes {
-    var a = a, b = b
-    E.add(&a.first, &b.first)
-    E.add(&a.second, &b.second)
-    return a
-  }
-  @inline(always) static func - (a: Lanes, b: Lanes) -> Lanes {
-    var a = a, b = b
-    E.sub(&a.first, &b.first)
-    E.sub(&a.second, &b.second)
-    return a
-  }
-  @inline(always) static func * (a: Lanes, b: Lanes) -> Lanes {
-    var a = a, b = b
-    E.mul(&a.first, &b.first)
-    E.mul(&a.second, &b.second)
-    return a
-  }
-  @inline(always) static func / (a: Lanes, b: Lanes) -> Lanes {
-    var a = a, b = b
-    E.div(&a.first, &b.first)
-    E.div(&a.second, &b.second)
-    return a
+  @inline(always) func store(at target: UnsafeMutablePointer<E>) {
+    first.store(at: target)
+    second.store(at: target + E.laneCount)
   }
 
-  /// self + a · b
-  @inline(always) func adding(_ a: Lanes, times b: Lanes) -> Lanes {
-    var sum = self, a = a, b = b
-    E.muladd(&sum.first, &a.first, &b.first)
-    E.muladd(&sum.second, &a.second, &b.second)
-    return sum
+  @inline(always) static func + (a: VectorPair, b: VectorPair) -> VectorPair {
+    VectorPair(a.first + b.first, a.second + b.second)
   }
-  /// self - a · b
-  @inline(always) func subtracting(_ a: Lanes, times b: Lanes) -> Lanes {
-    var sum = self, a = a, b = b
-    E.mulsub(&sum.first, &a.first, &b.first)
-    E.mulsub(&sum.second, &a.second, &b.second)
-    return sum
+  @inline(always) static func - (a: VectorPair, b: VectorPair) -> VectorPair {
+    VectorPair(a.first - b.first, a.second - b.second)
   }
-  /// The smaller of `self` and `limit`. A NaN stays a NaN.
-  @inline(always) func atMost(_ limit: E) -> Lanes {
-    var a = self, limit = Lanes(limit)
-    E.atMost(&a.first, &limit.first)
-    E.atMost(&a.second, &limit.second)
-    return a
+  @inline(always) static func * (a: VectorPair, b: VectorPair) -> VectorPair {
+    VectorPair(a.first * b.first, a.second * b.second)
   }
-  /// `self` in the lanes in which `x > 0`, `other` in the other lanes.
-  @inline(always) func kept(wherePositive x: Lanes, else other: Lanes) -> Lanes {
-    var a = self, x = x, other = other
-    E.keepWherePositive(&a.first, &x.first, &other.first)
-    E.keepWherePositive(&a.second, &x.second, &other.second)
-    return a
+  @inline(always) static func / (a: VectorPair, b: VectorPair) -> VectorPair {
+    VectorPair(a.first / b.first, a.second / b.second)
   }
-  @inline(always) var magnitude: Lanes {
-    var a = self
-    E.magnitude(&a.first)
-    E.magnitude(&a.second)
-    return a
+  @inline(always) func adding(_ a: VectorPair, times b: VectorPair) -> VectorPair {
+    VectorPair(first.adding(a.first, times: b.first), second.adding(a.second, times: b.second))
   }
-  /// `self`, which is not negative, with the sign of `other`.
-  @inline(always) func withSign(of other: Lanes) -> Lanes {
-    var a = self, b = other
-    E.addSign(&a.first, &b.first)
-    E.addSign(&a.second, &b.second)
-    return a
+  @inline(always) func subtracting(_ a: VectorPair, times b: VectorPair) -> VectorPair {
+    VectorPair(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))
   }
-  /// 2^n, if the lanes hold the scalar's `exponentShift` + n.
-  @inline(always) var exp2OfShifted: Lanes {
-    var a = self
-    E.exp2OfShifted(&a.first)
-    E.exp2OfShifted(&a.second)
-    return a
+  @inline(always) func atMost(_ limit: E) -> VectorPair { VectorPair(first.atMost(limit), second.atMost(limit)) }
+  @inline(always) func kept(wherePositive x: VectorPair, else other: VectorPair) -> VectorPair {
+    VectorPair(
+      first.kept(wherePositive: x.first, else: other.first), second.kept(wherePositive: x.second, else: other.second))
   }
-}
-
-/// A panel [rows][P] of a gate tile.
-struct Panel<E: LaneElement> {
-  private let start: UnsafeMutablePointer<E>
-
-  @inline(always) init(_ start: UnsafeMutableRawPointer) { self.start = start.assumingMemoryBound(to: E.self) }
-  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
-    guard let start else { return nil }
-    self.init(start)
+  @inline(always) var magnitude: VectorPair { VectorPair(first.magnitude, second.magnitude) }
+  @inline(always) func withSign(of other: VectorPair) -> VectorPair {
+    VectorPair(first.withSign(of: other.first), second.withSign(of: other.second))
   }
-
-  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
-    get {
-      Lanes(
-        UnsafeRawPointer(start + place.first.at).loadUnaligned(as: E.Register.self),
-        UnsafeRawPointer(start + place.second.at).loadUnaligned(as: E.Register.self))
-    }
-    nonmutating set {
-      UnsafeMutableRawPointer(start + place.first.at).storeBytes(of: newValue.first, as: E.Register.self)
-      UnsafeMutableRawPointer(start + place.second.at).storeBytes(of: newValue.second, as: E.Register.self)
-    }
-  }
-}
-
-/// A matrix [rows][H] whose rows lie at a stride. A gate tile reads or writes some of its units. Units that do not
-/// exist read as zero, and their memory is not touched.
-struct RowMatrix<E: LaneElement> {
-  private let start: UnsafeMutablePointer<E>
-  private let stride: Int
-
-  @inline(always) init?(_ start: UnsafeMutableRawPointer?, stride: Int) {
-    guard let start else { return nil }
-    self.start = start.assumingMemoryBound(to: E.self)
-    self.stride = stride
-  }
-  /// A matrix that is only read.
-  @inline(always) init?(reading start: UnsafeRawPointer?, stride: Int) {
-    self.init(UnsafeMutableRawPointer(mutating: start), stride: stride)
-  }
-
-  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
-    get { Lanes(load(place.first), load(place.second)) }
-    nonmutating set {
-      store(newValue.first, place.first)
-      store(newValue.second, place.second)
-    }
-  }
-
-  @inline(always) private func load(_ place: TilePlace<E>.Vector) -> E.Register {
-    let source = start + (place.row &* stride &+ place.unit)
-    if place.count >= E.laneCount { return UnsafeRawPointer(source).loadUnaligned(as: E.Register.self) }
-    var part = E.splat(0)
-    E.loadPart(&part, source, place.count)
-    return part
-  }
-  @inline(always) private func store(_ values: E.Register, _ place: TilePlace<E>.Vector) {
-    let target = start + (place.row &* stride &+ place.unit)
-    if place.count >= E.laneCount {
-      UnsafeMutableRawPointer(target).storeBytes(of: values, as: E.Register.self)
-    } else {
-      var part = values
-      E.storePart(target, &part, place.count)
-    }
-  }
-}
-
-/// A vector [P] with one value for each unit, which every row of a gate tile reads.
-struct UnitVector<E: LaneElement> {
-  private let start: UnsafePointer<E>
-
-  @inline(always) init?(_ start: UnsafeRawPointer?) {
-    guard let start else { return nil }
-    self.start = start.assumingMemoryBound(to: E.self)
-  }
-
-  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
-    Lanes(
-      UnsafeRawPointer(start + place.first.unit).loadUnaligned(as: E.Register.self),
-      UnsafeRawPointer(start + place.second.unit).loadUnaligned(as: E.Register.self))
-  }
-}
-
-/// The gradient of a vector [P] with one value for each unit. Every row of a gate tile adds to it.
-struct UnitVectorGradient<E: LaneElement> {
-  private let start: UnsafeMutablePointer<E>
-
-  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
-    guard let start else { return nil }
-    self.start = start.assumingMemoryBound(to: E.self)
-  }
-
-  /// Adds a·b. If a place holds the same units of two rows, they are added one after the other, in ascending rows. If
-  /// it holds one vector twice, the vector is added once.
-  @inline(always) func add(_ a: Lanes<E>, times b: Lanes<E>, _ place: TilePlace<E>) {
-    add(a.first, b.first, place.first.unit)
-    if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
-  }
-  @inline(always) private func add(_ a: E.Register, _ b: E.Register, _ unit: Int) {
-    let target = UnsafeMutableRawPointer(start + unit)
-    var sum = target.loadUnaligned(as: E.Register.self), a = a, b = b
-    E.muladd(&sum, &a, &b)
-    target.storeBytes(of: sum, as: E.Register.self)
-  }
+  @inline(always) var exp2OfShifted: VectorPair { VectorPair(first.exp2OfShifted, second.exp2OfShifted) }
 }

@@ -9,20 +9,21 @@ import CRecurrentKernels
 /// With e = exp(-|x|) and q = e / (1 + e): σ(x) = 1 - q for x > 0 and e - e·q otherwise. Dividing once more by the
 /// rounded 1 + e instead would count its rounding error twice (2.4 ULP in float). Everything is scaled by a power of
 /// two, so that no intermediate value is denormal.
-@inline(always) func sigmoid<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
+@inline(always) func sigmoid<L: Lanes>(_ x: L) -> L {
+  typealias E = L.Scalar
   let magnitude = x.magnitude.atMost(E.sigmoidLimit)
-  let shift = Lanes(E.exponentShift + E.sigmoidScale.k)
-  let shifted = shift.subtracting(magnitude, times: Lanes(E.log2OfE))
+  let shift = L(E.exponentShift + E.sigmoidScale.k)
+  let shifted = shift.subtracting(magnitude, times: L(E.log2OfE))
   let n = shifted - shift
   // r = |x| + n·ln 2, with ln 2 as the sum of two numbers, because n goes down to -150 in float and to -1075 in double
-  let r = magnitude.adding(n, times: Lanes(E.ln2.high)).adding(n, times: Lanes(E.ln2.low))
+  let r = magnitude.adding(n, times: L(E.ln2.high)).adding(n, times: L(E.ln2.low))
   let p = E.expSeries(r, factor: 1)
   let t = r.adding(p, times: r * r)  // 1 - exp(-r)
   let power = shifted.exp2OfShifted  // 2^n, scaled
   let e = power.subtracting(t, times: power)
-  let q = e / (e + Lanes(E.sigmoidScale.power))
-  let whole = Lanes(E.sigmoidScale.power).kept(wherePositive: x, else: e)
-  return whole.subtracting(whole, times: q) * Lanes(1 / E.sigmoidScale.power)
+  let q = e / (e + L(E.sigmoidScale.power))
+  let whole = L(E.sigmoidScale.power).kept(wherePositive: x, else: e)
+  return whole.subtracting(whole, times: q) * L(1 / E.sigmoidScale.power)
 }
 
 /// tanh(x)
@@ -35,20 +36,21 @@ import CRecurrentKernels
 /// each is rounded once from t. So neither has the other's error, and small arguments keep their digits. In double that
 /// would be 2.1 ULP. There the division gives the distance from a center (0, 1/4 or 1/2, depending on n); its rounding
 /// errors are smaller.
-@inline(always) func tanh<E: LaneElement>(_ x: Lanes<E>) -> Lanes<E> {
+@inline(always) func tanh<L: Lanes>(_ x: L) -> L {
+  typealias E = L.Scalar
   let magnitude = x.magnitude.atMost(E.tanhLimit)
-  let shift = Lanes<E>(E.exponentShift)
-  let shifted = shift.subtracting(magnitude, times: Lanes(2 * E.log2OfE))
+  let shift = L(E.exponentShift)
+  let shifted = shift.subtracting(magnitude, times: L(2 * E.log2OfE))
   let n = shifted - shift
-  let r = magnitude.adding(n, times: Lanes(E.halfLn2))  // |x| + n·ln 2 / 2
+  let r = magnitude.adding(n, times: L(E.halfLn2))  // |x| + n·ln 2 / 2
   let p = E.expSeries(r, factor: 2)
   let t = r.adding(p, times: r * r)  // (1 - exp(-2r)) / 2
   let power = shifted.exp2OfShifted
-  let half = Lanes<E>(0.5)
+  let half = L(0.5)
   let below = half.subtracting(power, times: half), above = half.adding(power, times: half)
   let sum = above.subtracting(t, times: power)
   guard E.centersTanh else { return (below.adding(t, times: power) / sum).withSign(of: x) }
-  let center = (n * Lanes(-0.25)).atMost(0.5)
+  let center = (n * L(-0.25)).atMost(0.5)
   let difference = below.subtracting(center, times: above).adding(t, times: power).adding(t, times: center * power)
   return (center + difference / sum).withSign(of: x)
 }

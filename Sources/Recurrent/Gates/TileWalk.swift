@@ -2,7 +2,7 @@ import CRecurrentKernels
 
 /// The place of two vectors in a gate tile.
 struct TilePlace<E: LaneElement> {
-  struct Vector {
+  struct Half {
     /// The index in a panel [rows][P].
     let at: Int
     let row: Int
@@ -10,8 +10,8 @@ struct TilePlace<E: LaneElement> {
     /// How many units exist from `unit` on. If they are at least as many as a vector has scalars, all of them exist.
     let count: Int
   }
-  let first: Vector
-  let second: Vector
+  let first: Half
+  let second: Half
 }
 
 /// Visits the places of a gate tile, two vectors at a time. If one vector is left at the end, its place holds it twice,
@@ -33,8 +33,8 @@ struct TileWalk<E: LaneElement> {
     return TilePlace(first: first, second: second)
   }
 
-  @inline(always) private var here: TilePlace<E>.Vector {
-    TilePlace<E>.Vector(at: row &* tile.width &+ unit, row: row, unit: unit, count: tile.units &- unit)
+  @inline(always) private var here: TilePlace<E>.Half {
+    TilePlace<E>.Half(at: row &* tile.width &+ unit, row: row, unit: unit, count: tile.units &- unit)
   }
 
   @inline(always) private mutating func advance() {
@@ -66,7 +66,7 @@ struct HiddenGradient<E: LaneElement> {
   }
 
   /// dh + dy
-  @inline(always) subscript(_ place: TilePlace<E>) -> Lanes<E> {
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
     var sum = dh[place]
     if let dy { sum = sum + dy[place] }
     return sum

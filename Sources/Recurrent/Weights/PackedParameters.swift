@@ -12,6 +12,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   package let vectors: AlignedBuffer<E>
   package let transposedIH = LazyPanels<E>()  // [block of C][G·H][P]
   package let transposedHH = LazyPanels<E>()  // [block of H][G·H][P]
+  private let stepWeights = LazyPanels<E>()
   private let program: CellProgram
   private let inputSize: Int
   private let hiddenSize: Int
@@ -32,6 +33,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     let gates = program.gates, width = products.width
     transposedIH.empty()
     transposedHH.empty()
+    stepWeights.empty()
     func fuse(_ weights: Range<Int>, depth: Int, order: [Int], into panels: AlignedBuffer<E>) {
       let panel = products.unitScalars(depth) * width
       for (position, gate) in order.enumerated() {
@@ -70,6 +72,35 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   private subscript(bias slot: Int, unit: Int, width: Int) -> E {
     get { bias.start[(unit / width * program.biasedSlots + slot) * width + unit % width] }
     set { bias.start[(unit / width * program.biasedSlots + slot) * width + unit % width] = newValue }
+  }
+
+  // MARK: - For steps in registers
+
+  /// Biases, W and U in the order in which a step in registers reads them, as `register_step` says.
+  func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
+    let width = products.width, lanes = 64 / MemoryLayout<E>.stride, hasU = weightHH.count > 0
+    let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, pairs: products.stepsInPairs)
+    let perUnit = program.biasedSlots + program.gates * (inputSize + (hasU ? hiddenSize : 0))
+    return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
+      var target = target
+      blocks.forEach(lanes: lanes) { first, count in
+        /// Copies [row][depth] panels as [depth][row].
+        func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
+          for k in 0..<depth {
+            for row in 0..<rows {
+              for unit in stride(from: first, to: first + count, by: min(count, width)) {
+                let source = ((unit / width * rows + row) * depth + k) * width + unit % width
+                target.update(from: panels.start + source, count: min(count, width))
+                target += min(count, width)
+              }
+            }
+          }
+        }
+        copy(bias, rows: program.biasedSlots, depth: 1)
+        copy(weightIH, rows: program.gates, depth: inputSize)
+        if hasU { copy(weightHH, rows: program.gates, depth: hiddenSize) }
+      }
+    }
   }
 
   // MARK: - For backward

@@ -45,6 +45,9 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   package func rowScalars(_ depth: Int) -> Int { int8.map { int8_row_words($0, depth) } ?? depth }
   package func unitScalars(_ depth: Int) -> Int { quantizes ? int8_unit_words(depth) : depth }
 
+  /// Whether steps in registers compute two vectors at once, which needs 32 registers.
+  package var stepsInPairs: Bool { kernels.pointee.set == .avx512 }
+
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }
 
   /// How some rows are cut into tiles.

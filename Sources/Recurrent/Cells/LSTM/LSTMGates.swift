@@ -1,12 +1,5 @@
 import CRecurrentKernels
 
-/// The scalar and the output that a variant of the LSTM is compiled for: h = o∘output(c).
-private protocol LSTMForm {
-  associatedtype Element: LaneElement
-  associatedtype Output: GateActivation
-}
-private enum Form<Element: LaneElement, Output: GateActivation>: LSTMForm {}
-
 /// The slots i f g o of a gate tile.
 private struct LSTMTile<E: LaneElement> {
   let i: Panel<E>
@@ -24,51 +17,63 @@ private struct LSTMTile<E: LaneElement> {
   /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed.
   @inline(always) func activate(
     _ place: TilePlace<E>, c cPanel: Panel<E>, previousC kept: Panel<E>?
-  ) -> (o: Lanes<E>, c: Lanes<E>) {
-    let i = sigmoid(self.i[place])
-    let f = sigmoid(self.f[place])
-    let g = tanh(self.g[place])
-    let o = sigmoid(self.o[place])
+  ) -> (o: VectorPair<E>, c: VectorPair<E>) {
     let previous = cPanel[place]
-    let c = newC(i, f, g, previous)
+    let gates = LSTMGateValues(i[place], f[place], g[place], o[place])
+    let c = newC(gates.i, gates.f, gates.g, previous)
     if let kept { kept[place] = previous }
-    self.i[place] = i
-    self.f[place] = f
-    self.g[place] = g
-    self.o[place] = o
+    i[place] = gates.i
+    f[place] = gates.f
+    g[place] = gates.g
+    o[place] = gates.o
     cPanel[place] = c
-    return (o, c)
+    return (gates.o, c)
+  }
+}
+
+/// The gates of some units, computed from their pre-activations.
+private struct LSTMGateValues<L: Lanes> {
+  let i: L
+  let f: L
+  let g: L
+  let o: L
+
+  @inline(always) init(_ i: L, _ f: L, _ g: L, _ o: L) {
+    self.i = sigmoid(i)
+    self.f = sigmoid(f)
+    self.g = tanh(g)
+    self.o = sigmoid(o)
   }
 }
 
 /// c = f∘c' + i∘g. Backward computes c again and gets the same bits as forward.
-@inline(always) private func newC<E: LaneElement>(
-  _ i: Lanes<E>, _ f: Lanes<E>, _ g: Lanes<E>, _ previous: Lanes<E>
-) -> Lanes<E> {
+@inline(always) private func newC<L: Lanes>(_ i: L, _ f: L, _ g: L, _ previous: L) -> L {
   (i * g).adding(f, times: previous)
 }
 
 // i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘output(c). h is computed one place later than its gates, so that
 // output(c) does not wait for them.
-@inline(always) private func forward<F: LSTMForm>(_ form: F.Type, _ tile: UnsafePointer<gate_tile>) {
-  typealias E = F.Element
+@inline(always) private func forward<E: LaneElement, A: GateActivation>(
+  _ scalar: E.Type, _ output: A.Type, _ tile: UnsafePointer<gate_tile>
+) {
   let tile = tile.pointee, slots = LSTMTile<E>(tile), previousC = Panel<E>(tile.previous_c)
   guard let h = RowMatrix<E>(tile.h, stride: tile.h_stride), let cPanel = Panel<E>(tile.c) else { return }
   var walk = TileWalk<E>(tile)
   guard var place = walk.next() else { return }
   var (o, c) = slots.activate(place, c: cPanel, previousC: previousC)
   while let next = walk.next() {
-    h[place] = o * F.Output.value(c)
+    h[place] = o * A.value(c)
     (o, c) = slots.activate(next, c: cPanel, previousC: previousC)
     place = next
   }
-  h[place] = o * F.Output.value(c)
+  h[place] = o * A.value(c)
 }
 
 // dh += dy; do = dh∘output(c), dc += dh∘o∘output'(c);
 // di = dc∘g, df = dc∘c', dg = dc∘i, each times the activation's derivative. The step before gets dc∘f as its dc.
-@inline(always) private func backward<F: LSTMForm>(_ form: F.Type, _ tile: UnsafePointer<gate_tile>) {
-  typealias E = F.Element
+@inline(always) private func backward<E: LaneElement, A: GateActivation>(
+  _ scalar: E.Type, _ output: A.Type, _ tile: UnsafePointer<gate_tile>
+) {
   let tile = tile.pointee, slots = LSTMTile<E>(tile)
   guard let previousC = Panel<E>(tile.previous_c), let dcPanel = Panel<E>(tile.dc),
     let gradient = HiddenGradient<E>(tile)
@@ -78,8 +83,8 @@ private struct LSTMTile<E: LaneElement> {
     let i = slots.i[place], f = slots.f[place], g = slots.g[place], o = slots.o[place]
     let previous = previousC[place], c = newC(i, f, g, previous)
     let dh = gradient[place]
-    let output = F.Output.value(c)
-    let dc = dcPanel[place].adding(dh * o, times: F.Output.slope(value: output))
+    let output = A.value(c)
+    let dc = dcPanel[place].adding(dh * o, times: A.slope(value: output))
     slots.i[place] = Sigmoid.gradient(dc * g, value: i)
     slots.f[place] = Sigmoid.gradient(dc * previous, value: f)
     slots.g[place] = Tanh.gradient(dc * i, value: g)
@@ -88,30 +93,58 @@ private struct LSTMTile<E: LaneElement> {
   }
 }
 
+/// The same as forward, with the sums in registers.
+private enum LSTMStep<Output: GateActivation>: StepEquations {
+  @inline(always) static var gates: Int { 4 }
+  @inline(always) static var biasedSlots: Int { 4 }
+  @inline(always) static var hasU: Bool { true }
+
+  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+    let (x, h): (GateSums<L, 4>, GateSums<L, 4>) = place.sums(input: 0, recurrent: 0)
+    let gates = LSTMGateValues(
+      place.bias(ofSlot: 0) + x.first + h.first, place.bias(ofSlot: 1) + x.second + h.second,
+      place.bias(ofSlot: 2) + x.third + h.third, place.bias(ofSlot: 3) + x.fourth + h.fourth)
+    let c = newC(gates.i, gates.f, gates.g, place.c)
+    place.c = c
+    place.setH(gates.o * Output.value(c))
+  }
+}
+
 // MARK: - The variants, each compiled for every instruction set
 
-private typealias TanhForm<E: LaneElement> = Form<E, Tanh>
-private typealias LinearForm<E: LaneElement> = Form<E, Identity>
-
-@c @implementation func lstm_tanh_forward_f32(_ tile: UnsafePointer<gate_tile>) { forward(TanhForm<Float>.self, tile) }
-@c @implementation func lstm_tanh_forward_f64(_ tile: UnsafePointer<gate_tile>) { forward(TanhForm<Double>.self, tile) }
+@c @implementation func lstm_tanh_forward_f32(_ tile: UnsafePointer<gate_tile>) { forward(Float.self, Tanh.self, tile) }
+@c @implementation func lstm_tanh_forward_f64(_ tile: UnsafePointer<gate_tile>) {
+  forward(Double.self, Tanh.self, tile)
+}
 @c @implementation func lstm_tanh_backward_f32(_ tile: UnsafePointer<gate_tile>) {
-  backward(TanhForm<Float>.self, tile)
+  backward(Float.self, Tanh.self, tile)
 }
 @c @implementation func lstm_tanh_backward_f64(_ tile: UnsafePointer<gate_tile>) {
-  backward(TanhForm<Double>.self, tile)
+  backward(Double.self, Tanh.self, tile)
 }
 @c @implementation func lstm_linear_forward_f32(_ tile: UnsafePointer<gate_tile>) {
-  forward(LinearForm<Float>.self, tile)
+  forward(Float.self, Identity.self, tile)
 }
 @c @implementation func lstm_linear_forward_f64(_ tile: UnsafePointer<gate_tile>) {
-  forward(LinearForm<Double>.self, tile)
+  forward(Double.self, Identity.self, tile)
 }
 @c @implementation func lstm_linear_backward_f32(_ tile: UnsafePointer<gate_tile>) {
-  backward(LinearForm<Float>.self, tile)
+  backward(Float.self, Identity.self, tile)
 }
 @c @implementation func lstm_linear_backward_f64(_ tile: UnsafePointer<gate_tile>) {
-  backward(LinearForm<Double>.self, tile)
+  backward(Double.self, Identity.self, tile)
+}
+@c @implementation func lstm_tanh_step_f32(_ step: UnsafePointer<register_step>) {
+  runStep(LSTMStep<Tanh>.self, Float.self, step)
+}
+@c @implementation func lstm_tanh_step_f64(_ step: UnsafePointer<register_step>) {
+  runStep(LSTMStep<Tanh>.self, Double.self, step)
+}
+@c @implementation func lstm_linear_step_f32(_ step: UnsafePointer<register_step>) {
+  runStep(LSTMStep<Identity>.self, Float.self, step)
+}
+@c @implementation func lstm_linear_step_f64(_ step: UnsafePointer<register_step>) {
+  runStep(LSTMStep<Identity>.self, Double.self, step)
 }
 
 package enum LSTMGates {
@@ -120,12 +153,10 @@ package enum LSTMGates {
   @inline(never)
   package static func pass(_ output: Cell.CellOutput, _ scalar: scalar_type, _ set: instruction_set) -> GatePass {
     switch (output, scalar) {
-    case (.tanh, .f32): GatePass(forward: lstm_tanh_forward_f32_for(set), backward: lstm_tanh_backward_f32_for(set))
-    case (.tanh, .f64): GatePass(forward: lstm_tanh_forward_f64_for(set), backward: lstm_tanh_backward_f64_for(set))
-    case (.linear, .f32):
-      GatePass(forward: lstm_linear_forward_f32_for(set), backward: lstm_linear_backward_f32_for(set))
-    case (.linear, .f64):
-      GatePass(forward: lstm_linear_forward_f64_for(set), backward: lstm_linear_backward_f64_for(set))
+    case (.tanh, .f32): GatePass(lstm_tanh_f32(set))
+    case (.tanh, .f64): GatePass(lstm_tanh_f64(set))
+    case (.linear, .f32): GatePass(lstm_linear_f32(set))
+    case (.linear, .f64): GatePass(lstm_linear_f64(set))
     }
   }
 }

@@ -21,14 +21,20 @@ extension Engine {
       let chunk = walk.chunk(after: done, rows: chunkRows)
       let offset = chunk.firstRow, firstRow = call.record == nil ? 0 : offset
       let rows = chunk.rowCount
-      if rows > 0 { inputProduct(call, chunk.steps, rows: rows, firstRow: firstRow, memory, share) }
+      if rows > 0, !memory.runsInRegisters {
+        inputProduct(call, chunk.steps, rows: rows, firstRow: firstRow, memory, share)
+      }
       for index in done..<done + chunk.count {
         let t = walk[index], count = plan.count(t)
         if count > 0 {
           let step = StepRows(
             count: count, firstRow: firstRow + plan.offset(t) - offset, previous: previousH(call, memory, index),
             h: nextH(call, memory, index))
-          runStep(step, memory, turn: index, share)
+          if memory.runsInRegisters {
+            runInRegisters(call.x.first(plan, t), step, memory)
+          } else {
+            runStep(step, memory, turn: index, share)
+          }
         }
         if memory.copiesH || index + 1 == walk.count { copyH(call, memory, index, own, share) }
         share.barrier()
@@ -81,6 +87,15 @@ extension Engine {
     let firstRow: Int  // in the slots
     let previous: PreviousH
     let h: NextH
+  }
+
+  /// One step of one row: x [C].
+  private func runInRegisters(_ x: UnsafePointer<E>, _ row: StepRows, _ memory: ForwardMemory<E>) {
+    for stage in stages {
+      var operands = registerOperands(
+        stage, x: x, previousH: row.previous.start, h: row.h.start, c: memory.c, memory.between, downwards: false)
+      stage.pass.step(&operands)
+    }
   }
 
   /// One step. The gate pass of each gate tile runs as soon as the tile's product is done.

@@ -1,9 +1,6 @@
 import CRecurrentKernels
 
 extension Engine {
-  /// Whether a step's rows fit one tile of rows in 8 bits. Such a step of a stream runs on `Int8StepPlan`.
-  func servesInt8Steps(rows: Int) -> Bool { products.quantizes && rows <= products.tiles(rows).size }
-
   /// Packs the operand of a stage's product in 8 bits: h', or the slot that takes its place. Each thread packs some row
   /// tiles, because the scale of a row depends on all of its units.
   ///

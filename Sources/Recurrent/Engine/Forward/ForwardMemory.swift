@@ -24,7 +24,8 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   let xRows: UnsafeMutablePointer<E>?
   /// The rows of x of a chunk, packed into tiles; nil if products read plain rows.
   let xTiles: UnsafeMutablePointer<E>?
-  /// h by row, one buffer that even steps read and one that odd steps read, if the plan is ragged; nil if steps read y.
+  /// h by row, one buffer that even steps read and one that odd steps read, if the plan is ragged or the steps run in
+  /// registers; nil if steps read y.
   let hRows: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
   /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills
   /// the other.
@@ -35,6 +36,10 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   /// [unit block][cRows][P]
   let c: UnsafeMutablePointer<E>?
   let cRows: Int
+  /// What a stage in registers leaves for the next one.
+  let between: BetweenStages<E>
+  /// Whether the steps run in registers.
+  let runsInRegisters: Bool
   /// The number of steps before this call. Every second step visits the blocks downwards.
   var turns: Int
   /// Whether a step's weights come from far caches.
@@ -52,6 +57,8 @@ extension Engine {
     let chunkLayout = SlotLayout(
       PartLayout(blocks: blocks, slots: program.slots, width: width), rows: chunkRows, bytes: MemoryLayout<E>.stride)
     let isEven = call.x.layout.isEven(call.plan), isRagged = call.plan.isRagged
+    let runsInRegisters = call.record == nil && prefersRegisters(rows: n)
+    let betweenCount = n == 1 && stages.count > 1 ? hiddenSize : 0
     let memory = scratch.carve { arena in
       ForwardMemory<E>(
         slots: call.record?.slots ?? arena.take(chunkLayout.count),
@@ -59,12 +66,13 @@ extension Engine {
         keepsC: call.record != nil,
         xRows: isEven ? nil : arena.take(chunkRows * inputSize),
         xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * products.rowScalars(inputSize)) : nil,
-        hRows: isRagged ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
+        hRows: isRagged || runsInRegisters ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         hTiles: packsH(n)
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         operandTiles: packsOperands ? arena.take(n * products.rowScalars(hiddenSize)) : nil,
         c: program.innerStates > 0 ? arena.take(blocks * n * width) : nil, cRows: n,
-        turns: scratch.turns,
+        between: BetweenStages(kept: arena.take(betweenCount), operand: arena.take(betweenCount)),
+        runsInRegisters: runsInRegisters, turns: scratch.turns,
         farHH: products.isFar(blocks * program.gates * hiddenSize * width))
     }
     scratch.turns += call.plan.steps

@@ -16,8 +16,6 @@ package final class StackStream<E: Element>: StreamEngine {
   private var owned: [AnyObject] = []
   /// Runs a single step if the sequences are few enough; nil if they are too many.
   private let plan: Unmanaged<StepPlan<E>>?
-  /// The same with weights in 8 bits.
-  private let int8Plan: Unmanaged<Int8StepPlan<E>>?
   /// The steps of a chunk. A chunk runs level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, used if the rows are not in the order of the seats.
@@ -54,19 +52,12 @@ package final class StackStream<E: Element>: StreamEngine {
         to: Level(engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), y: y.start))
       owned += [engine, scratch, even, odd, y]
     }
-    if stack.parts.allSatisfy({ $0.servesSteps(rows: batchSize) && !$0.packsRows(batchSize, depth: $0.inputSize) }) {
+    if stack.parts.allSatisfy({ $0.servesPlannedSteps(rows: batchSize) }) {
       let plan = StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
       owned.append(plan)
       self.plan = .passUnretained(plan)
     } else {
       self.plan = nil
-    }
-    if stack.parts[0].servesInt8Steps(rows: batchSize) {
-      let plan = Int8StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
-      owned.append(plan)
-      int8Plan = .passUnretained(plan)
-    } else {
-      int8Plan = nil
     }
   }
 
@@ -121,14 +112,8 @@ package final class StackStream<E: Element>: StreamEngine {
   /// Runs one step by the plan, if there is one for the rows.
   @inline(__always)
   private func runStep(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) -> Bool {
-    guard rowsAreSeats else { return false }
-    if let plan {
-      plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
-    } else if let int8Plan {
-      int8Plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
-    } else {
-      return false
-    }
+    guard rowsAreSeats, let plan else { return false }
+    plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
     isOdd.toggle()
     return true
   }

@@ -14,6 +14,12 @@ extension Engine {
     rows <= products.tiles(rows).size && !packsH(rows) && !products.quantizes
   }
 
+  /// Whether a `StepPlan` can run a step of so many rows of a stream.
+  func servesPlannedSteps(rows: Int) -> Bool {
+    if products.quantizes { return rows <= products.tiles(rows).size }
+    return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
+  }
+
   /// The operands of a stage, for one block.
   @inline(__always)
   func stepOperands(

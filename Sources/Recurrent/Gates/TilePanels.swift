@@ -1,0 +1,92 @@
+import CRecurrentKernels
+
+/// A panel [rows][P] of a gate tile.
+struct Panel<E: LaneElement> {
+  private let start: UnsafeMutablePointer<E>
+
+  @inline(always) init(_ start: UnsafeMutableRawPointer) { self.start = start.assumingMemoryBound(to: E.self) }
+  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
+    guard let start else { return nil }
+    self.init(start)
+  }
+
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
+    get { VectorPair(Vector(at: start + place.first.at), Vector(at: start + place.second.at)) }
+    nonmutating set {
+      newValue.first.store(at: start + place.first.at)
+      newValue.second.store(at: start + place.second.at)
+    }
+  }
+}
+
+/// A matrix [rows][H] whose rows lie at a stride. A gate tile reads or writes some of its units. Units that do not
+/// exist read as zero, and their memory is not touched.
+struct RowMatrix<E: LaneElement> {
+  private let start: UnsafeMutablePointer<E>
+  private let stride: Int
+
+  @inline(always) init?(_ start: UnsafeMutableRawPointer?, stride: Int) {
+    guard let start else { return nil }
+    self.start = start.assumingMemoryBound(to: E.self)
+    self.stride = stride
+  }
+  /// A matrix that is only read.
+  @inline(always) init?(reading start: UnsafeRawPointer?, stride: Int) {
+    self.init(UnsafeMutableRawPointer(mutating: start), stride: stride)
+  }
+
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
+    get { VectorPair(load(place.first), load(place.second)) }
+    nonmutating set {
+      store(newValue.first, place.first)
+      store(newValue.second, place.second)
+    }
+  }
+
+  @inline(always) private func load(_ place: TilePlace<E>.Half) -> Vector<E.Register> {
+    let source = start + (place.row &* stride &+ place.unit)
+    return place.count >= E.laneCount ? Vector(at: source) : Vector(partAt: source, place.count)
+  }
+  @inline(always) private func store(_ values: Vector<E.Register>, _ place: TilePlace<E>.Half) {
+    let target = start + (place.row &* stride &+ place.unit)
+    if place.count >= E.laneCount {
+      values.store(at: target)
+    } else {
+      values.storePart(at: target, place.count)
+    }
+  }
+}
+
+/// A vector [P] with one value for each unit, which every row of a gate tile reads.
+struct UnitVector<E: LaneElement> {
+  private let start: UnsafePointer<E>
+
+  @inline(always) init?(_ start: UnsafeRawPointer?) {
+    guard let start else { return nil }
+    self.start = start.assumingMemoryBound(to: E.self)
+  }
+
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
+    VectorPair(Vector(at: start + place.first.unit), Vector(at: start + place.second.unit))
+  }
+}
+
+/// The gradient of a vector [P] with one value for each unit. Every row of a gate tile adds to it.
+struct UnitVectorGradient<E: LaneElement> {
+  private let start: UnsafeMutablePointer<E>
+
+  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
+    guard let start else { return nil }
+    self.start = start.assumingMemoryBound(to: E.self)
+  }
+
+  /// Adds a·b. If a place holds the same units of two rows, they are added one after the other, in ascending rows. If
+  /// it holds one vector twice, the vector is added once.
+  @inline(always) func add(_ a: VectorPair<E>, times b: VectorPair<E>, _ place: TilePlace<E>) {
+    add(a.first, b.first, place.first.unit)
+    if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
+  }
+  @inline(always) private func add(_ a: Vector<E.Register>, _ b: Vector<E.Register>, _ unit: Int) {
+    Vector<E.Register>(at: start + unit).adding(a, times: b).store(at: start + unit)
+  }
+}
