@@ -51,6 +51,8 @@ typedef struct register_step {
   void *next_operand;      // [H]: what a stage leaves for the product of the next one
   ptrdiff_t input_size;    // C
   ptrdiff_t hidden_size;   // H
+  // Both products run side by side if their sums take no more than so many vectors.
+  ptrdiff_t most_side_by_side;
   bool pairs;
   bool downwards;  // whether the pairs are visited from the last to the first
 } register_step;

@@ -31,7 +31,8 @@ extension Engine {
     return register_step(
       x: x, operand: readsSlot ? UnsafePointer(between.operand) : previousH, weights: packed.stepWeights(products),
       vectors: packed.vectors.start, previous_h: previousH, h: h, c: c ?? between.kept, kept: between.kept,
-      next_operand: between.operand, input_size: inputSize, hidden_size: hiddenSize, pairs: products.stepsInPairs,
+      next_operand: between.operand, input_size: inputSize, hidden_size: hiddenSize,
+      most_side_by_side: products.mostSideBySide, pairs: products.stepsInPairs,
       downwards: downwards)
   }
 }

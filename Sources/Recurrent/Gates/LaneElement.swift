@@ -8,7 +8,9 @@ protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   associatedtype HalfRegister: LaneRegister where HalfRegister.Element == Self
   /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
   /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
-  static func expSeries<L: Lanes>(_ r: L, factor: Self) -> L where L.Scalar == Self
+  ///
+  /// Each result waits for few others, because gate equations of few units wait for nothing but each other.
+  static func expSeries<L: Lanes>(_ r: L, squared: L, factor: Self) -> L where L.Scalar == Self
 }
 extension LaneElement {
   /// The number of scalars in a register of 64 bytes.

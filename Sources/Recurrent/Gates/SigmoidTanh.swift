@@ -17,13 +17,14 @@ import CRecurrentKernels
   let n = shifted - shift
   // r = |x| + n·ln 2, with ln 2 as the sum of two numbers, because n goes down to -150 in float and to -1075 in double
   let r = magnitude.adding(n, times: L(E.ln2.high)).adding(n, times: L(E.ln2.low))
-  let p = E.expSeries(r, factor: 1)
-  let t = r.adding(p, times: r * r)  // 1 - exp(-r)
+  let r2 = r * r
+  let p = E.expSeries(r, squared: r2, factor: 1)
+  let t = r.adding(p, times: r2)  // 1 - exp(-r)
   let power = shifted.exp2OfShifted  // 2^n, scaled
   let e = power.subtracting(t, times: power)
-  let q = e / (e + L(E.sigmoidScale.power))
-  let whole = L(E.sigmoidScale.power).kept(wherePositive: x, else: e)
-  return whole.subtracting(whole, times: q) * L(1 / E.sigmoidScale.power)
+  let q = e / (power + L(E.sigmoidScale.power)).subtracting(t, times: power)
+  let whole = L(1).kept(wherePositive: x, else: e * L(1 / E.sigmoidScale.power))
+  return whole.subtracting(whole, times: q)
 }
 
 /// tanh(x)
@@ -43,8 +44,9 @@ import CRecurrentKernels
   let shifted = shift.subtracting(magnitude, times: L(2 * E.log2OfE))
   let n = shifted - shift
   let r = magnitude.adding(n, times: L(E.halfLn2))  // |x| + n·ln 2 / 2
-  let p = E.expSeries(r, factor: 2)
-  let t = r.adding(p, times: r * r)  // (1 - exp(-2r)) / 2
+  let r2 = r * r
+  let p = E.expSeries(r, squared: r2, factor: 2)
+  let t = r.adding(p, times: r2)  // (1 - exp(-2r)) / 2
   let power = shifted.exp2OfShifted
   let half = L(0.5)
   let below = half.subtracting(power, times: half), above = half.adding(power, times: half)

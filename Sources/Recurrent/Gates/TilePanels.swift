@@ -10,7 +10,7 @@ struct Panel<E: LaneElement> {
     self.init(start)
   }
 
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
     get { VectorPair(Vector(at: start + place.first.at), Vector(at: start + place.second.at)) }
     nonmutating set {
       newValue.first.store(at: start + place.first.at)
@@ -35,7 +35,7 @@ struct RowMatrix<E: LaneElement> {
     self.init(UnsafeMutableRawPointer(mutating: start), stride: stride)
   }
 
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
     get { VectorPair(load(place.first), load(place.second)) }
     nonmutating set {
       store(newValue.first, place.first)
@@ -66,7 +66,7 @@ struct UnitVector<E: LaneElement> {
     self.start = start.assumingMemoryBound(to: E.self)
   }
 
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E> {
+  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
     VectorPair(Vector(at: start + place.first.unit), Vector(at: start + place.second.unit))
   }
 }
@@ -82,7 +82,7 @@ struct UnitVectorGradient<E: LaneElement> {
 
   /// Adds a·b. If a place holds the same units of two rows, they are added one after the other, in ascending rows. If
   /// it holds one vector twice, the vector is added once.
-  @inline(always) func add(_ a: VectorPair<E>, times b: VectorPair<E>, _ place: TilePlace<E>) {
+  @inline(always) func add(_ a: VectorPair<E.Register>, times b: VectorPair<E.Register>, _ place: TilePlace<E>) {
     add(a.first, b.first, place.first.unit)
     if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
   }

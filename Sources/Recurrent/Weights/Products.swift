@@ -48,6 +48,16 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// Whether steps in registers compute two vectors at once, which needs 32 registers.
   package var stepsInPairs: Bool { kernels.pointee.set == .avx512 }
 
+  /// How many vectors of 64 bytes the sums of both products of a step in registers may take to run side by side. More
+  /// would find no register, or no free multiply-add unit.
+  package var mostSideBySide: Int {
+    switch kernels.pointee.set {
+    case .avx512: 8
+    case .avx2: 6
+    default: 2
+    }
+  }
+
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }
 
   /// How some rows are cut into tiles.

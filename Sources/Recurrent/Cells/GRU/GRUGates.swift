@@ -51,8 +51,8 @@ private struct GRUTile<E: LaneElement> {
 
 /// The gradients dn and dz of the pre-activations, and the direct term of dh', at one place.
 @inline(always) private func mixedBackward<E: LaneElement, U: UpdateRule>(
-  _ update: U.Type, _ slots: GRUTile<E>, _ dh: VectorPair<E>, _ place: TilePlace<E>
-) -> (dn: VectorPair<E>, dz: VectorPair<E>, carried: VectorPair<E>) {
+  _ update: U.Type, _ slots: GRUTile<E>, _ dh: VectorPair<E.Register>, _ place: TilePlace<E>
+) -> (dn: VectorPair<E.Register>, dz: VectorPair<E.Register>, carried: VectorPair<E.Register>) {
   let n = slots.n[place], z = slots.z[place], previous = slots.previousH[place]
   let (new, old) = U.factors(z)
   return (
