@@ -35,17 +35,21 @@ struct Case {
   let inputs: Int
   let hidden: Int
   var scalar = scalar_type.f32
+  var weights = WeightFormat.full
 
-  /// The cell's, with the scalar if it is not float.
-  var cellName: String { scalar == .f32 ? cell.name : "\(cell.name)-f64" }
+  /// The cell's, with the scalar if it is not float, or with the weights if they are not full.
+  var cellName: String { cell.name + (scalar == .f32 ? "" : "-f64") + (weights == .full ? "" : "-i8") }
   var name: String { "\(cellName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
   /// Whether other libraries have something like it.
   var hasPeers: Bool {
-    ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .f32 && (hasProducts || mode == .classifier)
+    ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .f32 && weights == .full
+      && (hasProducts || mode == .classifier)
   }
   /// Whether BLIS's whole product can run the case's products alone.
-  var hasProducts: Bool { cell.multipliesByMatrix && [.forward, .training, .step].contains(mode) }
+  var hasProducts: Bool {
+    weights == .full && cell.multipliesByMatrix && [.forward, .training, .step].contains(mode)
+  }
   /// The kernels that a case runs on by default.
   var kernels: UnsafePointer<product_kernels> {
     get throws { try Processor.kernels(nil, scalar: scalar) }
@@ -94,10 +98,18 @@ struct Case {
     all += cases([.lengths, .lengthsTraining], (100, 64, 256), (100, 64, 512))
     all += cases([.decay, .decayFlushed], (1, 1, 64))
     let ofDoubles = cases([.forward, .training], (50, 64, 512)) + cases([.step], (1, 1, 16), (1, 1, 64), (1, 1, 128))
+    let ofInt8 =
+      cases([.forward], (50, 64, 512), (100, 32, 256), (10, 64, 2048))
+      + cases([.step], (1, 1, 16), (1, 1, 32), (1, 1, 64), (1, 1, 128), (1, 1, 256), (1, 1, 512), (1, 64, 512))
     return all
       + ofDoubles.map { shape in
         var shape = shape
         shape.scalar = .f64
+        return shape
+      }
+      + ofInt8.map { shape in
+        var shape = shape
+        shape.weights = .int8
         return shape
       }
   }

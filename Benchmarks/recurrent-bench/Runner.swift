@@ -34,7 +34,8 @@ final class Runner<Scalar: Element> {
     scratch = Scratch(threads: threads)
     var layer = try Layer<Scalar>(
       shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden,
-      direction: shape.isBidirectional ? .bidirectional : .forward, flushesDenormals: shape.mode == .decayFlushed,
+      direction: shape.isBidirectional ? .bidirectional : .forward, weights: shape.weights,
+      flushesDenormals: shape.mode == .decayFlushed,
       initialization: Initialization(seed: 1))
     if shape.mode == .decay || shape.mode == .decayFlushed { layer = try Runner.decaying(layer) }
     self.layer = layer

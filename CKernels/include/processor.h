@@ -26,6 +26,9 @@ instruction_set instruction_set_named(const char *name);
 // the wide registers.
 bool processor_supports(instruction_set set);
 
+// Whether processor and operating system support AVX-512 with VNNI, the multiply-adds of 8-bit numbers.
+bool processor_has_avx512_vnni(void);
+
 // Writes the processor's own name to 49 bytes, the final zero included; "unknown processor" if it has none.
 void processor_brand(char *name);
 

@@ -34,6 +34,8 @@ static bool has_avx512(void) {
   return has_avx2() && has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
 }
 
+bool processor_has_avx512_vnni(void) { return has_avx512() && all(cpuid(7).ecx, bit_AVX512VNNI); }
+
 void processor_brand(char *name) {
   strcpy(name, "unknown processor");
   if (cpuid(0x80000000).eax < 0x80000004) return;
@@ -56,6 +58,7 @@ bool processor_is_amd(void) {
 
 void processor_brand(char *name) { strcpy(name, "unknown processor"); }
 bool processor_is_amd(void) { return false; }
+bool processor_has_avx512_vnni(void) { return false; }
 
 #endif
 

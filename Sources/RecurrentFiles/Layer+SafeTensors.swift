@@ -1,17 +1,33 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 import Recurrent
 
 extension RecurrentLayer {
   /// The parameters by PyTorch's names behind a prefix, for `SafeTensors`: F32, or F64 of a layer of `Double`.
-  public func tensors(prefix: String = "") -> [String: Tensor] {
+  ///
+  /// - Parameter weights: with `.int8`, the matrices W and U are I8, and a tensor whose name ends in `.scale` has the
+  ///   scale of each row: weight_ih_l0 [G·H,C] and weight_ih_l0.scale [G·H]. A layer with weights in int8 that loads
+  ///   them computes the same bits as one with the parameters themselves.
+  public func tensors(prefix: String = "", weights: WeightFormat = .full) -> [String: Tensor] {
     let values = parameters.values
-    return Dictionary(
-      uniqueKeysWithValues: parameters.all.map { name, shape, range in
-        (prefix + name, Tensor(scalars: values[range], shape: shape))
-      })
+    var tensors: [String: Tensor] = [:]
+    for (name, shape, range) in parameters.all {
+      if weights == .int8, shape.count == 2 {
+        let matrix = QuantizedMatrix(values[range].map { Float($0) }, rows: shape[0], columns: shape[1])
+        tensors[prefix + name] = Tensor(type: "I8", shape: shape, bytes: matrix.numbers.withUnsafeBytes { Data($0) })
+        tensors[prefix + name + ".scale"] = Tensor(scalars: matrix.scales[...], shape: [shape[0]])
+      } else {
+        tensors[prefix + name] = Tensor(scalars: values[range], shape: shape)
+      }
+    }
+    return tensors
   }
 
   /// Takes the parameters from a file, by PyTorch's names behind a prefix. A layer of `Float` rounds F64; a layer of
-  /// `Double` takes every type exactly.
+  /// `Double` takes every type exactly. Any layer takes matrices in 8 bits.
   ///
   /// - Throws: `FileError` that names a tensor that is missing, of the wrong shape or not of floats; the layer is then
   ///   as it was before.
@@ -38,9 +54,12 @@ extension RecurrentLayer {
 
   /// Writes the parameters to a safetensors file, by PyTorch's names behind a prefix.
   ///
+  /// - Parameter weights: with `.int8`, the matrices are saved in 8 bits, as `tensors` describes.
   /// - Throws: `FileError` if it cannot be written; an old file is then as it was before.
-  public func save(safetensors path: some FilePathConvertible, prefix: String = "") throws(FileError) {
-    try SafeTensors(tensors: tensors(prefix: prefix)).write(to: path)
+  public func save(
+    safetensors path: some FilePathConvertible, prefix: String = "", weights: WeightFormat = .full
+  ) throws(FileError) {
+    try SafeTensors(tensors: tensors(prefix: prefix, weights: weights)).write(to: path)
   }
 }
 
@@ -74,9 +93,22 @@ extension SafeTensors {
     guard tensor.shape == shape else {
       throw FileError(path, "'\(name)' has the shape \(tensor.shape), expected \(shape)")
     }
+    if let values = try quantized(tensor, name, path, of: Scalar.self) { return values }
     guard let values = tensor.values(of: Scalar.self) else {
       throw FileError(path, "'\(name)' is of type \(tensor.type), expected floats")
     }
     return values
+  }
+
+  /// The values of a matrix in 8 bits that has the scales of its rows; nil if the tensor is not one.
+  private func quantized<Scalar: RecurrentScalar>(
+    _ tensor: Tensor, _ name: String, _ path: FilePath, of _: Scalar.Type
+  ) throws(FileError) -> [Scalar]? {
+    guard tensor.type == "I8", tensor.shape.count == 2, tensors[name + ".scale"] != nil else { return nil }
+    let columns = tensor.shape[1]
+    let scales: [Double] = try values(name + ".scale", shape: [tensor.shape[0]], path: path, of: Double.self)
+    return tensor.bytes.enumerated().map { index, byte in
+      Scalar(Double(Int8(bitPattern: byte)) * scales[index / columns])
+    }
   }
 }

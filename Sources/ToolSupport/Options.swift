@@ -54,7 +54,8 @@ public struct Argument: Sendable {
 public struct Options: NumberSource {
   private var values: [String: Argument] = [:]
   /// The operands: the words that are not options.
-  public private(set) var operands: [String] = []
+  private var operands: [Argument] = []
+  private var operandNames: [String] = []
 
   /// The options of every tool.
   private static let common = [
@@ -90,18 +91,19 @@ public struct Options: NumberSource {
       }
       values[known[Int(index)].name] = value.map { Argument($0) } ?? Argument("")
     }
-    operands = vector[Int(position)..<Int(count)].map { String(cString: $0!) }
+    operands = vector[Int(position)..<Int(count)].map { Argument($0!) }
   }
 
-  /// The options of a command that takes no operands; nil if help or the version was asked for, which is then
-  /// printed.
+  /// The options of a command; nil if help or the version was asked for, which is then printed.
   ///
   /// - Parameters:
   ///   - arguments: without the names of program and command.
   ///   - known: every option except `--help` and `--version`, which every command has.
+  ///   - operands: the names of the command's operands, all of which must be given.
   ///   - usage: the help's first line.
-  /// - Throws: `ToolError` that names an unknown option, one without its value, or an operand.
-  public init?(_ arguments: [Argument], known: [Option], usage: String) throws {
+  /// - Throws: `ToolError` that names an unknown option, one without its value, or an operand that is missing or too
+  ///   many.
+  public init?(_ arguments: [Argument], known: [Option], operands names: [String] = [], usage: String) throws {
     try self.init(arguments, known: known + Options.common)
     if has("help") {
       print("usage: \(usage)\n\(Options.help(known + Options.common))")
@@ -111,7 +113,11 @@ public struct Options: NumberSource {
       print(Options.version)
       return nil
     }
-    if let operand = operands.first { throw ToolError("unexpected argument '\(operand)'; see --help") }
+    operandNames = names
+    if operands.count > names.count {
+      throw ToolError("unexpected argument '\(operands[names.count].text)'; see --help")
+    }
+    if operands.count < names.count { throw ToolError("\(names[operands.count]) is missing; see --help") }
   }
 
   /// What `--version` prints.
@@ -128,6 +134,12 @@ public struct Options: NumberSource {
 
   /// The option's value as a file's path; nil if it was not given.
   public func path(_ name: String) -> FilePath? { values[name].map { FilePath(cString: $0.bytes) } }
+
+  /// An operand as a file's path, by its name.
+  public func operand(_ name: String) -> FilePath {
+    guard let index = operandNames.firstIndex(of: name) else { preconditionFailure("no operand \(name)") }
+    return FilePath(cString: operands[index].bytes)
+  }
 
   public func number<Number: LosslessStringConvertible & Comparable>(
     _ name: String, in range: ClosedRange<Number>, default standard: Number

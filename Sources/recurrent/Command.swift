@@ -8,9 +8,15 @@ protocol Command: SendableMetatype {
   static var summary: String { get }
   /// What follows the command's name in the help's first line.
   static var usage: String { get }
+  /// The names of its operands.
+  static var operands: [String] { get }
   /// Every option but `--help` and `--version`.
   static var options: [Option] { get }
   static func run(_ options: Options) throws
+}
+
+extension Command {
+  static var operands: [String] { [] }
 }
 
 /// The end of the program with another status than 1.

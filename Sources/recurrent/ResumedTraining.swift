@@ -13,6 +13,10 @@ struct ResumedTraining {
   /// - Throws: `ToolError` if the file has no training, or if an option contradicts it.
   init(_ path: FilePath, _ options: Options) throws {
     let saved = try SavedModel(contentsOf: path)
+    let weights = saved.model.layer.weightFormat
+    guard weights == .full else {
+      throw ToolError("\(path): has weights in \(weights): 'recurrent generate' takes it, --resume cannot")
+    }
     guard let training = saved.training else {
       throw ToolError(
         "\(path): a version before 0.4 wrote it and did not keep how the model was trained: 'recurrent generate' takes "

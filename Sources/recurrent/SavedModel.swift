@@ -25,7 +25,7 @@ struct SavedModel {
 
   var model: CharacterModel
   var optimizer = Adam()
-  /// Nil if a version before 0.4 wrote the file.
+  /// Nil if a version before 0.4 wrote the file, or if its weights are not full.
   var training: Training?
 
   private static let format = "swift-recurrent character model 2"
@@ -41,10 +41,16 @@ struct SavedModel {
     training = Training(progress: trainer.progress, heldOut: heldOut, heldOutText: heldOutText)
   }
 
+  /// The model of another file with its weights in another format; it is no longer trained.
+  init(_ other: SavedModel, convertedTo weights: WeightFormat) throws {
+    model = other.model
+    model.layer = try model.layer.converted(to: weights)
+  }
+
   // MARK: - Writing
 
   func write(to path: FilePath) throws {
-    var file = SafeTensors(tensors: model.layer.tensors(prefix: "cell."))
+    var file = SafeTensors(tensors: model.layer.tensors(prefix: "cell.", weights: model.layer.weightFormat))
     let (v, d, h) = (model.embedding.symbols, model.embedding.size, model.layer.hiddenSize)
     file.tensors["embedding.weight"] = try Tensor(model.embedding.weight, shape: [v, d])
     file.tensors["head.weight"] = try Tensor(model.head.weight, shape: [v, h])
@@ -61,6 +67,7 @@ struct SavedModel {
       "format": SavedModel.format, "cell": model.layer.cell.name, "embedding_size": "\(d)", "hidden_size": "\(h)",
       "updates": "\(optimizer.steps)", "characters": String(characters),
     ]
+    if model.layer.weightFormat != .full { file.metadata["weights"] = model.layer.weightFormat.rawValue }
     if let training {
       let progress = training.progress
       for (name, value) in training.settings.entries { file.metadata[name] = value }
@@ -100,6 +107,13 @@ struct SavedModel {
     model.head.weight = headWeight
     model.head.bias = try file.floats("head.bias", shape: [v], path: path)
     try model.layer.load(file, prefix: "cell.", path: path)
+    if let name = file.metadata["weights"] {
+      guard let weights = WeightFormat(rawValue: name) else {
+        throw entries.error("weights", "one of \(WeightFormat.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      model.layer = try model.layer.converted(to: weights)
+      if weights != .full { return }
+    }
     optimizer.steps = try entries.number("updates", in: 0...(1 << 53))
     if optimizer.steps > 0 {
       for (parameter, count) in model.parameterCounts {

@@ -53,6 +53,49 @@ import Testing
     #expect(other.parameters == before)
   }
 
+  /// A layer with weights in int8 gives the same bits with the file's numbers as with the parameters.
+  @Test func matricesGoThroughFilesIn8Bits() throws {
+    let folder = try TemporaryFolder(), path = folder["layer"]
+    let values = (0..<6 * 33).map { Float($0 % 17) / 17 - 0.4 }
+    let x = try Sequences<Float>(values, steps: 3, batchSize: 2, size: 33)
+    for cell in [Cell.lstm(), .gru(), .rnn(), .indRNN()] {
+      let saved = try Layer<Float>(cell, inputSize: 33, hiddenSize: 21, weights: .int8)
+      try saved.save(safetensors: path, prefix: "a.", weights: .int8)
+      let file = try SafeTensors(contentsOf: path), rows = cell.gates * 21
+      let weights = try #require(file.tensors["a.weight_ih_l0"])
+      let scales = try file.floats("a.weight_ih_l0.scale", shape: [rows])
+      #expect(weights.type == "I8" && weights.shape == [rows, 33])
+      #expect(file.tensors["a.bias_ih_l0"]?.type == "F32")
+      #expect((file.tensors["a.weight_hh_l0"]?.type == "I8") == cell.multipliesByMatrix)
+      let original = try saved.parameters.values("weight_ih_l0")
+      for row in 0..<rows {
+        let own = original[row * 33..<(row + 1) * 33], largest = own.map(abs).max()!
+        #expect(scales[row] == largest / 127, "\(cell), row \(row)")
+        for (column, value) in own.enumerated() {
+          let number = Int8(bitPattern: weights.bytes[weights.bytes.startIndex + row * 33 + column])
+          #expect(Float(number) == (value * (127 / largest)).rounded(.toNearestOrEven), "\(cell), row \(row)")
+        }
+      }
+      var loaded = try Layer<Float>(cell, inputSize: 33, hiddenSize: 21, weights: .int8)
+      try loaded.load(safetensors: path, prefix: "a.")
+      #expect(try loaded.forward(x) == saved.forward(x), "\(cell)")
+      var full = try Layer<Float>(cell, inputSize: 33, hiddenSize: 21)
+      var doubles = try Layer<Double>(cell, inputSize: 33, hiddenSize: 21)
+      try full.load(safetensors: path, prefix: "a.")
+      try doubles.load(safetensors: path, prefix: "a.")
+      #expect(full.parameters == loaded.parameters)
+      #expect(doubles.parameters.values.map { Float($0) } == full.parameters.values)
+      #expect(zip(full.parameters.values, saved.parameters.values).allSatisfy { abs($0 - $1) < 0.001 })
+    }
+    var file = SafeTensors(tensors: try GRU<Float>(inputSize: 2, hiddenSize: 1).tensors(weights: .int8))
+    var layer = try GRU<Float>(inputSize: 2, hiddenSize: 1)
+    file.tensors["weight_ih_l0.scale"] = try Tensor([1, 2], shape: [2])
+    #expect(
+      message { try layer.load(file) } == "safetensors: 'weight_ih_l0.scale' has the shape [2], expected [3]")
+    file.tensors["weight_ih_l0.scale"] = nil
+    #expect(message { try layer.load(file) } == "safetensors: 'weight_ih_l0' is of type I8, expected floats")
+  }
+
   @Test func everyKindOfLayerIsLoaded() throws {
     let folder = try TemporaryFolder(), path = folder["layer"]
     for direction in Direction.allCases {

@@ -85,7 +85,9 @@ final class Calls<Scalar: RecurrentScalar> {
       dx: dx.values, into: &gradients, scratch: scratch)
   }
 
+  /// Layers with weights in 8 bits have no training.
   func train() throws {
+    guard problem.weights == .full else { return }
     try keepRecord()
     try backward()
   }

@@ -13,6 +13,7 @@ struct Problem<Scalar: RecurrentScalar>: Sendable {
   var levels = 1
   var direction = Direction.forward
   var bias = true
+  var weights = WeightFormat.full
   var dropout: Float = 0
   /// The seed of the problem if it is nil.
   var recordDropout: RecordDropout?
@@ -74,6 +75,7 @@ extension Problem: CustomStringConvertible {
     case .bidirectionalSum: words.append("bidirectional, summed")
     }
     if !bias { words.append("no biases") }
+    if weights != .full { words.append("weights in \(weights)") }
     if dropout > 0 { words.append("dropout \(dropout)") }
     if lengths != nil { words.append("lengths") }
     if resets != nil { words.append("resets") }

@@ -43,7 +43,8 @@ extension Problem {
   private func layer(_ random: inout SeededGenerator) throws -> Layer<Scalar> {
     var layer = try Layer<Scalar>(
       cell, inputSize: inputs, hiddenSize: hidden, layerCount: levels, direction: direction, dropout: dropout,
-      bias: bias, flushesDenormals: flushesDenormals, initialization: Initialization(seed: seed), instructionSet: set)
+      bias: bias, weights: weights, flushesDenormals: flushesDenormals, initialization: Initialization(seed: seed),
+      instructionSet: set)
     let bound = parameterBound
     layer.updateEachParameter { _, values in _ = values.update(from: random.numbers(values.count, bound: bound)) }
     return layer
@@ -74,7 +75,8 @@ extension Problem.Instance {
   func sublayer(_ parts: Range<Int>, _ direction: Direction) throws -> Layer<Scalar> {
     var sublayer = try Layer<Scalar>(
       problem.cell, inputSize: parts.lowerBound < problem.directions ? problem.inputs : problem.outputSize,
-      hiddenSize: problem.hidden, direction: direction, bias: problem.bias, instructionSet: problem.set)
+      hiddenSize: problem.hidden, direction: direction, bias: problem.bias, weights: problem.weights,
+      instructionSet: problem.set)
     var parameters = sublayer.parameters
     for (name, ours) in zip(parameters.names, parameterNames(parts)) {
       try parameters.set(name, to: layer.parameters.values(ours))
@@ -146,7 +148,7 @@ extension Problem.Instance {
   }
 
   /// Whether U is a vector, the diagonal of the reference's matrix.
-  private var multipliesByVector: Bool { layer.parameters.shape("weight_hh_l0")?.count == 1 }
+  var multipliesByVector: Bool { layer.parameters.shape("weight_hh_l0")?.count == 1 }
 
   /// What the reference gives for a parameter that the layer has.
   private func gradients(_ back: Reference.Gradients) -> [[Double]] {

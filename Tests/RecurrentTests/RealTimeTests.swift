@@ -11,12 +11,14 @@ extension ProcessMemory {
       try Cell.all.flatMap { cell in
         func problem(
           _ direction: Direction, levels: Int, _ dropout: RecordDropout, _ steps: Int, _ batch: Int, _ inputs: Int,
-          _ hidden: Int, lengths: [Int]? = nil, placing: Problem<Float>.Placing = .timeMajor
+          _ hidden: Int, lengths: [Int]? = nil, placing: Problem<Float>.Placing = .timeMajor,
+          weights: WeightFormat = .full
         ) -> Problem<Float> {
           var problem = Problem<Float>(
             cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
             dropout: 0.5, lengths: lengths)
           (problem.recordDropout, problem.flushesDenormals) = (dropout, true)
+          problem.weights = weights
           (problem.xPlacing, problem.yPlacing) = (placing, placing)
           return problem
         }
@@ -25,6 +27,9 @@ extension ProcessMemory {
           problem(.forward, levels: 1, .drawn, 5000, 1, 2, 8),
           problem(.bidirectional, levels: 2, .seed(1), 5, 4, 7, 33, lengths: [5, 2, 0, 4]),
           problem(.bidirectionalSum, levels: 3, .seed(2), 5, 4, 7, 33, placing: .batchMajor),
+          problem(.forward, levels: 2, .off, 5, 1, 14, 33, weights: .int8),
+          problem(
+            .bidirectional, levels: 1, .off, 5, 9, 140, 150, lengths: [5, 2, 0, 4, 1, 1, 3, 2, 5], weights: .int8),
         ].map { try Calls(try $0.instance()) }
       }
     }

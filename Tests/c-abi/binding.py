@@ -16,7 +16,7 @@ class Options(Structure):
         ("size", c_size_t), ("input_size", c_size_t), ("hidden_size", c_size_t), ("layer_count", c_size_t),
         ("cell", c_int), ("direction", c_int), ("activation", c_int), ("cell_output", c_int), ("reset", c_int),
         ("update", c_int), ("instruction_set", c_int), ("dropout", c_float), ("no_bias", c_int),
-        ("flush_denormals", c_int), ("seed", c_uint64),
+        ("flush_denormals", c_int), ("seed", c_uint64), ("weights", c_int),
     ]
 
 

@@ -156,6 +156,7 @@ static void options_are_checked(void) {
   WITH(reset, 2, "options.reset is 2");
   WITH(update, 7, "options.update is 7");
   WITH(instruction_set, 4, "options.instruction_set is 4");
+  WITH(weights, 2, "options.weights is 2, expected 0 to 1");
   WITH(dropout, 1.5f, "dropout is 1.5, expected 0 ... 1");
   WITH(dropout, -0.5f, "dropout is -0.5");
   WITH(dropout, NAN, "dropout is nan");
@@ -199,6 +200,44 @@ static void forms_differ(void) {
     }
   }
   EXPECT_OK(recurrent_scratch_destroy(scratch));
+}
+
+static void weights_in_8_bits(void) {
+  enum { states = N * H };
+  recurrent_layer_options options = lstm_options();
+  options.weights = RECURRENT_WEIGHTS_INT8;
+  recurrent_layer *layer = NULL;
+  if (is_double) {
+    EXPECT_INVALID("weights is int8, expected full for a layer of Double", recurrent_layer_create(&options, &layer));
+    return;
+  }
+  options.seed = 3;
+  layer = make_layer(options);
+  options.weights = RECURRENT_WEIGHTS_FULL;
+  recurrent_layer *full = make_layer(options);
+  recurrent_scratch *scratch;
+  recurrent_record *record;
+  recurrent_stream *stream;
+  EXPECT_OK(recurrent_scratch_create(1, &scratch));
+  EXPECT_OK(recurrent_record_create(&record));
+  EXPECT_OK(recurrent_stream_create(layer, N, &stream));
+  scalar x[T * N * C], y[T * N * H], expected[T * N * H], streamed[T * N * H];
+  scalar h[N * H] = {0}, c[N * H] = {0}, full_h[N * H] = {0}, full_c[N * H] = {0};
+  fill(x, T * N * C);
+  const recurrent_call call = sizes();
+  EXPECT_OK(recurrent_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, scratch));
+  EXPECT_OK(recurrent_forward(full, &call, x, T * N * C, STATE(full_h, full_c), expected, T * N * H, scratch));
+  EXPECT_OK(recurrent_stream_process(stream, T, x, T * N * C, streamed, T * N * H));
+  EXPECT(memcmp(y, streamed, sizeof y) == 0);
+  EXPECT(memcmp(y, expected, sizeof y) != 0);
+  for (int i = 0; i < T * N * H; i++) EXPECT(fabs((double)(y[i] - expected[i])) < 0.02);
+  EXPECT_INVALID("weights is int8, expected full: only a layer with full weights can be trained",
+                 recurrent_record_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, record, scratch));
+  EXPECT_OK(recurrent_stream_destroy(stream));
+  EXPECT_OK(recurrent_record_destroy(record));
+  EXPECT_OK(recurrent_scratch_destroy(scratch));
+  EXPECT_OK(recurrent_layer_destroy(full));
+  EXPECT_OK(recurrent_layer_destroy(layer));
 }
 
 // MARK: - Parameters
@@ -850,6 +889,7 @@ int main(int count, char **arguments) {
         large_calls_allocate_nothing(threads, (recurrent_cell)cell, has_lengths);
   options_are_checked();
   forms_differ();
+  weights_in_8_bits();
   parameters_have_pytorchs_names();
   forward_is_checked();
   layouts_lengths_and_resets();

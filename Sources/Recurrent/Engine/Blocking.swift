@@ -60,6 +60,8 @@ package enum Blocking {
 
   /// The minimum number of multiply-adds in a step for which several threads are faster than one.
   package static let sharedMultiplies = 1 << 18
+  /// How many times as many multiply-adds take the same time in 8 bits.
+  package static let int8Multiplies = 4
   /// The minimum of units times units times rows for which it is faster to wake a thread for the second direction.
   package static let apartMultiplies = 1 << 18
 }

@@ -2,16 +2,17 @@ import CRecurrentKernels
 
 /// Steps of one row whose sums stay in registers from the products to the gates.
 extension Engine {
-  /// Whether a stream's step of this many rows runs in registers. There must be one row: each row would read all weights
-  /// anew (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
+  /// Whether a stream's step of this many rows runs in registers. Its weights must be full, and there must be one row:
+  /// each row would read all weights anew (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1
+  /// times).
   func streamRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
+    rows == 1 && !products.quantizes && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
   /// Whether forward runs steps of this many rows in registers. Its products with W would otherwise run on all steps at
   /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
+    rows == 1 && !products.quantizes && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
   }
 
   /// The operands of a stage.
@@ -25,8 +26,7 @@ extension Engine {
   @inline(__always)
   func registerOperands(
     _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>, previousH: UnsafePointer<E>,
-    h: UnsafeMutablePointer<E>,
-    c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>
+    h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>
   ) -> register_step {
     let readsSlot = stage.product?.operandSlot != nil
     // Without a c, no stage uses that pointer. It only must not be null.

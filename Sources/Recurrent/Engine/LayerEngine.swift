@@ -43,6 +43,7 @@ package protocol StreamEngine<Scalar>: AnyObject {
 package struct EngineOptions: Sendable {
   package let shape: LayerShape
   package let instructionSet: InstructionSet
+  package let weights: WeightFormat
   package let dropout: Float
   package let flushesDenormals: Bool
   /// The size in bytes of the second cache that the work is cut for.

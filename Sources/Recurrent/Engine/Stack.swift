@@ -14,7 +14,7 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
     dropout = options.dropout
     flushesDenormals = options.flushesDenormals
     let products = try Products<E>(
-      options.instructionSet, units: shape.hiddenSize, secondCache: options.secondCache)
+      options.instructionSet, units: shape.hiddenSize, weights: options.weights, secondCache: options.secondCache)
     let program = shape.cell.definition.program(E.kernelScalar, products.set)
     parts = (0..<options.shape.parts).map { [shape = options.shape] part in
       Engine(

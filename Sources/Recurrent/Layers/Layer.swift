@@ -13,6 +13,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   public let instructionSet: InstructionSet
   /// The probability with which `record` zeroes a value on its way to the next level, 0 ... 1.
   public let dropout: Float
+  /// How the layer keeps the weights that it multiplies by.
+  public private(set) var weightFormat: WeightFormat
   /// Whether every call reads and writes denormal numbers as zero, so that a decaying state does not slow it down.
   public let flushesDenormals: Bool
   /// One reference, so that copying the layer counts only one reference. Copies share the packed weights.
@@ -48,6 +50,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether the layer has biases.
+  ///   - weights: how the layer keeps the weights that it multiplies by. Only full weights can be trained.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
@@ -55,7 +58,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   the instruction set.
   public init(
     _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
-    dropout: Float = 0, bias: Bool = true, flushesDenormals: Bool = false,
+    dropout: Float = 0, bias: Bool = true, weights: WeightFormat = .full, flushesDenormals: Bool = false,
     initialization: Initialization = Initialization(), instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     shape = try LayerShape(
@@ -65,6 +68,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
       throw .value(name: "dropout", was: "\(dropout)", expected: "0 ... 1")
     }
     try initialization.check(for: shape)
+    try weights.check(for: shape, of: Scalar.self)
+    weightFormat = weights
     self.dropout = dropout
     self.flushesDenormals = flushesDenormals
     if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
@@ -73,8 +78,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     content = Content(
       parameters,
       try EngineOptions(
-        shape: shape, instructionSet: self.instructionSet, dropout: dropout, flushesDenormals: flushesDenormals,
-        secondCache: Processor.secondCache
+        shape: shape, instructionSet: self.instructionSet, weights: weights, dropout: dropout,
+        flushesDenormals: flushesDenormals, secondCache: Processor.secondCache
       ).makeEngine(Scalar.self))
     content.adopt()
   }
@@ -85,11 +90,21 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     layer.content = Content(
       parameters,
       try EngineOptions(
-        shape: shape, instructionSet: instructionSet, dropout: dropout, flushesDenormals: flushesDenormals,
-        secondCache: bytes
+        shape: shape, instructionSet: instructionSet, weights: weightFormat, dropout: dropout,
+        flushesDenormals: flushesDenormals, secondCache: bytes
       ).makeEngine(Scalar.self))
     layer.content.adopt()
     return layer
+  }
+
+  /// The same layer with its weights in another format. With `.int8`, a trained layer becomes a faster one.
+  ///
+  /// - Throws: `RecurrentError` if a layer of this scalar or size cannot have such weights.
+  public func converted(to weights: WeightFormat) throws(RecurrentError) -> Layer {
+    try weights.check(for: shape, of: Scalar.self)
+    var layer = self
+    layer.weightFormat = weights
+    return try layer.cut(forSecondCache: Processor.secondCache)
   }
 
   /// The layer itself.

@@ -142,6 +142,7 @@ extension Layer {
     _ dState: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
     _ scratch: Scratch<Scalar>, apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
+    try weightFormat.checkTraining()
     guard record.isFilled else { throw .record(.empty) }
     guard record.fits(self) else {
       throw .record(.otherLayer(was: record.origin, expected: "\(shape) on \(instructionSet.rawValue)"))

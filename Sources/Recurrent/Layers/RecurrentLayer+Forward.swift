@@ -66,7 +66,7 @@ extension RecurrentLayer {
   ///   - record: a record to use again; a new one by default.
   ///   - scratch: a scratch to use again, or one with threads; a new one by default.
   /// - Returns: the record and the outputs. Without dropout, the outputs have the same bits as those of `forward`.
-  /// - Throws: `RecurrentError` if a shape does not fit the layer.
+  /// - Throws: `RecurrentError` if a shape does not fit the layer, or if its weights are not full.
   public func record(
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
     options: CallOptions = CallOptions(), scratch: Scratch<Scalar> = Scratch()
@@ -91,7 +91,7 @@ extension RecurrentLayer {
   ///   - record: overwritten. Its `withY` gives y.
   ///   - options: lengths, resets, layouts, dropout.
   ///   - scratch: grows at its first use.
-  /// - Throws: `RecurrentError` if a shape does not fit. Nothing has been written then.
+  /// - Throws: `RecurrentError` if a shape does not fit, or if the weights are not full. Nothing has been written then.
   @inlinable
   public func record(
     _ x: Span<Scalar>, steps: Int, batchSize: Int, state: inout State<Scalar>, into record: Record<Scalar>,
@@ -177,6 +177,7 @@ extension Layer {
     _ y: UnsafeMutableBufferPointer<Scalar>?, _ record: Record<Scalar>, _ options: BorrowedOptions,
     _ scratch: Scratch<Scalar>, apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
+    try weightFormat.checkTraining()
     try checkSizes(steps: steps, batchSize: batchSize, options, records: true)
     let xDistances = try checkX("x", x.count, options.xLayout, steps: steps, batchSize: batchSize)
     // This also checks the layout for `backward`.

@@ -32,6 +32,8 @@ extension RecurrentLayer {
   public var stateCount: Int { layer.shape.parts }
   /// The probability with which `record` zeroes a value on its way to the next level.
   public var dropout: Float { layer.dropout }
+  /// How the layer keeps the weights that it multiplies by.
+  public var weightFormat: WeightFormat { layer.weightFormat }
   /// Whether every call reads and writes denormal numbers as zero.
   public var flushesDenormals: Bool { layer.flushesDenormals }
   /// The instruction set that the layer's kernels are compiled for.
@@ -80,6 +82,6 @@ extension RecurrentLayer {
   /// The cell, its sizes, and the options that differ from the defaults.
   public var description: String {
     "\(layer.shape)" + (dropout > 0 ? ", dropout \(dropout)" : "")
-      + (flushesDenormals ? ", flushing denormal numbers" : "")
+      + (weightFormat == .int8 ? ", weights in int8" : "") + (flushesDenormals ? ", flushing denormal numbers" : "")
   }
 }

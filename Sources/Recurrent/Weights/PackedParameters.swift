@@ -23,8 +23,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
     let units = products.panels(hiddenSize) * products.width
-    weightIH = AlignedBuffer(count: units * program.gates * inputSize)
-    weightHH = AlignedBuffer(count: hasU ? units * program.gates * hiddenSize : 0)
+    weightIH = AlignedBuffer(count: units * program.gates * products.unitScalars(inputSize))
+    weightHH = AlignedBuffer(count: hasU ? units * program.gates * products.unitScalars(hiddenSize) : 0)
     bias = AlignedBuffer(count: units * program.biasedSlots)
     vectors = AlignedBuffer(count: units * program.vectors)
   }
@@ -35,10 +35,11 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     transposedHH.empty()
     stepWeights.empty()
     func fuse(_ weights: Range<Int>, depth: Int, order: [Int], into panels: AlignedBuffer<E>) {
+      let panel = products.unitScalars(depth) * width
       for (position, gate) in order.enumerated() {
         products.packPanels(
           rowsOf: values + (weights.lowerBound + gate * hiddenSize * depth), units: hiddenSize, depth: depth,
-          panelStride: gates * depth * width, into: panels.start + position * depth * width)
+          panelStride: gates * panel, into: panels.start + position * panel)
       }
     }
     fuse(parameters[.inputWeights], depth: inputSize, order: program.inputGates, into: weightIH)

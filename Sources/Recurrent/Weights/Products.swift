@@ -5,6 +5,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
   /// P, the number of units of a panel.
   package let width: Int
+  /// The kernels for weights and rows in 8 bits; nil if the weights are scalars.
+  package let int8: UnsafePointer<int8_kernels>?
   /// The size in bytes of the second cache, in which loops keep their operands.
   package let secondCache: Int
   /// The weights of a step, in bytes, that the second cache does not keep until the next step.
@@ -13,13 +15,16 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// - Parameters:
   ///   - instructionSet: the instruction set of the kernels; nil for `Processor.active`.
   ///   - units: the number of the layer's units, for panels that waste the least; nil for the widest panels.
+  ///   - weights: how weights are packed.
   ///   - secondCache: the size in bytes of the second cache. Only tests give another one than the processor's.
   package init(
-    _ instructionSet: InstructionSet?, units: Int? = nil, secondCache: Int = Processor.secondCache
+    _ instructionSet: InstructionSet?, units: Int? = nil, weights: WeightFormat = .full,
+    secondCache: Int = Processor.secondCache
   ) throws(RecurrentError) {
     let chosen = try Processor.kernels(instructionSet, scalar: E.kernelScalar)
     kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
     width = kernels.pointee.panel_width
+    int8 = weights == .int8 ? int8_kernels_for(chosen.pointee.set) : nil
     self.secondCache = secondCache
     farWeightBytes = Blocking.farWeightBytes(secondCache: secondCache)
   }
@@ -29,8 +34,16 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. Only our
   /// AVX-512 kernel is as fast as BLIS's (with AVX2: 11 % slower at H 512, 16 % faster at 2048).
   package func isFar(_ weights: Int) -> Bool {
-    weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
+    !quantizes && weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
   }
+
+  /// Whether weights and the rows that they multiply are packed in 8 bits.
+  package var quantizes: Bool { int8 != nil }
+
+  /// The scalars of memory that a packed row takes, and those of a unit in a panel. Packed in 8 bits, both are words of
+  /// 4 bytes, as int8.h describes them.
+  package func rowScalars(_ depth: Int) -> Int { int8.map { int8_row_words($0, depth) } ?? depth }
+  package func unitScalars(_ depth: Int) -> Int { quantizes ? int8_unit_words(depth) : depth }
 
   /// Whether steps in registers compute two vectors at once, which needs 32 registers.
   package var stepsInPairs: Bool { kernels.pointee.set == .avx512 }
@@ -59,8 +72,25 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int,
     into tiles: UnsafeMutablePointer<E>
   ) {
+    if quantizes {
+      return quantizeRows(source, rows, some, stride: stride, depth: depth, piece: depth, pieceStride: 0, into: tiles)
+    }
     rows.forEach(some) { first, count in
       pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, depth, 1)
+    }
+  }
+
+  /// Packs rows in 8 bits into row tiles. The `depth` scalars of a row lie in pieces, `pieceStride` apart.
+  package func quantizeRows(
+    _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int, piece: Int,
+    pieceStride: Int, into tiles: UnsafeMutablePointer<E>
+  ) {
+    let words = rowScalars(depth)
+    rows.forEach(some) { first, count in
+      var operands = int8_rows(
+        source: UnsafeRawPointer(source + first * stride).assumingMemoryBound(to: Float.self), row_count: count,
+        row_stride: stride, k: depth, piece: piece, piece_stride: pieceStride)
+      int8!.pointee.quantize_rows(&operands, tiles + first * words)
     }
   }
 
@@ -75,12 +105,20 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Packs the rows of `source` [units][depth] into panels [panel][depth][P] that lie `panelStride` apart.
+  /// Packs the rows of `source` [units][depth] into panels [panel][depth][P] that lie `panelStride` apart. With weights
+  /// in 8 bits, it packs them as int8.h describes.
   package func packPanels(
     rowsOf source: UnsafePointer<E>, units: Int, depth: Int, panelStride: Int, into panels: UnsafeMutablePointer<E>
   ) {
     for panel in 0..<self.panels(units) {
       let first = panel * width
+      if let int8 {
+        int8_quantize_panel(
+          int8, panels + panel * panelStride, width,
+          UnsafeRawPointer(source + first * depth).assumingMemoryBound(to: Float.self), min(width, units - first), depth
+        )
+        continue
+      }
       pack(
         kernels, panels + panel * panelStride, width, source + first * depth, min(width, units - first), depth, depth,
         depth, 1
@@ -128,7 +166,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   // MARK: - Products
 
-  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix.
+  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix. In
+  /// 8 bits, rows are always packed, and products are always added.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, count: Int, stride: Int = 1, _ panels: UnsafePointer<E>, panelCount: Int,
@@ -136,6 +175,14 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool, next: UnsafePointer<E>? = nil,
     nextCount: Int = 0
   ) {
+    if let int8 {
+      var operands = int8_product(
+        rows: rows, row_count: count, panels: panels, panel_count: panelCount, panel_stride: panelStride,
+        panel_width: width, k: depth, c: UnsafeMutableRawPointer(c).assumingMemoryBound(to: Float.self),
+        c_panel_stride: cPanelStride, c_row_stride: cRowStride)
+      int8.pointee.product(&operands)
+      return
+    }
     var operands = product(
       rows: rows, row_count: count, row_stride: stride, panels: panels, panel_count: panelCount,
       panel_stride: panelStride, k: depth, c: c,
@@ -147,7 +194,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// panels stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before
   /// its first chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch
   /// the weights of the next chain meanwhile, and in the last chain those at `next`. Packed tiles may be deeper than
-  /// the product, which then reads a range `of` their depth.
+  /// the product, which then reads a range `of` their depth. Sums of 8-bit numbers are exact, so they are one chain.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
@@ -162,14 +209,15 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     let fullTiles = far ? tiles.rows / tiles.size : 0
     let fetches = fullTiles >= Blocking.fetchingTiles
     let line = 64 / MemoryLayout<E>.stride  // The kernel fetches whole lines.
+    let packedDepth = part?.whole ?? rowScalars(depth)
     while k < depth {
-      let block = min(Int(PRODUCT_K_BLOCK), depth - k)
+      let block = quantizes ? depth : min(Int(PRODUCT_K_BLOCK), depth - k)
       let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
       let fetched = fetches ? (block * width / fullTiles + line - 1) / line * line : 0
       tiles.forEach { row, count in
         if k == 0 { before(row, count) }
         run(
-          rows + (stride == 1 ? row * (part?.whole ?? depth) + ((part?.first ?? 0) + k) * count : row * stride + k),
+          rows + (stride == 1 ? row * packedDepth + ((part?.first ?? 0) + k) * count : row * stride + k),
           count: count, stride: stride,
           panels + k * width,
           panelCount: panelCount, panelStride: panelStride, depth: block, c: c + row * cRowStride,

@@ -85,12 +85,15 @@ struct ReferenceWeights {
   var weightHH: [Double]  // [G·H,H]
   var biasIH: [Double]  // [G·H], empty without biases
   var biasHH: [Double]
+  /// What becomes of x, and of what U multiplies, before their products; nil if nothing does.
+  var roundX: (([Double]) -> [Double])?
+  var roundH: (([Double]) -> [Double])?
 
   /// W x + b_ih of a gate, [H].
-  func input(_ gate: Int, _ x: [Double]) -> [Double] { product(weightIH, biasIH, gate, x) }
+  func input(_ gate: Int, _ x: [Double]) -> [Double] { product(weightIH, biasIH, gate, roundX?(x) ?? x) }
 
   /// U h + b_hh of a gate, [H].
-  func recurrent(_ gate: Int, _ h: [Double]) -> [Double] { product(weightHH, biasHH, gate, h) }
+  func recurrent(_ gate: Int, _ h: [Double]) -> [Double] { product(weightHH, biasHH, gate, roundH?(h) ?? h) }
 
   /// W x + b_ih + U h + b_hh of a gate, [H].
   func sum(_ gate: Int, _ x: [Double], _ h: [Double]) -> [Double] {

@@ -22,6 +22,7 @@ public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether the layer has biases.
+  ///   - weights: how the layer keeps the weights that it multiplies by. Only full weights can be trained.
   ///   - reset: whether the reset gate acts before or after the product with U.
   ///   - update: whether the update gate keeps the old state or takes the new one.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
@@ -31,13 +32,13 @@ public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   the instruction set.
   public init(
     inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
-    bias: Bool = true, reset: Reset = .afterProduct, update: Update = .keepsOld,
+    bias: Bool = true, weights: WeightFormat = .full, reset: Reset = .afterProduct, update: Update = .keepsOld,
     flushesDenormals: Bool = false, initialization: Initialization = Initialization(),
     instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     layer = try Layer(
       .gru(reset: reset, update: update), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
-      direction: direction, dropout: dropout, bias: bias, flushesDenormals: flushesDenormals,
+      direction: direction, dropout: dropout, bias: bias, weights: weights, flushesDenormals: flushesDenormals,
       initialization: initialization, instructionSet: instructionSet)
   }
 

@@ -19,6 +19,7 @@ public struct LSTM<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether the layer has biases.
+  ///   - weights: how the layer keeps the weights that it multiplies by. Only full weights can be trained.
   ///   - cellOutput: how h is computed from c.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; by default as PyTorch draws them.
@@ -27,13 +28,13 @@ public struct LSTM<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   the instruction set.
   public init(
     inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward, dropout: Float = 0,
-    bias: Bool = true, cellOutput: CellOutput = .tanh,
+    bias: Bool = true, weights: WeightFormat = .full, cellOutput: CellOutput = .tanh,
     flushesDenormals: Bool = false, initialization: Initialization = Initialization(),
     instructionSet: InstructionSet? = nil
   ) throws(RecurrentError) {
     layer = try Layer(
       .lstm(cellOutput: cellOutput), inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount,
-      direction: direction, dropout: dropout, bias: bias, flushesDenormals: flushesDenormals,
+      direction: direction, dropout: dropout, bias: bias, weights: weights, flushesDenormals: flushesDenormals,
       initialization: initialization, instructionSet: instructionSet)
   }
 

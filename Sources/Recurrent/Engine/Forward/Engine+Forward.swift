@@ -57,7 +57,7 @@ extension Engine {
       stride = inputSize
     }
     let gates = program.gates, biased = program.biasedSlots, width = products.width
-    let slotStride = memory.layout.slotStride, panelStride = inputSize * width
+    let slotStride = memory.layout.slotStride, panelStride = products.unitScalars(inputSize) * width
     let tiles = products.tiles(rows)
     if let xTiles = memory.xTiles {
       products.packRows(x, tiles, share.range(of: tiles.count), stride: stride, depth: inputSize, into: xTiles)
@@ -105,7 +105,9 @@ extension Engine {
     let own = share.range(of: blocks), downwards = (memory.turns + turn) & 1 == 1
     let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
     for stage in stages {
-      let operandTiles = packOperand(of: stage.product, rows, memory, own)
+      let operandTiles =
+        products.quantizes
+        ? quantizeOperand(of: stage.product, rows, memory, share) : packOperand(of: stage.product, rows, memory, own)
       // The product reads the slot of all units, so every thread must have packed its own.
       if operandTiles != nil { share.barrier() }
       forEachBlock(own, downwards: downwards) { block, next in
@@ -133,7 +135,7 @@ extension Engine {
     _ product: CellProgram.StageProduct, _ operandTiles: UnsafePointer<E>?, _ rows: StepRows,
     _ memory: ForwardMemory<E>, _ block: Int, _ next: Int?, then gatePass: (_ row: Int, _ count: Int) -> Void
   ) {
-    let width = products.width, panelStride = hiddenSize * width
+    let width = products.width, panelStride = products.unitScalars(hiddenSize) * width
     func weights(_ block: Int) -> UnsafePointer<E> {
       UnsafePointer(packed.weightHH.start + (block * program.gates + product.gates.lowerBound) * panelStride)
     }

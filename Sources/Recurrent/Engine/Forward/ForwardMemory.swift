@@ -30,7 +30,8 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills
   /// the other.
   let hTiles: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
-  /// The tiles of a slot that is the operand of a product with U; nil if the cell has no such stage.
+  /// The tiles of a slot that is the operand of a product with U, and in 8 bits also those of h'; nil if the cell has no
+  /// such stage.
   let operandTiles: UnsafeMutablePointer<E>?
   /// [unit block][cRows][P]
   let c: UnsafeMutablePointer<E>?
@@ -58,18 +59,17 @@ extension Engine {
     let isEven = call.x.layout.isEven(call.plan), isRagged = call.plan.isRagged
     let runsInRegisters = call.record == nil && forwardRunsInRegisters(rows: n)
     let betweenCount = n == 1 && stages.count > 1 ? hiddenSize : 0
-    let readsSlot = stages.contains { $0.product?.operandSlot != nil }
     let memory = scratch.carve { arena in
       ForwardMemory<E>(
         slots: call.record?.slots ?? arena.take(chunkLayout.count),
         layout: call.record?.layout ?? chunkLayout,
         keepsC: call.record != nil,
         xRows: isEven ? nil : arena.take(chunkRows * inputSize),
-        xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * inputSize) : nil,
+        xTiles: packsRows(chunkRows, depth: inputSize) ? arena.take(chunkRows * products.rowScalars(inputSize)) : nil,
         hRows: isRagged || runsInRegisters ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         hTiles: packsH(n)
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
-        operandTiles: readsSlot ? arena.take(n * hiddenSize) : nil,
+        operandTiles: packsOperands ? arena.take(n * products.rowScalars(hiddenSize)) : nil,
         c: program.innerStates > 0 ? arena.take(blocks * n * width) : nil, cRows: n,
         between: BetweenStages(kept: arena.take(betweenCount), operand: arena.take(betweenCount)),
         stepWeights: runsInRegisters ? packed.stepWeights(products) : nil, turns: scratch.turns,

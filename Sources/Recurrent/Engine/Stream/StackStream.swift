@@ -52,7 +52,7 @@ package final class StackStream<E: Element>: StreamEngine {
         to: Level(engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), y: y.start))
       owned += [engine, scratch, even, odd, y]
     }
-    if stack.parts.allSatisfy({ $0.servesSteps(rows: batchSize) && !$0.packsRows(batchSize, depth: $0.inputSize) }) {
+    if stack.parts.allSatisfy({ $0.servesPlannedSteps(rows: batchSize) }) {
       let plan = StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
       owned.append(plan)
       self.plan = .passUnretained(plan)

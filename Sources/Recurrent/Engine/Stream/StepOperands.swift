@@ -9,9 +9,15 @@ struct StepOperands: BitwiseCopyable {
 }
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs them. Such a step runs on `StepOperands`.
+  /// Whether a step's rows fit one tile and no product packs them, also not in 8 bits. Such a step runs on `StepOperands`.
   func servesSteps(rows: Int) -> Bool {
-    rows <= products.tiles(rows).size && !packsH(rows)
+    rows <= products.tiles(rows).size && !packsH(rows) && !products.quantizes
+  }
+
+  /// Whether a `StepPlan` can run a step of so many rows of a stream.
+  func servesPlannedSteps(rows: Int) -> Bool {
+    if products.quantizes { return rows <= products.tiles(rows).size }
+    return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
   }
 
   /// The operands of a stage, for one block.

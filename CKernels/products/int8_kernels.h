@@ -1,0 +1,187 @@
+// The kernels for 8-bit weights of one form. Each form has a file that defines NAMED(name), KERNEL, ATTRIBUTES, GROUP,
+// MOST_ROWS, MOST_VECTORS and MOST_SUMS as in forms.h, and two functions, and then includes this file. LEAST_SUMS is
+// the number of sums that hides the latency of a multiply-add.
+//
+//   load_weights     the weights of one group of k and 16 units, as the operand of a multiply-add
+//   multiply_add     sums += those weights · one word of a row
+#pragma once
+#include "int8_vectors.h"
+
+#pragma clang fp contract(off)
+
+// sums[qv][r] += the products of one group of k.
+KERNEL void multiply_group(const int rows, const int panels, const int vectors, const char *weights, ptrdiff_t stride,
+                           const word *words, integers *sums) {
+  operand loaded[8];
+#pragma clang loop unroll(full)
+  for (int qv = 0; qv < panels * vectors; qv++)
+    load_weights(&loaded[qv], weights + qv / vectors * stride + qv % vectors * (GROUP * LANE_COUNT));
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+    for (int qv = 0; qv < panels * vectors; qv++) multiply_add(&sums[qv * rows + r], &loaded[qv], words[r]);
+}
+
+// c += float(Σ) · (row scale · unit scale) for one row tile and some panels. All counts but k are constants at each
+// use, so that every sum is a register. If there are few sums, each one is split into several over every second or
+// fourth group, which changes no bit, because they are exact.
+KERNEL void multiply_tile(const int rows, const int panels, const int vectors, const int8_product *p,
+                          const char *first_panel, float *c) {
+  const ptrdiff_t stride = 4 * p->panel_stride, head = 2 * 64 * vectors;
+  const ptrdiff_t groups = (p->k + 3) / 4 * (4 / GROUP);
+  const float *row_scales = p->rows;
+  const word *words = (const word *)(row_scales + rows);
+  const int count = panels * vectors * rows;
+  const int chains = count >= LEAST_SUMS ? 1 : 2 * count >= LEAST_SUMS ? 2 : 4;
+  integers sums[4 * LEAST_SUMS > MOST_VECTORS * MOST_ROWS ? 4 * LEAST_SUMS : MOST_VECTORS * MOST_ROWS];
+#pragma clang loop unroll(full)
+  for (int qv = 0; qv < panels * vectors; qv++)
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++)
+      sums[qv * rows + r] = *(const integers *)(first_panel + qv / vectors * stride + 64 * (qv % vectors));
+#pragma clang loop unroll(full)
+  for (int i = count; i < chains * count; i++) sums[i] = 0;
+  const char *weights = first_panel + head;
+  const ptrdiff_t next = GROUP * LANE_COUNT * vectors;
+  ptrdiff_t g = 0;
+  for (; g + chains <= groups; g += chains)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < chains; i++)
+      multiply_group(rows, panels, vectors, weights + (g + i) * next, stride, words + (g + i) * rows, sums + i * count);
+  for (; g < groups; g++) multiply_group(rows, panels, vectors, weights + g * next, stride, words + g * rows, sums);
+#pragma clang loop unroll(full)
+  for (int i = count; i < chains * count; i++) sums[i % count] += sums[i];
+#pragma clang loop unroll(full)
+  for (int qv = 0; qv < panels * vectors; qv++) {
+    const int v = qv % vectors;
+    const floats unit_scales = *(const floats *)(first_panel + qv / vectors * stride + 64 * (vectors + v));
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) {
+      floats *target = (floats *)(c + qv / vectors * p->c_panel_stride + r * p->c_row_stride + LANE_COUNT * v);
+      const floats scale = row_scales[r] * unit_scales;
+      *target += __builtin_convertvector(sums[qv * rows + r], floats) * scale;
+    }
+  }
+}
+
+// Several panels run at once as long as they need at most MOST_SUMS sums.
+KERNEL void multiply_panels(const int vectors, const int8_product *p) {
+  const int rows = (int)p->row_count;
+  ptrdiff_t panels;
+  for (ptrdiff_t q = 0; q < p->panel_count; q += panels) {
+    panels = p->panel_count - q < 4 ? p->panel_count - q : 4;
+    while (panels > 1 && panels * rows * vectors > MOST_SUMS) panels--;
+    const char *panel = (const char *)p->panels + 4 * q * p->panel_stride;
+    float *c = p->c + q * p->c_panel_stride;
+#define RUN(R, Q)                                                                                              \
+  case 4 * R + Q - 1:                                                                                          \
+    if (R <= MOST_ROWS && (Q == 1 || R * Q * vectors <= MOST_SUMS)) multiply_tile(R, Q, vectors, p, panel, c); \
+    break;
+#define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
+    switch (4 * rows + (int)panels - 1) {
+      ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+    }
+#undef ROWS
+#undef RUN
+  }
+}
+
+ATTRIBUTES void NAMED(product_i8)(const int8_product *p) {
+#if MOST_VECTORS == 2
+  if (p->panel_width == 2 * LANE_COUNT) {
+    multiply_panels(2, p);
+    return;
+  }
+#endif
+  multiply_panels(1, p);
+}
+
+// Loads `count` numbers, fewer than a vector has, and zeros after them.
+KERNEL void load_part(floats *x, const float *source, ptrdiff_t count) {
+  float part[LANE_COUNT] = {0};
+  float *target = part;
+#define COPY(size)                               \
+  if (count & size) {                            \
+    memcpy(target, source, size * sizeof *part); \
+    target += size;                              \
+    source += size;                              \
+  }
+  COPY(8)
+  COPY(4)
+  COPY(2)
+  COPY(1)
+#undef COPY
+  *x = *(const floats *)part;
+}
+
+// The words of 16 numbers of a row.
+typedef int32_t row_words __attribute__((ext_vector_type(LANE_COUNT / GROUP), aligned(4), may_alias));
+
+KERNEL void round_to_words(row_words *words, const floats *x, float inverse) {
+  floats scaled = *x * inverse;
+  scaled = scaled > 127 ? (floats)127 : scaled;
+  scaled = scaled < -127 ? (floats)-127 : scaled;
+  const integers numbers = __builtin_bit_cast(integers, scaled + INT8_SHIFT);
+#if GROUP == 4
+  *words = __builtin_bit_cast(row_words, __builtin_convertvector(numbers, quarter_bytes) ^ (int8_t)-128);
+#else
+  *words = __builtin_bit_cast(row_words, __builtin_convertvector(numbers, half_shorts));
+#endif
+}
+
+KERNEL void keep_most(integers *most, const floats *x) {
+  const integers magnitudes = __builtin_bit_cast(integers, *x) & INT32_MAX;
+  *most = magnitudes > *most ? magnitudes : *most;
+}
+
+KERNEL void quantize_row(const int8_rows *s, const float *row, float *scale, word *words, const ptrdiff_t word_stride) {
+  integers most[2] = {0, 0};
+  floats x;
+  const float *piece = row;
+  for (ptrdiff_t left = s->k; left > 0; left -= s->piece, piece += s->piece_stride) {
+    const ptrdiff_t count = left < s->piece ? left : s->piece;
+    ptrdiff_t i = 0;
+    for (; i + 2 * LANE_COUNT <= count; i += 2 * LANE_COUNT) {
+      keep_most(&most[0], (const floats *)(piece + i));
+      keep_most(&most[1], (const floats *)(piece + i + LANE_COUNT));
+    }
+    for (; i + LANE_COUNT <= count; i += LANE_COUNT) keep_most(&most[0], (const floats *)(piece + i));
+    if (i < count) {
+      load_part(&x, piece + i, count - i);
+      keep_most(&most[1], &x);
+    }
+  }
+  most[0] = most[0] > most[1] ? most[0] : most[1];
+  const int8_scale chosen = int8_scale_of(__builtin_reduce_max(most[0]));
+  *scale = chosen.scale;
+  piece = row;
+  for (ptrdiff_t left = s->k; left > 0; left -= s->piece, piece += s->piece_stride) {
+    const ptrdiff_t count = left < s->piece ? left : s->piece;
+    ptrdiff_t i = 0;
+    for (; i + LANE_COUNT <= count; i += LANE_COUNT, words += LANE_COUNT / GROUP * word_stride) {
+      row_words packed;
+      round_to_words(&packed, (const floats *)(piece + i), chosen.inverse);
+      if (word_stride == 1)
+        *(row_words *)words = packed;
+      else
+#pragma clang loop unroll(full)
+        for (int d = 0; d < LANE_COUNT / GROUP; d++) words[d * word_stride] = packed[d];
+    }
+    if (i < count) {
+      load_part(&x, piece + i, count - i);
+      row_words packed;
+      round_to_words(&packed, &x, chosen.inverse);
+      for (ptrdiff_t d = 0; d < (count - i + 3) / 4 * (4 / GROUP); d++) words[d * word_stride] = packed[d];
+    }
+  }
+}
+
+ATTRIBUTES void NAMED(quantize_rows_i8)(const int8_rows *s, void *tile) {
+  float *scales = tile;
+  word *words = (word *)(scales + s->row_count);
+  if (s->row_count == 1)  // The words of a single row lie next to each other.
+    quantize_row(s, s->source, scales, words, 1);
+  else
+    for (ptrdiff_t r = 0; r < s->row_count; r++)
+      quantize_row(s, s->source + r * s->row_stride, &scales[r], words + r, s->row_count);
+}

@@ -1,0 +1,77 @@
+import Foundation
+import Recurrent
+import RecurrentFiles
+import RecurrentTraining
+import ToolSupport
+
+/// `recurrent quantize`: a character model with its weights in fewer bits, and what that does to its outputs.
+enum Quantize: Command {
+  static let name = "quantize"
+  static let summary = "keep a character model's weights in 8 bits, and print what that does to its outputs"
+  static let usage = "IN OUT [options]"
+  static let operands = ["IN", "OUT"]
+  static let options = [
+    Option("weights", "FORMAT", "int8 (default): 8-bit numbers with a scale for each unit of each gate"),
+    Option("data", "FILE", "the text to compare outputs on; by default, 2000 characters that the model writes itself"),
+  ]
+
+  static func run(_ options: Options) throws {
+    let name = options["weights"] ?? "int8"
+    guard let weights = WeightFormat(rawValue: name), weights != .full else {
+      let formats = WeightFormat.allCases.filter { $0 != .full }.map(\.rawValue).joined(separator: ", ")
+      throw ToolError("--weights is '\(name)', expected \(formats)")
+    }
+    let path = options.operand("IN"), saved = try SavedModel(contentsOf: path)
+    guard saved.model.layer.weightFormat == .full else {
+      throw ToolError("\(path): has weights in \(saved.model.layer.weightFormat) already")
+    }
+    let converted = try SavedModel(saved, convertedTo: weights)
+    let text = try options.path("data").map(readText) ?? ownText(saved.model)
+    try converted.write(to: options.operand("OUT"))
+    print(Processor.description)
+    let numbers = saved.model.vocabulary.numbers(of: text)
+    let difference = try compare(saved.model, converted.model, numbers)
+    print(
+      String(
+        format: "outputs of %ld steps of %ld units: largest difference %.5f, mean %.6f, largest output %.3f",
+        numbers.count, saved.model.layer.hiddenSize, difference.largest, difference.mean, difference.largestOutput))
+    let before = try saved.model.loss(of: numbers), after = try converted.model.loss(of: numbers)
+    print(
+      String(format: "loss %.4f nats a character before, %.4f after (%+.4f)", before, after, after - before))
+  }
+
+  /// A text in the model's own style, so that the outputs are those of its use.
+  private static func ownText(_ model: CharacterModel) throws -> [Unicode.Scalar] {
+    Array(try model.sample(after: [], count: 2000, seed: 1).unicodeScalars)
+  }
+
+  private struct Difference {
+    var largest: Float = 0
+    var mean = 0.0
+    var largestOutput: Float = 0
+  }
+
+  /// What both models' layers give for the same characters, each from its own state.
+  private static func compare(
+    _ model: CharacterModel, _ other: CharacterModel, _ numbers: [Int]
+  ) throws -> Difference {
+    let streams = try (model.layer.stream(), other.layer.stream()), size = model.layer.hiddenSize
+    var difference = Difference(), sum = 0.0
+    for start in stride(from: 0, to: numbers.count, by: 1000) {
+      let chunk = Array(numbers[start..<min(start + 1000, numbers.count)])
+      var x = [Float](repeating: 0, count: chunk.count * model.embedding.size)
+      try model.embedding.forward(chunk, into: &x)
+      var y = [Float](repeating: 0, count: chunk.count * size), otherY = y
+      var span = y.mutableSpan, otherSpan = otherY.mutableSpan
+      try streams.0.process(x.span, steps: chunk.count, into: &span)
+      try streams.1.process(x.span, steps: chunk.count, into: &otherSpan)
+      for (a, b) in zip(y, otherY) {
+        difference.largest = max(difference.largest, abs(a - b))
+        difference.largestOutput = max(difference.largestOutput, abs(a))
+        sum += Double(abs(a - b))
+      }
+    }
+    difference.mean = sum / Double(numbers.count * size)
+    return difference
+  }
+}

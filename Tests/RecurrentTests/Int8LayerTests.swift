@@ -1,0 +1,343 @@
+import Recurrent
+import Testing
+
+/// Layers with weights in 8 bits: their equations, and the promises that hold for every layer.
+@Suite struct Int8LayerTests {
+  private static func problem(
+    _ cell: Cell, steps: Int, batch: Int, inputs: Int, hidden: Int, levels: Int = 1, direction: Direction = .forward,
+    lengths: [Int]? = nil, threads: Int = 1, set: InstructionSet? = nil
+  ) -> Problem<Float> {
+    var problem = Problem<Float>(
+      cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction,
+      lengths: lengths, threads: threads, set: set)
+    problem.weights = .int8
+    return problem
+  }
+
+  // MARK: - Equations
+
+  /// Each step from the stream's own state: h' rounds to other numbers if it differs in its last bit, so errors of
+  /// several steps would add up to steps of the rounding.
+  @Test(arguments: Cell.all, Processor.available)
+  func stepsAreTheReferencesWithRoundedRows(cell: Cell, set: InstructionSet) throws {
+    for (batch, inputs, hidden) in [(1, 3, 5), (3, 40, 33), (14, 70, 150), (1, 130, 64)] {
+      let steps = 6
+      let problem = Int8LayerTests.problem(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance()
+      var reference = instance.reference
+      let round = { (row: [Double]) in QuantizedRow(row.map { Float($0) }).values }
+      func rounded(_ matrix: [Double], _ k: Int) -> [Double] {
+        stride(from: 0, to: matrix.count, by: k).flatMap { round(Array(matrix[$0..<$0 + k])) }
+      }
+      reference.weights.weightIH = rounded(reference.weights.weightIH, inputs)
+      reference.weights.roundX = round
+      if !instance.multipliesByVector {
+        reference.weights.weightHH = rounded(reference.weights.weightHH, hidden)
+        reference.weights.roundH = round
+      }
+      let stream = try instance.layer.stream(batchSize: batch)
+      try stream.setState(instance.initial)
+      for step in 0..<steps {
+        let before = stream.state, x = Array(instance.frames[step * batch * inputs..<(step + 1) * batch * inputs])
+        var y = [Float](repeating: .nan, count: batch * hidden)
+        var span = y.mutableSpan
+        try stream.step(x.span, into: &span)
+        let run = reference.forward(
+          x.map(Double.init), steps: 1, batch: batch, h0: before.h.map(Double.init), c0: before.c.map(Double.init))
+        expectClose("y", y, run.y, "step \(step) of \(problem)")
+        expectClose("cn", stream.state.c, run.cn, "step \(step) of \(problem)")
+      }
+    }
+  }
+
+  /// Rounding moves the outputs by little, but by something.
+  @Test(arguments: Cell.all)
+  func outputsAreNearThoseOfFullWeights(cell: Cell) throws {
+    var problem = Int8LayerTests.problem(cell, steps: 20, batch: 4, inputs: 50, hidden: 60)
+    let rounded = try problem.instance()
+    problem.weights = .full
+    let full = try problem.instance()
+    #expect(rounded.layer.parameters == full.layer.parameters)
+    let y = try rounded.layer.forward(rounded.x, initial: rounded.initial).y.values
+    let error = relativeError(y, try full.layer.forward(full.x, initial: full.initial).y.values.map(Double.init))
+    #expect(error > 1e-4 && error < 0.05, "\(problem): \(error)")
+  }
+
+  // MARK: - Bits
+
+  @Test(arguments: Cell.all, Processor.available)
+  func aSequenceIsTheSameInAnyBatch(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden) in [(5, 13, 3, 17), (3, 30, 40, 33), (2, 7, 600, 5), (2, 4, 3, 520)] {
+      let problem = Int8LayerTests.problem(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      let instance = try problem.instance()
+      let whole = try instance.layer.forward(instance.x, initial: instance.initial)
+      for sequence in [0, batch / 2, batch - 1] {
+        let alone = try instance.layer.forward(
+          try instance.x.rows(of: sequence), initial: instance.state(instance.initial, of: sequence))
+        let final = instance.state(whole.final, of: sequence)
+        expectSameBits(
+          alone.y.values + alone.final.h + alone.final.c,
+          try whole.y.rows(of: sequence).values + final.h + final.c, "sequence \(sequence) of \(problem)")
+      }
+    }
+  }
+
+  @Test(arguments: Cell.all, Processor.available)
+  func streamsAreTheWhole(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden, levels) in [(30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2)] {
+      let problem = Int8LayerTests.problem(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
+      let instance = try problem.instance()
+      let whole = try instance.layer.forward(instance.x, initial: instance.initial)
+      for pieces in [Array(repeating: 1, count: steps), [steps], [2, 0, 1, steps - 3]] {
+        let stream = try instance.layer.stream(batchSize: batch)
+        try stream.setState(instance.initial)
+        var y: [Float] = [], done = 0
+        for piece in pieces {
+          var part = [Float](repeating: .nan, count: piece * batch * hidden)
+          var span = part.mutableSpan
+          try stream.process(
+            Array(instance.frames[done * batch * inputs..<(done + piece) * batch * inputs]).span, steps: piece,
+            into: &span)
+          y += part
+          done += piece
+        }
+        expectSameBits(y, whole.y.values, "y in pieces of \(pieces), \(problem)")
+        expectSameBits(
+          stream.state.h + stream.state.c, whole.final.h + whole.final.c, "the state of a stream, \(problem)")
+      }
+    }
+  }
+
+  /// Sequences of a stream that come and go are as alone.
+  @Test(arguments: Cell.all)
+  func seatsAreTakenAndLeft(cell: Cell) throws {
+    let layer = try Layer<Float>(
+      cell, inputSize: 4, hiddenSize: 19, layerCount: 2, weights: .int8, initialization: Initialization(seed: 1))
+    let size = 3, stream = try layer.stream(batchSize: size)
+    var alone: [RecurrentStream<Float>?] = try (0..<size).map { _ in try layer.stream() }
+    var random = SeededGenerator(seed: 6)
+    for step in 0..<60 {
+      let seat = Int.random(in: 0..<size, using: &random)
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0:
+        try stream.leave(seat)
+        alone[seat] = nil
+      case 1:
+        try stream.join(seat)
+        alone[seat] = try layer.stream()
+      default: break
+      }
+      let x: [Float] = numbers(size * 4, seed: UInt64(step))
+      var y = [Float](repeating: .nan, count: size * 19)
+      var span = y.mutableSpan
+      try stream.step(x.span, into: &span)
+      for seat in 0..<size {
+        var expected = [Float](repeating: 0, count: 19)
+        var span = expected.mutableSpan
+        try alone[seat]?.step(Array(x[seat * 4..<(seat + 1) * 4]).span, into: &span)
+        expectSameBits(Array(y[seat * 19..<(seat + 1) * 19]), expected, "\(cell), step \(step), seat \(seat)")
+      }
+    }
+    let fork = stream.fork(), x: [Float] = numbers(size * 4, seed: 100)
+    func step(_ stream: RecurrentStream<Float>) throws -> [Float] {
+      var y = [Float](repeating: .nan, count: size * 19)
+      var span = y.mutableSpan
+      try stream.step(x.span, into: &span)
+      return y
+    }
+    let y = try step(stream), forked = try step(fork)
+    expectSameBits(forked, y, "a fork, \(cell)")
+  }
+
+  /// On any number of threads and for any second cache, in any direction, with several levels.
+  @Test(arguments: Cell.all, Direction.allCases)
+  func threadsAndCachesChangeNoBit(cell: Cell, direction: Direction) throws {
+    for (steps, batch, inputs, hidden, levels) in [(7, 24, 40, 160, 2), (4, 1, 30, 520, 1), (3, 64, 300, 96, 1)] {
+      var problem = Int8LayerTests.problem(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, direction: direction)
+      let instance = try problem.instance()
+      let one = try instance.layer.forward(instance.x, initial: instance.initial)
+      for threads in [2, 3] {
+        problem.threads = threads
+        let scratch = try problem.scratch()
+        for _ in 0..<2 {
+          let several = try instance.layer.forward(instance.x, initial: instance.initial, scratch: scratch)
+          expectSameBits(
+            several.y.values + several.final.h + several.final.c, one.y.values + one.final.h + one.final.c,
+            "\(problem)")
+        }
+      }
+      let cut = try instance.layer.cut(forSecondCache: 1 << 16).forward(instance.x, initial: instance.initial)
+      expectSameBits(cut.y.values, one.y.values, "\(problem), cut for another cache")
+    }
+  }
+
+  /// All sets give the same products. Their gate passes agree if they fuse multiply-adds.
+  @Test(.enabled(if: Set(Processor.available).isSuperset(of: [.avx2, .avx512])), arguments: Cell.all)
+  func wideSetsGiveTheSameBits(cell: Cell) throws {
+    for (steps, batch, inputs, hidden) in [(9, 1, 7, 50), (5, 30, 100, 33), (3, 5, 600, 129)] {
+      let results = try [InstructionSet.avx2, .avx512].map { set in
+        let instance = try Int8LayerTests.problem(
+          cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set
+        ).instance()
+        return try instance.layer.forward(instance.x, initial: instance.initial)
+      }
+      expectSameBits(
+        results[0].y.values + results[0].final.c, results[1].y.values + results[1].final.c,
+        "\(cell), N \(batch), C \(inputs), H \(hidden)")
+    }
+  }
+
+  // MARK: - Lengths and resets
+
+  @Test(arguments: Cell.all, Direction.allCases)
+  func sequencesOfAnyLengthAreAsAlone(cell: Cell, direction: Direction) throws {
+    let shapes = [(6, [3, 6, 0, 1, 5], 4, 7, 1), (9, [2, 9, 9, 4, 0, 7, 7, 1, 3, 8, 9, 5, 6, 2], 3, 33, 2)]
+    for (steps, lengths, inputs, hidden, levels) in shapes {
+      let problem = Int8LayerTests.problem(
+        cell, steps: steps, batch: lengths.count, inputs: inputs, hidden: hidden, levels: levels,
+        direction: direction, lengths: lengths)
+      let instance = try problem.instance()
+      let whole = try instance.layer.forward(instance.x, initial: instance.initial, options: problem.options)
+      for sequence in lengths.indices where lengths[sequence] > 0 {
+        let own = 0..<lengths[sequence]
+        let alone = try instance.layer.forward(
+          try instance.x.rows(of: sequence, own), initial: instance.state(instance.initial, of: sequence))
+        let final = instance.state(whole.final, of: sequence)
+        expectSameBits(
+          alone.y.values + alone.final.h + alone.final.c,
+          try whole.y.rows(of: sequence, own).values + final.h + final.c, "sequence \(sequence) of \(problem)")
+      }
+    }
+  }
+
+  @Test(arguments: Cell.all)
+  func resetsCutSequences(cell: Cell) throws {
+    let steps = 9, batch = 14
+    var problem = Int8LayerTests.problem(cell, steps: steps, batch: batch, inputs: 6, hidden: 40)
+    var random = SeededGenerator(seed: 4)
+    let resets = random.flags(steps * batch, rarity: 4)
+    problem.resets = resets
+    let instance = try problem.instance()
+    let whole = try instance.layer.forward(instance.x, initial: instance.initial, options: problem.options)
+    for sequence in 0..<batch {
+      var y: [Float] = [], state = instance.state(instance.initial, of: sequence)
+      for step in 0..<steps {
+        if resets[step * batch + sequence] { state = try instance.layer.zeroState(batchSize: 1) }
+        let output = try instance.layer.forward(try instance.x.rows(of: sequence, step..<step + 1), initial: state)
+        y += output.y.values
+        state = output.final
+      }
+      expectSameBits(y, try whole.y.rows(of: sequence).values, "sequence \(sequence) of \(problem)")
+    }
+  }
+
+  // MARK: - Hostile values and wrong calls
+
+  /// A sequence with a NaN or an infinity becomes NaN from that step on, and no other sequence changes. Huge and tiny
+  /// numbers give finite outputs.
+  @Test(arguments: Cell.all, Processor.available)
+  func notANumberStaysInItsSequence(cell: Cell, set: InstructionSet) throws {
+    let steps = 4, batch = 13, inputs = 21, hidden = 35
+    let instance = try Int8LayerTests.problem(
+      cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set
+    ).instance()
+    let whole = try instance.layer.forward(instance.x, initial: instance.initial)
+    for bad in [Float.nan, .infinity, -.infinity] {
+      var x = instance.x.values
+      x[(1 * batch + 4) * inputs + 20] = bad
+      let output = try instance.layer.forward(
+        try Sequences(x, steps: steps, batchSize: batch, size: inputs), initial: instance.initial)
+      for t in 0..<steps {
+        for n in 0..<batch {
+          let ours = Array(output.y[t, n])
+          if n == 4 && t > 0 {
+            // max(0, NaN) is 0 in a ReLU.
+            #expect(ours.allSatisfy { $0.isNaN || $0 == 0 }, "\(cell) on \(set), \(bad), step \(t)")
+          } else {
+            expectSameBits(ours, Array(whole.y[t, n]), "\(cell) on \(set), \(bad), step \(t), sequence \(n)")
+          }
+        }
+      }
+    }
+    for factor in [Float.leastNonzeroMagnitude, .leastNormalMagnitude, 1e30] {
+      let x = try Sequences(instance.x.values.map { $0 * factor }, steps: steps, batchSize: batch, size: inputs)
+      #expect(try instance.layer.forward(x).y.values.allSatisfy { $0.isFinite }, "\(cell) on \(set), factor \(factor)")
+    }
+  }
+
+  /// Zeros, and weights that are not finite: the unit that has them becomes NaN.
+  @Test func weightsMayBeAnything() throws {
+    var layer = try RNN<Float>(inputSize: 3, hiddenSize: 20, weights: .int8)
+    layer.updateEachParameter { _, values in values.update(repeating: 0) }
+    let x = try Sequences<Float>([1, -2, 3], steps: 1, batchSize: 1, size: 3)
+    #expect(try layer.forward(x).y.values == Array(repeating: 0, count: 20))
+    layer.updateEachParameter { name, values in if name == "weight_ih_l0" { values[7 * 3 + 1] = .infinity } }
+    let y = try layer.forward(x).y.values
+    #expect(y[7].isNaN && y.indices.allSatisfy { $0 == 7 || y[$0] == 0 })
+  }
+
+  /// A converted layer is one that was made so, and its original is as before.
+  @Test func layersAreConverted() throws {
+    let full = try LSTM<Float>(inputSize: 5, hiddenSize: 40, initialization: Initialization(seed: 1))
+    let made = try LSTM<Float>(inputSize: 5, hiddenSize: 40, weights: .int8, initialization: Initialization(seed: 1))
+    let x = try Sequences<Float>(numbers(30, seed: 2), steps: 3, batchSize: 2, size: 5)
+    let before = try full.forward(x), converted = try full.layer.converted(to: .int8)
+    #expect(converted.weightFormat == .int8 && full.weightFormat == .full)
+    #expect(try converted.forward(x) == made.forward(x))
+    #expect(try full.forward(x) == before && converted.converted(to: .full).forward(x) == before)
+    #expect(try converted.forward(x) != before)
+    #expect(throws: RecurrentError.self) { try LSTM<Double>(inputSize: 5, hiddenSize: 4).layer.converted(to: .int8) }
+  }
+
+  @Test func wrongCallsAreErrors() throws {
+    #expect(
+      throws: RecurrentError.value(
+        name: "weights", was: "int8", expected: "full for a layer of Double: int8 needs Float")
+    ) { try LSTM<Double>(inputSize: 2, hiddenSize: 3, weights: .int8) }
+    let expected = "at most 65536 with weights in int8"
+    #expect(throws: RecurrentError.size(name: "inputSize", was: 65537, expected: expected)) {
+      try GRU<Float>(inputSize: 65537, hiddenSize: 1, weights: .int8)
+    }
+    _ = try GRU<Float>(inputSize: 65536, hiddenSize: 1, weights: .int8)
+    let layer = try LSTM<Float>(inputSize: 2, hiddenSize: 3, weights: .int8)
+    #expect("\(layer)" == "LSTM, 2 inputs, 3 units, weights in int8")
+    #expect(layer.weightFormat == .int8)
+    let training = RecurrentError.value(
+      name: "weights", was: "int8", expected: "full: only a layer with full weights can be trained")
+    let x = try Sequences<Float>([1, 2], steps: 1, batchSize: 1, size: 2)
+    #expect(throws: training) { try layer.record(x) }
+    var full = try LSTM<Float>(inputSize: 2, hiddenSize: 3)
+    #expect(full.weightFormat == .full)
+    try full.setParameters(layer.parameters)
+    let record = try full.record(x).record
+    var gradients = full.zeroGradients()
+    #expect(throws: training) { try layer.backward(consuming: record, x: x, dy: nil, into: &gradients) }
+  }
+}
+
+extension ProcessMemory {
+  @Suite(.serialized) struct Int8MemoryTests {
+    /// Guard pages around every buffer: nothing is read or written outside of one.
+    @Test(arguments: Cell.all, Processor.available)
+    func callsStayInsideTheirBuffers(cell: Cell, set: InstructionSet) throws {
+      try GuardPages.around {
+        for (steps, batch, inputs, hidden) in [(3, 1, 5, 17), (4, 14, 33, 40), (2, 3, 130, 64), (1, 1, 1, 1)] {
+          var problem = Problem<Float>(
+            cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: 2, set: set)
+          problem.weights = .int8
+          let instance = try problem.instance()
+          for side in [Memory<Float>.Guard.before, .behind] {
+            let calls = try Calls(instance, guarding: side)
+            try calls.forward()
+            try calls.stepStream()
+            try calls.processStream()
+            #expect(calls.y.array.allSatisfy { $0.isFinite }, "\(problem)")
+          }
+        }
+      }
+    }
+  }
+}
