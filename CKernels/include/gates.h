@@ -36,9 +36,9 @@ typedef struct gate_tile {
 // One stage of a step of one row whose sums stay in registers: both products and the gates.
 //
 // The units are divided into step blocks: first of two vectors (if `pairs` is set), then of one, and finally of half a
-// vector. The step blocks of `weights` lie one after the other, and each has its operands in the order of their use: the
-// biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors are read and written, so
-// each matrix [H] needs room for up to half a vector after its last unit.
+// vector. The step blocks of `weights` lie one after the other, and each has its operands in the order of their use:
+// the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors are read and
+// written, so each matrix [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
   const void *x;           // [C]
   const void *operand;     // [H]: h' or what the stage before left

@@ -24,8 +24,8 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4), aligned(8)));
 #define LANES static inline __attribute__((always_inline))
 
 // clang-format off
-// Both scalars have the same bodies. The names of the functions end in f32 and f64, and those for vectors of 32 bytes in
-// f32_half and f64_half.
+// Both scalars have the same bodies. The names of the functions end in f32 and f64, and those for vectors of 32 bytes
+// in f32_half and f64_half.
 //
 //   add sub mul div          a = a op b
 //   muladd, mulsub           sum += a · b and sum -= a · b. They are fused if the instruction set can fuse them, and
