@@ -30,4 +30,7 @@ typedef struct adam_update {
 } adam_update;
 void adam_run(instruction_set set, const adam_update *update);
 
+// *sum += Σ values². Every product is exact, and the order of the additions is the same for every instruction set.
+void add_squares(instruction_set set, const float *values, ptrdiff_t count, double *sum);
+
 #pragma clang assume_nonnull end
