@@ -42,7 +42,7 @@ extension LabelledText {
   public init(files paths: [String], classes: [String]? = nil) throws(RecurrentError) {
     if let classes { try checkCount("classes", classes.count, is: paths.count, "files") }
     let names = classes ?? paths.map { DataPath($0).lastComponent }
-    try checkClasses(names, of: "the files")
+    try checkClasses(names, of: "the list of files")
     var texts: [String] = [], labels: [Int] = [], latin1Files: [String] = []
     for (label, path) in paths.enumerated() {
       let (text, isLatin1) = try DataPath(path).readText()
@@ -56,7 +56,7 @@ extension LabelledText {
       guard labels.last == label else { throw .value(name: path, was: "empty", expected: "a text in each line") }
       if isLatin1 { latin1Files.append(path) }
     }
-    try self.init(texts, labels: labels, classes: names, source: "the files", latin1Files: latin1Files)
+    try self.init(texts, labels: labels, classes: names, source: "the list of files", latin1Files: latin1Files)
   }
 
   /// Takes texts and the names of their classes from two columns of a table.

@@ -32,7 +32,7 @@ public struct LabelledText: Sendable, Equatable {
   ///   - classes: the names of at least two classes.
   /// - Throws: `RecurrentError` if a label is out of its range, a class has no text, or a text is blank.
   public init(_ texts: [String], labels: [Int], classes: [String]) throws(RecurrentError) {
-    try self.init(texts, labels: labels, classes: classes, source: "the texts", latin1Files: [])
+    try self.init(texts, labels: labels, classes: classes, source: "the list of texts", latin1Files: [])
     for (index, text) in texts.enumerated() where isBlank(text) {
       throw .value(name: "texts[\(index)]", was: "blank", expected: "a text")
     }

@@ -89,7 +89,7 @@ public struct Scaling: Sendable, Equatable {
   /// - Throws: `RecurrentError` if a column does not exist, or if the values are not a multiple of the columns.
   public func restored(_ values: [Float], columns: [Int]? = nil) throws(RecurrentError) -> [Float] {
     let columns = columns ?? Array(offsets.indices)
-    try checkColumns(columns, of: offsets.count)
+    try checkColumns("columns", columns, of: offsets.count)
     guard values.count % columns.count == 0 else {
       throw .size(name: "values", was: values.count, expected: "a multiple of the \(columns.count) columns")
     }
@@ -101,9 +101,9 @@ public struct Scaling: Sendable, Equatable {
 }
 
 /// - Throws: `RecurrentError` if there is no column, or one is out of its range.
-func checkColumns(_ columns: [Int], of count: Int) throws(RecurrentError) {
-  guard !columns.isEmpty else { throw .size(name: "columns", was: 0, expected: "at least 1") }
+func checkColumns(_ name: String, _ columns: [Int], of count: Int) throws(RecurrentError) {
+  guard !columns.isEmpty else { throw .size(name: name, was: 0, expected: "at least 1") }
   for (place, column) in columns.enumerated() where !(0..<count).contains(column) {
-    throw .value(name: "columns[\(place)]", was: "\(column)", expected: "0 to \(count - 1)")
+    throw .value(name: "\(name)[\(place)]", was: "\(column)", expected: "0 to \(count - 1)")
   }
 }

@@ -54,10 +54,12 @@ public struct Windows: Sendable, Equatable {
     guard needed <= series.steps else {
       throw .size(
         name: "steps of the series", was: series.steps,
-        expected: "at least \(needed), for \(steps) inputs and \(targetSteps) targets from \(horizon) steps later")
+        expected:
+          "at least \(needed): inputs of \(steps), and targets of \(targetSteps) that begin \(horizon) after the last input"
+      )
     }
     let columns = targetColumns ?? Array(0..<series.size)
-    try checkColumns(columns, of: series.size)
+    try checkColumns("targetColumns", columns, of: series.size)
     self.series = series
     self.steps = steps
     self.horizon = horizon
