@@ -103,4 +103,7 @@ typedef struct error_values {
 } error_values;
 void sum_errors(instruction_set set, error_values *values);
 
+// *sum += Σ values². Every product is exact, and the order of the additions is the same for every instruction set.
+void add_squares(instruction_set set, const float *values, ptrdiff_t count, double *sum);
+
 #pragma clang assume_nonnull end

@@ -152,15 +152,17 @@ private func backward<Scalar: CScalar>(
   }
   let x = try buffer(x, x_count, "x"), dy = try optionalBuffer(dy, dy_count, "dy")
   let dx = try optionalBuffer(dx, dx_count, "dx"), dState = try statePlace(d_state, of: layer, "d_state")
-  try layer.runBackward(Scalar.record(record), x, dy, dState, dx, &gradients.gradients, scratch) {
-    () throws(RecurrentError) in
-    let regions: [5 of Region] = [
-      Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
-      Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
-      Region("d_state.h", written: UnsafeRawBufferPointer(dState.h)),
-      Region("d_state.c", written: UnsafeRawBufferPointer(dState.c)),
-    ]
-    try checkApart(regions.span, readsToo: true)
+  try gradients.gradients.check(against: layer.shape, "gradients")
+  try gradients.gradients.withMutableValues { gradients throws(RecurrentError) in
+    try layer.runBackward(Scalar.record(record), x, dy, dState, dx, gradients, scratch) { () throws(RecurrentError) in
+      let regions: [5 of Region] = [
+        Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
+        Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
+        Region("d_state.h", written: UnsafeRawBufferPointer(dState.h)),
+        Region("d_state.c", written: UnsafeRawBufferPointer(dState.c)),
+      ]
+      try checkApart(regions.span, readsToo: true)
+    }
   }
 }
 

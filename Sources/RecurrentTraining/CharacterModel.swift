@@ -125,12 +125,12 @@ struct ModelPass {
   private let scratch = Scratch<Float>()
   private let headScratch = Scratch<Float>()
   /// The dropout of the layer's outputs in training.
-  private var outputDropout: Dropout?
+  private var outputDropout: MaskedDropout?
 
   init() {}
 
   init(dropout: Float, seed: UInt64) throws(RecurrentError) {
-    outputDropout = try Dropout(rate: dropout, seed: seed)
+    outputDropout = try MaskedDropout(rate: dropout, seed: seed)
   }
 
   /// Continues with the masks that follow after some updates.

@@ -91,7 +91,7 @@ import Testing
     #expect(right > 10 * batch * 97 / 100, "\(right) of \(10 * batch)")
 
     let before = trainer.model.embedding.weight, optimizer = trainer.optimizer
-    #expect(throws: RecurrentError.size(name: "index", was: 12, expected: "0 to 11")) {
+    #expect(throws: RecurrentError.size(name: "symbol", was: 12, expected: "0 to 11")) {
       try trainer.update(
         [12] + [Int](repeating: 0, count: steps * batch - 1), labels: [1], steps: steps, batchSize: batch)
     }

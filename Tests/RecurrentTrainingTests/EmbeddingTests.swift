@@ -33,7 +33,7 @@ import Testing
     var gradient = EmbeddingGradient(embedding)
     try embedding.backward([1], dx: [1, 2], into: &gradient)
     for index in [3, -1, .max, .min] {
-      #expect(throws: RecurrentError.size(name: "index", was: index, expected: "0 to 2")) {
+      #expect(throws: RecurrentError.size(name: "symbol", was: index, expected: "0 to 2")) {
         try embedding.backward([0, index], dx: [1, 2, 3, 4], into: &gradient)
       }
     }

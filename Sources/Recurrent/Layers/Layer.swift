@@ -110,16 +110,18 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   /// The layer itself.
   public var layer: Layer<Scalar> { self }
 
-  /// The parameters, by PyTorch's names; changed through `setParameters` or `updateEachParameter`.
+  /// The parameters, by PyTorch's names; changed through `setParameters` or `updateParameterValues`.
   public var parameters: Parameters<Scalar> { content.parameters }
 
-  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
-  public mutating func updateEachParameter(
-    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
-  ) rethrows {
+  /// Changes the values of all parameters in place, in the order of `parameters.names`, and packs them once.
+  ///
+  /// They are copied only if a copy of the layer or of its `parameters` still exists.
+  public mutating func updateParameterValues<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     makeSoleOwner()
     defer { content.adopt() }
-    try content.parameters.updateEach(body)
+    return try content.parameters.withMutableValues(body)
   }
 
   /// The seed of the dropout masks of `record`; nil if nothing is dropped.

@@ -4,8 +4,11 @@ public struct Output<Scalar: RecurrentScalar>: Sendable, Equatable {
   public var y: Sequences<Scalar>
   /// The state after the last step.
   public var final: State<Scalar>
+  /// H
+  package let hiddenSize: Int
 
-  package init(y: Sequences<Scalar>, final: State<Scalar>) {
+  package init(y: Sequences<Scalar>, final: State<Scalar>, hiddenSize: Int) {
+    self.hiddenSize = hiddenSize
     self.y = y
     self.final = final
   }

@@ -22,14 +22,17 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   public var names: [String] { all.map(\.name) }
 
   /// The name, the shape and the range in `values` of each parameter.
-  package var all: [(name: String, shape: [Int], range: Range<Int>)] {
+  package var all: [(name: String, shape: [Int], range: Range<Int>)] { Self.all(shape) }
+
+  /// The same of the parameters that a layer of a shape has.
+  package static func all(_ shape: LayerShape) -> [(name: String, shape: [Int], range: Range<Int>)] {
     (0..<shape.parts).flatMap { part in
       let parameters = shape.parameters(ofPart: part), suffix = shape.suffix(part: part)
-      return rows.map { ("\($0.name)_\(suffix)", parameters.shape($0.role), parameters[$0.role]) }
+      return shape.parameterLayout.rows.map {
+        ("\($0.name)_\(suffix)", parameters.shape($0.role), parameters[$0.role])
+      }
     }
   }
-
-  private var rows: [ParameterLayout.Row] { shape.parameterLayout.rows }
 
   /// The shape of a parameter by its PyTorch name; nil if the layer does not have it.
   public func shape(_ name: String) -> [Int]? {
@@ -60,16 +63,6 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
     values.replaceSubrange(range, with: new)
   }
 
-  /// Calls `body` with each parameter's name and values, in the order of `names`.
-  public mutating func updateEach(
-    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
-  ) rethrows {
-    let all = self.all
-    try values.withUnsafeMutableBufferPointer { values in
-      for (name, _, range) in all { try body(name, UnsafeMutableBufferPointer(rebasing: values[range])) }
-    }
-  }
-
   /// Changes the values of all parameters in place. Their count cannot change.
   public mutating func withMutableValues<Result, Failure: Error>(
     _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
@@ -79,7 +72,9 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
 
   private func find(_ name: String) throws(RecurrentError) -> (part: Int, role: ParameterRole) {
     for part in 0..<shape.parts {
-      for row in rows where name == "\(row.name)_\(shape.suffix(part: part))" { return (part, row.role) }
+      for row in shape.parameterLayout.rows where name == "\(row.name)_\(shape.suffix(part: part))" {
+        return (part, row.role)
+      }
     }
     throw .name(name, kind: "parameter", known: names)
   }

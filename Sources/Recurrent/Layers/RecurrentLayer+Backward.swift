@@ -14,6 +14,17 @@ extension RecurrentLayer {
     consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?,
     dFinal: StateGradient<Scalar>? = nil, into gradients: inout Parameters<Scalar>, scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> InputGradients<Scalar> {
+    try gradients.check(against: layer.shape, "gradients")
+    return try gradients.withMutableValues { gradients throws(RecurrentError) in
+      try backward(consuming: record, x: x, dy: dy, dFinal: dFinal, into: gradients, scratch: scratch)
+    }
+  }
+
+  /// The same into flat gradients, which have the count and the order of `parameters.values`.
+  package func backward(
+    consuming record: Record<Scalar>, x: Sequences<Scalar>, dy: Sequences<Scalar>?, dFinal: StateGradient<Scalar>?,
+    into gradients: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) -> InputGradients<Scalar> {
     try checkInput(x, nil, record.options)
     try checkShape("x", x, of: record)
     if let dy {
@@ -26,13 +37,13 @@ extension RecurrentLayer {
       try layer.checkState("dFinal.dh", dFinal.dh.count, "dFinal.dc", dFinal.dc.count, batchSize: x.batchSize)
     }
     var dState = if let dFinal { dFinal } else { try zeroStateGradient(batchSize: x.batchSize) }
-    var dx = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: inputSize)
+    var dx = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: inputSize, lengths: x.lengths)
     let dyValues = dy?.values ?? []
     try x.values.withUnsafeBufferPointer { x throws(RecurrentError) in
       try dyValues.withUnsafeBufferPointer { dyValues throws(RecurrentError) in
         try dx.withMutableValues { dx throws(RecurrentError) in
           try backward(
-            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &dState, dx: dx, into: &gradients,
+            consuming: record, x: x, dy: dy == nil ? nil : dyValues, dState: &dState, dx: dx, into: gradients,
             scratch: scratch)
         }
       }
@@ -82,8 +93,41 @@ extension RecurrentLayer {
     }
   }
 
+  /// Backward through time, on the caller's buffers and into the caller's flat gradients.
+  ///
+  /// - Parameters:
+  ///   - gradients: the parameters' gradients are added to it. They have the count and the order of
+  ///     `parameters.values`, and must not overlap another buffer.
+  ///   - record, x, dy, dState, dx, scratch: as in the form that adds to `Parameters`.
+  /// - Throws: `RecurrentError`, as the form that adds to `Parameters` does. Nothing has been written then.
+  @inlinable
+  public func backward(
+    consuming record: Record<Scalar>, x: Span<Scalar>, dy: Span<Scalar>, dState: inout StateGradient<Scalar>,
+    dx: inout MutableSpan<Scalar>, into gradients: inout MutableSpan<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
+        try dx.withUnsafeMutableBufferPointer { dx throws(RecurrentError) in
+          try gradients.withUnsafeMutableBufferPointer { gradients throws(RecurrentError) in
+            try backward(consuming: record, x: x, dy: dy, dState: &dState, dx: dx, into: gradients, scratch: scratch)
+          }
+        }
+      }
+    }
+  }
+
   /// `backward` on pointers, for memory of which no span can be made. If `dy` is nil, the gradient of y is zero. If
   /// `dx` is nil, the gradient of x is not computed.
+  @inlinable
+  public func backward(
+    consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
+    dState: inout StateGradient<Scalar>, dx: UnsafeMutableBufferPointer<Scalar>?,
+    into gradients: UnsafeMutableBufferPointer<Scalar>, scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
+    try layer.runBackward(record, x, dy, &dState, dx, gradients, scratch)
+  }
+
+  /// The same into `Parameters`.
   @inlinable
   public func backward(
     consuming record: Record<Scalar>, x: UnsafeBufferPointer<Scalar>, dy: UnsafeBufferPointer<Scalar>?,
@@ -120,14 +164,29 @@ extension Layer {
     _ dState: inout StateGradient<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?,
     _ gradients: inout Parameters<Scalar>, _ scratch: Scratch<Scalar>
   ) throws(RecurrentError) {
+    try gradients.check(against: shape, "gradients")
+    try gradients.withMutableValues { gradients throws(RecurrentError) in
+      try runBackward(record, x, dy, &dState, dx, gradients, scratch)
+    }
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  @usableFromInline
+  func runBackward(
+    _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
+    _ dState: inout StateGradient<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?,
+    _ gradients: UnsafeMutableBufferPointer<Scalar>, _ scratch: Scratch<Scalar>
+  ) throws(RecurrentError) {
     try withPlace(&dState) { dState throws(RecurrentError) in
-      try runBackward(record, x, dy, dState, dx, &gradients, scratch) { () throws(RecurrentError) in
+      try runBackward(record, x, dy, dState, dx, gradients, scratch) { () throws(RecurrentError) in
         // x and dy may be the same array, because both are only read.
-        let regions: [5 of Region] = [
+        let regions: [6 of Region] = [
           Region("x", read: UnsafeRawBufferPointer(x)), Region("dy", read: dy.map { UnsafeRawBufferPointer($0) }),
           Region("dx", written: dx.map { UnsafeRawBufferPointer($0) }),
           Region("dState.dh", written: UnsafeRawBufferPointer(dState.h)),
           Region("dState.dc", written: UnsafeRawBufferPointer(dState.c)),
+          Region("gradients", written: UnsafeRawBufferPointer(gradients)),
         ]
         try checkApart(regions.span)
       }
@@ -139,8 +198,9 @@ extension Layer {
   @specialized(where Scalar == Double)
   package func runBackward(
     _ record: Record<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ dy: UnsafeBufferPointer<Scalar>?,
-    _ dState: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?, _ gradients: inout Parameters<Scalar>,
-    _ scratch: Scratch<Scalar>, apart: () throws(RecurrentError) -> Void
+    _ dState: StatePlace<Scalar>, _ dx: UnsafeMutableBufferPointer<Scalar>?,
+    _ gradients: UnsafeMutableBufferPointer<Scalar>, _ scratch: Scratch<Scalar>,
+    apart: () throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
     try weightFormat.checkTraining()
     guard record.isFilled else { throw .record(.empty) }
@@ -154,17 +214,15 @@ extension Layer {
     if let dy { _ = try checkY("dy", dy.count, options.yLayout, steps: steps, batchSize: batchSize) }
     try checkState("dState.dh", dState.h.count, "dState.dc", dState.c.count, batchSize: batchSize)
     if let dx { _ = try checkX("dx", dx.count, options.xLayout, steps: steps, batchSize: batchSize) }
+    try checkCount("gradients", gradients.count, is: shape.parameterCount, "the parameters' count")
     try apart()
-    try gradients.check(against: shape, "gradients")
     record.isFilled = false
-    gradients.withMutableValues { gradients in
-      content.parameters.values.withUnsafeBufferPointer { parameters in
-        content.engine.backward(
-          BackwardCall(
-            record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
-            dh: dState.h.baseAddress!, dc: dState.cStart, dx: dx?.baseAddress,
-            parameters: parameters.baseAddress!, gradients: gradients.baseAddress!, scratch: scratch))
-      }
+    content.parameters.values.withUnsafeBufferPointer { parameters in
+      content.engine.backward(
+        BackwardCall(
+          record: record, x: x.baseAddress!, xDistances: xDistances, dy: dy?.baseAddress, yDistances: yDistances,
+          dh: dState.h.baseAddress!, dc: dState.cStart, dx: dx?.baseAddress,
+          parameters: parameters.baseAddress!, gradients: gradients.baseAddress!, scratch: scratch))
     }
   }
 }

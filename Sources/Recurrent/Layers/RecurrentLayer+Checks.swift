@@ -1,8 +1,11 @@
 extension RecurrentLayer {
   /// Checks the input and the options of a call on `Sequences`.
+  ///
+  /// - Returns: the options with the lengths of the input.
+  @discardableResult
   package func checkInput(
     _ x: Sequences<Scalar>, _ initial: State<Scalar>?, _ options: CallOptions
-  ) throws(RecurrentError) {
+  ) throws(RecurrentError) -> CallOptions {
     guard x.size == inputSize else {
       throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
     }
@@ -10,6 +13,21 @@ extension RecurrentLayer {
       throw .value(name: "options.\(name)", was: "\(layout)", expected: "timeMajor for Sequences")
     }
     if let initial { try layer.checkState("initial", initial, batchSize: x.batchSize) }
+    guard let lengths = x.lengths else { return options }
+    if let other = options.lengths, other != lengths {
+      throw .value(name: "options.lengths", was: "\(other)", expected: "x.lengths = \(lengths), or nil")
+    }
+    var options = options
+    options.lengths = lengths
+    return options
+  }
+}
+
+/// - Throws: `RecurrentError` if there is not one length for each sequence, or a length is out of its range.
+func checkLengths(_ lengths: Span<Int>, steps: Int, batchSize: Int) throws(RecurrentError) {
+  try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
+  for sequence in lengths.indices where !(0...steps).contains(lengths[sequence]) {
+    throw .size(name: "lengths[\(sequence)]", was: lengths[sequence], expected: "0 ... \(steps), the steps")
   }
 }
 
@@ -36,12 +54,7 @@ extension Layer {
         ("steps", steps), ("batchSize", batchSize), (records ? "floatsOfARow" : "features", features),
         scalarBytes: MemoryLayout<Scalar>.size)
     }
-    if let lengths = options.lengths {
-      try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
-      if let bad = lengths.firstIndex(where: { !(0...steps).contains($0) }) {
-        throw .size(name: "lengths[\(bad)]", was: lengths[bad], expected: "0 ... \(steps), the steps")
-      }
-    }
+    if let lengths = options.lengths { try checkLengths(lengths.span, steps: steps, batchSize: batchSize) }
     if let resets = options.resets {
       try checkCount("resets", resets.count, is: steps * batchSize, "\(steps)·\(batchSize)")
     }

@@ -4,7 +4,7 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - x: [T,N,C]
   ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
-  ///   - options: lengths and resets. The layouts must be time-major.
+  ///   - options: lengths, by default those of x, and resets. The layouts must be time-major.
   ///   - scratch: a scratch to use again, or one with threads; a new one by default.
   /// - Returns: y [T,N,outputSize] and the state after the last step.
   /// - Throws: `RecurrentError` if a shape does not fit the layer.
@@ -12,16 +12,17 @@ extension RecurrentLayer {
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, options: CallOptions = CallOptions(),
     scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> Output<Scalar> {
-    try checkInput(x, initial, options)
+    let options = try checkInput(x, initial, options)
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
-    var y = try Sequences<Scalar>(steps: x.steps, batchSize: x.batchSize, size: outputSize)
+    var y = try Sequences<Scalar>(
+      steps: x.steps, batchSize: x.batchSize, size: outputSize, lengths: options.lengths)
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try y.withMutableValues { y0 throws(RecurrentError) in
         try forward(
           x0, steps: x.steps, batchSize: x.batchSize, state: &state, into: y0, options: options, scratch: scratch)
       }
     }
-    return Output(y: y, final: state)
+    return Output(y: y, final: state, hiddenSize: hiddenSize)
   }
 
   /// Runs sequences through the layer, on the caller's buffers.
@@ -62,7 +63,7 @@ extension RecurrentLayer {
   /// - Parameters:
   ///   - x: [T,N,C]; `backward` needs it again.
   ///   - initial: h and c [L·D,N,H] before the first step; zero by default.
-  ///   - options: lengths, resets and dropout. The layouts must be time-major.
+  ///   - options: lengths, by default those of x, resets and dropout. The layouts must be time-major.
   ///   - record: a record to use again; a new one by default.
   ///   - scratch: a scratch to use again, or one with threads; a new one by default.
   /// - Returns: the record and the outputs. Without dropout, the outputs have the same bits as those of `forward`.
@@ -71,13 +72,14 @@ extension RecurrentLayer {
     _ x: Sequences<Scalar>, initial: State<Scalar>? = nil, into record: Record<Scalar> = Record(),
     options: CallOptions = CallOptions(), scratch: Scratch<Scalar> = Scratch()
   ) throws(RecurrentError) -> (record: Record<Scalar>, output: Output<Scalar>) {
-    try checkInput(x, initial, options)
+    let options = try checkInput(x, initial, options)
     var state = if let initial { initial } else { try zeroState(batchSize: x.batchSize) }
     try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
       try layer.runRecord(x0, x.steps, x.batchSize, &state, record, options, scratch)
     }
-    let y = try Sequences(record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: outputSize)
-    return (record, Output(y: y, final: state))
+    let y = try Sequences(
+      record.withY { Array($0) }, steps: x.steps, batchSize: x.batchSize, size: outputSize, lengths: options.lengths)
+    return (record, Output(y: y, final: state, hiddenSize: hiddenSize))
   }
 
   /// Runs sequences through the layer and keeps what `backward` needs, on the caller's buffers.

@@ -8,10 +8,10 @@ public protocol RecurrentLayer: Sendable, CustomStringConvertible {
   associatedtype Scalar: RecurrentScalar
   /// The layer without its cell's name.
   var layer: Layer<Scalar> { get }
-  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
-  mutating func updateEachParameter(
-    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
-  ) rethrows
+  /// Changes the values of all parameters in place, in the order of `parameters.names`, and packs them once.
+  mutating func updateParameterValues<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result
 }
 
 extension RecurrentLayer {
@@ -38,19 +38,34 @@ extension RecurrentLayer {
   public var flushesDenormals: Bool { layer.flushesDenormals }
   /// The instruction set that the layer's kernels are compiled for.
   public var instructionSet: InstructionSet { layer.instructionSet }
-  /// The parameters, by PyTorch's names; changed through `setParameters` or `updateEachParameter`.
+  /// The parameters, by PyTorch's names; changed through `setParameters`, `updateEachParameter` or
+  /// `updateParameterValues`.
   public var parameters: Parameters<Scalar> { layer.parameters }
+
+  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them once.
+  public mutating func updateEachParameter<Failure: Error>(
+    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Void
+  ) throws(Failure) {
+    let all = Parameters<Scalar>.all(layer.shape)
+    try updateParameterValues { values throws(Failure) in
+      for (name, _, range) in all { try body(name, UnsafeMutableBufferPointer(rebasing: values[range])) }
+    }
+  }
+
+  /// Reads the values of all parameters in place, in the order of `parameters.names`. A copy of `parameters` that
+  /// outlives an update would make the update copy them.
+  public func withParameterValues<Result, Failure: Error>(
+    _ body: (UnsafeBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try layer.content.parameters.values.withUnsafeBufferPointer { values throws(Failure) in try body(values) }
+  }
 
   /// Replaces the parameters and packs them.
   ///
   /// - Throws: `RecurrentError.shape` if they have another shape. The layer does not change then.
   public mutating func setParameters(_ new: Parameters<Scalar>) throws(RecurrentError) {
     try new.check(against: layer.shape, "these parameters")
-    var start = 0
-    updateEachParameter { _, values in
-      _ = values.update(fromContentsOf: new.values[start..<start + values.count])
-      start += values.count
-    }
+    updateParameterValues { _ = $0.update(fromContentsOf: new.values) }
   }
 
   /// Zeros in the shapes of the parameters, to which `backward` can add gradients.

@@ -7,8 +7,11 @@
 #endif
 
 /// A random number generator with a seed (SplitMix64: Steele, Lea, Flood 2014, doi 10.1145/2714064.2660195).
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
-  private var state: UInt64
+///
+/// To save a generator, save its `state`: `SeededGenerator(seed: state)` goes on with the same numbers.
+public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
+  /// The seed, and how many numbers have been drawn since.
+  public var state: UInt64
 
   /// Equal seeds give equal numbers.
   public init(seed: UInt64) { state = seed }

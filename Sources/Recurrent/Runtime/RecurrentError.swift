@@ -36,6 +36,8 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   case direction(Direction)
   /// The system does not provide that many threads.
   case threads(count: Int)
+  /// An error in a part of a model, by the part's name.
+  indirect case part(String, RecurrentError)
 
   /// Why distances are not a valid layout.
   public enum LayoutProblem: Equatable, Sendable {
@@ -89,6 +91,7 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
     case .direction(let direction):
       "the layer's direction is \(direction), expected forward: a stream cannot start at the last step"
     case .threads(let count): "the system does not give \(count) threads"
+    case .part(let name, let error): "\(name): \(error)"
     }
   }
 }

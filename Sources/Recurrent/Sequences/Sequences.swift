@@ -8,19 +8,28 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   public let size: Int
   /// [T,N,size]
   public private(set) var values: [Scalar]
+  /// [N], each 0 ... T: how many steps each sequence has; nil if all have T steps. What lies behind a sequence's length
+  /// is padding, which layers ignore. The outputs of a layer have the lengths of its input.
+  public let lengths: [Int]?
 
   /// - Parameters:
   ///   - values: [T,N,size]; nil means zeros.
   ///   - steps: T, at least 1.
   ///   - batchSize: N, at least 1.
   ///   - size: the number of features of one step of one sequence, at least 1.
-  /// - Throws: `RecurrentError` if a size is not positive or `values` has another count.
-  public init(_ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int) throws(RecurrentError) {
+  ///   - lengths: [N], each 0 ... T; nil if all sequences have T steps.
+  /// - Throws: `RecurrentError` if a size is not positive, `values` or `lengths` has another count, or a length is out
+  ///   of its range.
+  public init(
+    _ values: [Scalar]? = nil, steps: Int, batchSize: Int, size: Int, lengths: [Int]? = nil
+  ) throws(RecurrentError) {
     let count = try checkedCount(
       ("steps", steps), ("batchSize", batchSize), ("size", size), scalarBytes: MemoryLayout<Scalar>.size)
     self.steps = steps
     self.batchSize = batchSize
     self.size = size
+    if let lengths { try checkLengths(lengths.span, steps: steps, batchSize: batchSize) }
+    self.lengths = lengths
     if let values {
       try checkCount("values", values.count, is: count, "steps·batchSize·size")
       self.values = values

@@ -42,10 +42,10 @@ public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
       initialization: initialization, instructionSet: instructionSet)
   }
 
-  /// Changes the values of each parameter in place, in the order of `parameters.names`, and packs them again.
-  public mutating func updateEachParameter(
-    _ body: (_ name: String, _ values: UnsafeMutableBufferPointer<Scalar>) throws -> Void
-  ) rethrows {
-    try layer.updateEachParameter(body)
+  /// Changes the values of all parameters in place, in the order of `parameters.names`, and packs them once.
+  public mutating func updateParameterValues<Result, Failure: Error>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try layer.updateParameterValues(body)
   }
 }

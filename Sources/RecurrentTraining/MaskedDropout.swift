@@ -2,9 +2,9 @@ import Recurrent
 
 /// Dropout (Srivastava et al. 2014): each value is zeroed with a probability, and the others are scaled up so that the
 /// mean does not change.
-public struct Dropout: Sendable {
+struct MaskedDropout: Sendable {
   /// The probability of a zero, 0 up to 1.
-  public let rate: Float
+  let rate: Float
   private let mask: DropoutMask
   /// The number of calls of `forward` so far. Each call has a mask of its own.
   var calls = 0
@@ -14,7 +14,7 @@ public struct Dropout: Sendable {
   /// A dropout whose masks depend only on the seed and the number of the call.
   ///
   /// - Throws: `RecurrentError.value` if the rate is not in 0 ..< 1.
-  public init(rate: Float, seed: UInt64) throws(RecurrentError) {
+  init(rate: Float, seed: UInt64) throws(RecurrentError) {
     guard rate >= 0, rate < 1 else {
       throw .value(name: "dropout", was: "\(rate)", expected: "0 up to less than 1")
     }
@@ -23,7 +23,7 @@ public struct Dropout: Sendable {
   }
 
   /// Draws a new mask and applies it.
-  public mutating func forward(_ values: inout [Float]) {
+  mutating func forward(_ values: inout [Float]) {
     guard rate > 0 else { return }
     calls &+= 1
     count = values.count
@@ -33,7 +33,7 @@ public struct Dropout: Sendable {
   /// The gradient through the last `forward`.
   ///
   /// - Throws: `RecurrentError.count` if the last `forward` had another count of values.
-  public func backward(_ gradient: inout [Float]) throws(RecurrentError) {
+  func backward(_ gradient: inout [Float]) throws(RecurrentError) {
     guard rate > 0 else { return }
     try checkCount("gradient", gradient.count, is: count, "the values' count")
     multiply(&gradient)

@@ -1,0 +1,204 @@
+import Recurrent
+
+/// y = x·Wᵀ + b, on the products of the recurrent layers.
+public struct Dense: Sendable {
+  /// The number of values in a row of x.
+  public let inputSize: Int
+  /// The number of values in a row of y.
+  public let outputSize: Int
+  /// [outputSize, inputSize]
+  public var weight: [Float]
+  /// [outputSize]
+  public var bias: [Float]
+  private let products: Products<Float>
+
+  /// Uniform in ±1/√inputSize, as PyTorch draws it.
+  ///
+  /// - Throws: `RecurrentError` if a size is not positive or the processor lacks the instruction set.
+  public init(
+    inputSize: Int, outputSize: Int, seed: UInt64, instructionSet: InstructionSet? = nil
+  ) throws(RecurrentError) {
+    let count = try checkedCount(("outputSize", outputSize), ("inputSize", inputSize))
+    self.inputSize = inputSize
+    self.outputSize = outputSize
+    products = try Products<Float>(instructionSet)
+    var random = SeededGenerator(seed: seed)
+    let bound = 1 / Float(inputSize).squareRoot()
+    weight = (0..<count).map { _ in Float.random(in: -bound...bound, using: &random) }
+    bias = (0..<outputSize).map { _ in Float.random(in: -bound...bound, using: &random) }
+  }
+
+  /// The number of rows of x that are packed at once.
+  private static let rowsAtOnce = 240
+
+  /// y of some rows.
+  ///
+  /// - Parameters:
+  ///   - x: [rows, inputSize]
+  ///   - y: [rows, outputSize], overwritten.
+  ///   - scratch: grows at its first use.
+  /// - Throws: `RecurrentError.count` if a count is wrong.
+  public func forward(
+    _ x: Span<Float>, rows: Int, into y: inout MutableSpan<Float>, scratch: Scratch<Float>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try y.withUnsafeMutableBufferPointer { y throws(RecurrentError) in
+        try forward(x, rows: rows, into: y, scratch: scratch)
+      }
+    }
+  }
+
+  func forward(
+    _ x: UnsafeBufferPointer<Float>, rows: Int, into y: UnsafeMutableBufferPointer<Float>, scratch: Scratch<Float>
+  ) throws(RecurrentError) {
+    try check(rows, x.count, y.count)
+    let some = min(rows, Dense.rowsAtOnce), width = products.width
+    let (panels, tiles, rest) = scratch.carve { arena in
+      (
+        arena.take(products.panels(outputSize) * width * inputSize), arena.take(some * inputSize),
+        arena.take(some * width)
+      )
+    }
+    products.packPanels(
+      rowsOf: weight, units: outputSize, depth: inputSize, panelStride: inputSize * width, into: panels)
+    for row in stride(from: 0, to: rows, by: some) {
+      let count = min(some, rows - row), target = y.baseAddress! + row * outputSize
+      products.packRows(
+        x.baseAddress! + row * inputSize, products.tiles(count), stride: inputSize, depth: inputSize, into: tiles)
+      products.multiply(
+        tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, panelStride: inputSize * width,
+        into: target, units: outputSize, rest: rest)
+      bias.withUnsafeBufferPointer { bias in
+        for at in 0..<count { for unit in 0..<outputSize { target[at * outputSize + unit] += bias[unit] } }
+      }
+    }
+  }
+
+  /// The gradients through `forward`.
+  ///
+  /// - Parameters:
+  ///   - x: [rows, inputSize], the same as in the call of `forward`.
+  ///   - dy: [rows, outputSize]
+  ///   - dx: [rows, inputSize], overwritten.
+  ///   - gradients: those of weight and bias, one after the other; added to.
+  ///   - scratch: grows at its first use.
+  /// - Throws: `RecurrentError.count` if a count is wrong.
+  public func backward(
+    x: Span<Float>, dy: Span<Float>, rows: Int, dx: inout MutableSpan<Float>, into gradients: inout MutableSpan<Float>,
+    scratch: Scratch<Float>
+  ) throws(RecurrentError) {
+    try x.withUnsafeBufferPointer { x throws(RecurrentError) in
+      try dy.withUnsafeBufferPointer { dy throws(RecurrentError) in
+        try dx.withUnsafeMutableBufferPointer { dx throws(RecurrentError) in
+          try gradients.withUnsafeMutableBufferPointer { gradients throws(RecurrentError) in
+            try backward(x: x, dy: dy, rows: rows, dx: dx, into: gradients, scratch: scratch)
+          }
+        }
+      }
+    }
+  }
+
+  func backward(
+    x: UnsafeBufferPointer<Float>, dy: UnsafeBufferPointer<Float>, rows: Int, dx: UnsafeMutableBufferPointer<Float>,
+    into gradients: UnsafeMutableBufferPointer<Float>, scratch: Scratch<Float>
+  ) throws(RecurrentError) {
+    try check(rows, x.count, dy.count)
+    try checkCount("dx", dx.count, is: x.count, "\(rows)·\(inputSize)")
+    try checkCount("gradients", gradients.count, is: outputSize * (inputSize + 1), "\(outputSize)·(\(inputSize) + 1)")
+    let some = min(rows, Dense.rowsAtOnce), width = products.width, blocks = products.panels(outputSize)
+    let memory = scratch.carve { arena in
+      (
+        transposed: arena.take(products.panels(inputSize) * width * outputSize),
+        tiles: arena.take(some * max(outputSize, inputSize)), rest: arena.take(some * width),
+        panels: arena.take(blocks * width * some), gradient: arena.take(blocks * width * inputSize)
+      )
+    }
+    let dBias = gradients.baseAddress! + outputSize * inputSize
+    products.packPanels(
+      columnsOf: weight, units: inputSize, depth: outputSize, stride: inputSize, panelStride: outputSize * width,
+      into: memory.transposed)
+    for row in stride(from: 0, to: rows, by: some) {
+      let count = min(some, rows - row), dy = dy.baseAddress! + row * outputSize
+      products.packRows(dy, products.tiles(count), stride: outputSize, depth: outputSize, into: memory.tiles)
+      products.multiply(
+        tiles: memory.tiles, products.tiles(count), depth: outputSize, panels: memory.transposed,
+        panelStride: outputSize * width, into: dx.baseAddress! + row * inputSize, units: inputSize, rest: memory.rest)
+      // dW = dyᵀ·x: dy as panels of units, x as tiles of columns.
+      products.packPanels(
+        columnsOf: dy, units: outputSize, depth: count, stride: outputSize, panelStride: count * width,
+        into: memory.panels)
+      products.packColumns(
+        x.baseAddress! + row * inputSize, stride: inputSize, products.tiles(inputSize), depth: count,
+        into: memory.tiles)
+      products.multiply(
+        tiles: memory.tiles, products.tiles(inputSize), depth: count, panels: memory.panels,
+        panelStride: count * width, panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width,
+        cRowStride: width, add: row > 0)
+      for at in 0..<count { for unit in 0..<outputSize { dBias[unit] += dy[at * outputSize + unit] } }
+    }
+    products.unpackAdding(
+      memory.gradient, panelStride: inputSize * width, units: outputSize, depth: inputSize,
+      to: gradients.baseAddress!)
+  }
+
+  private func check(_ rows: Int, _ x: Int, _ y: Int) throws(RecurrentError) {
+    _ = try checkedCount(("rows", rows), ("outputSize", outputSize), ("inputSize", inputSize))
+    try checkCount("weight", weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
+    try checkCount("bias", bias.count, is: outputSize, "\(outputSize)")
+    try checkCount("x", x, is: rows * inputSize, "\(rows)·\(inputSize)")
+    try checkCount("y", y, is: rows * outputSize, "\(rows)·\(outputSize)")
+  }
+}
+
+extension Dense: Module, Composite {
+  /// weight [outputSize, inputSize] and bias [outputSize], as in PyTorch's `Linear`.
+  public static let parts: [Part<Dense>] = [
+    Part("weight", \.weight) { [$0.outputSize, $0.inputSize] }, Part("bias", \.bias) { [$0.outputSize] },
+  ]
+
+  /// y [T,N,outputSize] of x [T,N,inputSize], each row by itself.
+  ///
+  /// - Throws: `RecurrentError` if x has another size.
+  public func forward(
+    _ x: Sequences<Float>, _ workspace: Workspace
+  ) throws(RecurrentError) -> (Sequences<Float>, Sequences<Float>) {
+    try workspace.naming(self) { () throws(RecurrentError) in
+      guard x.size == inputSize else {
+        throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
+      }
+      var y = try x.sameShape(size: outputSize)
+      try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
+        try y.withMutableValues { y throws(RecurrentError) in
+          try forward(x0, rows: x.steps * x.batchSize, into: y, scratch: workspace.scratch)
+        }
+      }
+      return (y, x)
+    }
+  }
+
+  public func backward(
+    _ dy: Sequences<Float>, _ x: Sequences<Float>, into gradients: inout Gradients<Dense>, _ workspace: Workspace
+  ) throws(RecurrentError) -> Sequences<Float> {
+    try inPart(gradients.name) { () throws(RecurrentError) in
+      var dx = try x.sameShape(size: inputSize)
+      try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
+        try dy.values.withUnsafeBufferPointer { dy throws(RecurrentError) in
+          try dx.withMutableValues { dx throws(RecurrentError) in
+            try gradients.withMutableValues { gradients throws(RecurrentError) in
+              try backward(
+                x: x0, dy: dy, rows: x.steps * x.batchSize, dx: dx, into: gradients, scratch: workspace.scratch)
+            }
+          }
+        }
+      }
+      return dx
+    }
+  }
+}
+
+extension Sequences where Scalar == Float {
+  /// Zeros with the same steps, sequences and lengths.
+  func sameShape(size: Int) throws(RecurrentError) -> Sequences {
+    try Sequences(steps: steps, batchSize: batchSize, size: size, lengths: lengths)
+  }
+}
