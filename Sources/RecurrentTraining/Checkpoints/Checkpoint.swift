@@ -163,10 +163,6 @@ public struct Checkpoint: Sendable {
 
 // MARK: - What a training keeps
 
-extension ShuffledBatches.Place: Codable {}
-extension SeededGenerator: Codable {}
-extension WordTokenizer: Codable {}
-
 extension Vocabulary: Codable {
   public init(from decoder: any Decoder) throws {
     let characters = Array(try decoder.singleValueContainer().decode(String.self).unicodeScalars)

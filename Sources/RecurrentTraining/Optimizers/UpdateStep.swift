@@ -56,28 +56,6 @@ public struct UpdateStep: ~Copyable {
     }
   }
 
-  /// The next array, an embedding's weight [V,D]. If the optimizer is not lazy, the symbols that were not seen have a
-  /// gradient of zero, and the bits are those of a gradient that holds the zeros.
-  ///
-  /// - Parameters:
-  ///   - name, scale: as in the first form.
-  ///   - values: [V,D]
-  ///   - gradient: of V symbols and D values each.
-  /// - Throws: `RecurrentError.count`, as the first form does.
-  public mutating func update(
-    _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: EmbeddingGradient, scale: Float = 1
-  ) throws(RecurrentError) {
-    try checkCount("gradient of \(name)", gradient.symbols * gradient.size, is: values.count, "the values' count")
-    let isLazy = isLazy
-    try gradient.sums.withUnsafeBufferPointer { sums throws(RecurrentError) in
-      try gradient.seen.withUnsafeBufferPointer { seen throws(RecurrentError) in
-        try run(name, values, sums.baseAddress, scale) {
-          ($0.rows, $0.row_count, $0.size, $0.is_lazy) = (seen.baseAddress, seen.count, gradient.size, isLazy)
-        }
-      }
-    }
-  }
-
   /// The next array [rows, size], whose gradients of all rows but some are zero. A lazy optimizer updates only those.
   ///
   /// - Parameters:
