@@ -124,7 +124,7 @@ import Testing
                     var update = parameter_update(
                       values: values.baseAddress!, state: (first.baseAddress!, second.baseAddress!, nil),
                       gradient: gradient.baseAddress, rows: rows.baseAddress, row_count: rows.count, size: size,
-                      count: count, is_whole: false, is_lazy: false, scale: scale)
+                      count: count, has_rows: true, is_whole: false, is_lazy: false, scale: scale)
                     update_parameters(set.kernelSet, &rule, &update)
                   }
                 }
