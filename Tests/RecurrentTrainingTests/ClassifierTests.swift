@@ -49,7 +49,7 @@ import Testing
                 limit: .infinity, l1: 0, l2: 0, keep: 1)
               var update = parameter_update(
                 values: values.baseAddress!, state: (first.baseAddress!, second.baseAddress!, nil),
-                gradient: gradient.baseAddress!, rows: nil, row_count: 0, size: count, count: count, is_whole: true,
+                gradient: gradient.baseAddress!, rows: nil, row_count: 0, size: count, count: count, has_rows: false,
                 is_lazy: false, scale: 0.5)
               update_parameters(set.kernelSet, &rule, &update)
             }

@@ -38,7 +38,7 @@ public struct UpdateStep: ~Copyable {
     _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: UnsafeBufferPointer<Float>, scale: Float = 1
   ) throws(RecurrentError) {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
-    try run(name, values, gradient.baseAddress, scale) { $0.is_whole = true }
+    try run(name, values, gradient.baseAddress, scale) { _ in }
   }
 
   /// The next array, with the gradients of all its values.
@@ -52,7 +52,7 @@ public struct UpdateStep: ~Copyable {
   ) throws(RecurrentError) {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
     try gradient.withUnsafeBufferPointer { gradient throws(RecurrentError) in
-      try run(name, values, gradient.baseAddress, scale) { $0.is_whole = true }
+      try run(name, values, gradient.baseAddress, scale) { _ in }
     }
   }
 
@@ -60,7 +60,7 @@ public struct UpdateStep: ~Copyable {
   ///
   /// - Parameters:
   ///   - gradient: as many as values.
-  ///   - rows: different rows, in any order, each of which must exist.
+  ///   - rows: in ascending order, each of which must exist.
   ///   - size: the number of values in a row.
   /// - Throws: `RecurrentError.count`, as the first form does.
   mutating func update(
@@ -71,7 +71,7 @@ public struct UpdateStep: ~Copyable {
     let isLazy = isLazy
     try run(name, values, gradient.baseAddress, scale) {
       ($0.rows, $0.row_count, $0.size) = (rows.baseAddress, rows.count, size)
-      ($0.is_whole, $0.is_lazy) = (true, isLazy)
+      ($0.has_rows, $0.is_lazy) = (true, isLazy)
     }
   }
 
@@ -88,7 +88,7 @@ public struct UpdateStep: ~Copyable {
     var update = parameter_update(
       values: start,
       state: (state.0.map { $0 + position }, state.1.map { $0 + position }, state.2.map { $0 + position }),
-      gradient: gradient, rows: nil, row_count: 0, size: values.count, count: values.count, is_whole: false,
+      gradient: gradient, rows: nil, row_count: 0, size: values.count, count: values.count, has_rows: false,
       is_lazy: false, scale: scale)
     place(&update)
     update_parameters(set, &rule, &update)
