@@ -65,8 +65,8 @@ struct Preparation: Sendable {
     return abs(means[1] - means[0]) > ((squares[0] + squares[1]) / Double(x.count)).squareRoot()
   }
 
-  /// Whether the changes of the logarithms are as large in both halves of a series, or nearer to it than the changes of
-  /// the values.
+  /// Whether the changes of the logarithms are clearly nearer to the same size in both halves of a series than the
+  /// changes of the values.
   private static func isEvenerWithLogarithm(_ y: [Double]) -> Bool {
     guard y.count >= 16, y.allSatisfy({ $0 > 0 }) else { return false }
     func unevenness(_ x: [Double]) -> Double {
@@ -74,7 +74,7 @@ struct Preparation: Sendable {
       let early = changes.prefix(half).reduce(0, +), late = changes.suffix(half).reduce(0, +)
       return abs(log(max(late, .leastNormalMagnitude) / max(early, .leastNormalMagnitude)))
     }
-    return unevenness(y.map { log($0) }) < unevenness(y)
+    return unevenness(y.map { log($0) }) < unevenness(y) - 0.1
   }
 
   /// The number of values before the first row.
