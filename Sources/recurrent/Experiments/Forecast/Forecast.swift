@@ -30,16 +30,14 @@ enum Forecast: Experiment {
 
   static func run(_ options: Options, _ report: Report) throws {
     let seeds = try options.number("seeds", in: 1...1000, default: 5)
-    var settings = try modelSettings(options, report)
     guard let path = options["data"] else {
-      for name in ["column", "season", "test", "leave-out"] where options.has(name) {
+      for name in ["column", "season", "test", "leave-out", "seeds"] where options.has(name) {
         throw ToolError("--\(name) needs --data FILE")
       }
-      settings.window = try options.number("window", in: 1...2, default: 2)
-      settings.epochs = try options.number("epochs", in: 1...100_000, default: 150)
-      settings.learningRate = try options.number("learning-rate", in: 1e-8...10, default: 0.02)
-      return try runFive(settings, report)
+      let few = Forecaster.Settings(window: 2, epochs: 150, learningRate: 0.02)
+      return try runFive(try modelSettings(options, report, default: few), report)
     }
+    let settings = try modelSettings(options, report)
     let all = try readSeries(path, column: options["column"], report)
     let dropped = try options.number("leave-out", in: 0...max(0, all.values.count - 4), default: 0)
     let values = Array(all.values.dropLast(dropped))
@@ -59,8 +57,10 @@ enum Forecast: Experiment {
   }
 
   /// - Throws: `ToolError` if an option is wrong.
-  static func modelSettings(_ options: Options, _ report: Report) throws -> Forecaster.Settings {
-    var settings = Forecaster.Settings()
+  static func modelSettings(
+    _ options: Options, _ report: Report, default standard: Forecaster.Settings = .init()
+  ) throws -> Forecaster.Settings {
+    var settings = standard
     let name = options["cell"] ?? "lstm"
     guard let cell = SavedModel.cells[name] else {
       throw ToolError("--cell is '\(name)', expected one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
