@@ -1,7 +1,7 @@
 import Foundation
 import ToolSupport
 
-let commands: [any Command.Type] = [TrainText.self, Generate.self, Quantize.self, RunAmp.self]
+let commands: [any Command.Type] = [TrainText.self, Generate.self, Quantize.self, RunAmp.self, ExploreSentiment.self, ExploreMemory.self]
 
 func help() -> String {
   "usage: recurrent COMMAND [options]\n\n\(Options.table(commands.map { ($0.name, $0.summary) }))\n\n"
