@@ -91,7 +91,9 @@ let package = Package(
       dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels", "CTestSupport", "CExact"],
       exclude: ["Goldens"]),
     .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles", "CTestSupport"]),
-    .testTarget(name: "RecurrentTrainingTests", dependencies: ["Recurrent", "RecurrentTraining", "CRecurrentKernels"]),
+    .testTarget(
+      name: "RecurrentTrainingTests",
+      dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "CRecurrentKernels"], exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -55,7 +55,7 @@ extension Update<EmbeddingGradient> {
   mutating func run(_ indices: [Int], _ dx: [Float]) throws(RecurrentError) {
     gradient.clear()
     try embedding.backward(indices, dx: dx, into: &gradient)
-    try optimizer.step { step throws(RecurrentError) in
+    try optimizer.step(count: embedding.weight.count) { step throws(RecurrentError) in
       try embedding.weight.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
         try step.update("weight", values, gradient: gradient)
       }
@@ -67,7 +67,7 @@ extension Update<[Float]> {
   mutating func run(_ indices: [Int], _ dx: [Float]) throws(RecurrentError) {
     gradient.withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
     try embedding.backward(indices, dx: dx, into: &gradient)
-    try optimizer.step { step throws(RecurrentError) in
+    try optimizer.step(count: embedding.weight.count) { step throws(RecurrentError) in
       try embedding.weight.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
         try step.update("weight", values, gradient: gradient)
       }

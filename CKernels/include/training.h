@@ -1,34 +1,107 @@
-// The update of parameters in training.
+// What training does with many numbers at once: updates of parameters, and losses.
 #pragma once
 #include "processor.h"
 
 #pragma clang assume_nonnull begin
 
-// One update of some parameters by Adam:
-//   m = beta1·m + (1 - beta1)·g, v = beta2·v + (1 - beta2)·g², value -= rate·m / (√(v·correction) + epsilon)
-// with g = scale·gradient. Denormal numbers count as zero. Otherwise the moments of a parameter that gets no more
-// gradients would stay denormal for ever, and each of them would take a hundred cycles.
+// MARK: Updates
+
+// How a value w changes by its gradient g, and the arrays that the update keeps: state[0], state[1] and state[2].
 //
-// The gradient has some rows of `size` parameters each, in ascending order: rows[r] is the row of the parameters that
-// the gradient's row r belongs to. The gradient of all other parameters is zero, as for symbols that an embedding
-// has not seen. If every parameter has a gradient, there is one row.
-typedef struct adam_update {
-  float *values;                    // [count]
-  float *first;                     // [count], m
-  float *second;                    // [count], v
-  const float *_Nullable gradient;  // [row_count, size]
-  const ptrdiff_t *_Nullable rows;  // [row_count]
-  ptrdiff_t row_count;
-  ptrdiff_t size;
-  ptrdiff_t count;  // a multiple of size
-  float scale;
+//   update_sgd                  w -= rate·g
+//   update_momentum             b = momentum·b + g, w -= rate·b                              b
+//   update_nesterov             b = momentum·b + g, w -= rate·(g + momentum·b)               b
+//   update_rms                  v = beta2·v + (1 - beta2)·g², w -= rate·g / (√v + epsilon)   v
+//   update_rms_momentum         b = momentum·b + g / (√v + epsilon), w -= rate·b             v, b
+//   update_rms_centered         as update_rms with √(v - a²), a = beta2·a + (1 - beta2)·g    v, -, a
+//   update_rms_centered_momentum                                                             v, b, a
+//   update_adam                 m = beta1·m + (1 - beta1)·g, v = beta2·v + (1 - beta2)·g²,
+//                               w -= rate·m / (√(v·correction) + epsilon)                    m, v
+typedef enum update_kind {
+  update_sgd,
+  update_momentum,
+  update_nesterov,
+  update_rms,
+  update_rms_momentum,
+  update_rms_centered,
+  update_rms_centered_momentum,
+  update_adam,
+} update_kind;
+
+// The kind of an update and its numbers. Before the update, g is clipped, and the penalties of w are added:
+//   g = clip(scale·gradient, -limit, limit) + l2·w + l1·sign(w), w = keep·w
+typedef struct update_rule {
+  update_kind kind;
   float rate;
+  float momentum;
   float beta1;
   float beta2;
   float correction;
   float epsilon;
-} adam_update;
-void adam_run(instruction_set set, const adam_update *update);
+  float limit;  // infinity clips nothing
+  float l1;
+  float l2;
+  float keep;  // 1 unless the weights decay
+} update_rule;
+
+// One update of some parameters. Denormal numbers count as zero. Otherwise the moments of a parameter that gets no more
+// gradients would stay denormal for ever, and each of them would take a hundred cycles.
+//
+// The gradient can have rows of `size` parameters each, in ascending order: rows[r] is the row of the parameters that
+// the gradient's row r belongs to. The gradient of all other parameters is zero, as for symbols that an embedding
+// has not seen. A lazy update leaves those parameters and their state as they are.
+typedef struct parameter_update {
+  float *values;                    // [count]
+  float *_Nullable state[3];        // [count] each, those that the kind keeps
+  const float *_Nullable gradient;  // [row_count, size], or [count] if it is whole
+  const ptrdiff_t *_Nullable rows;  // [row_count]; a lazy update can have them in any order
+  ptrdiff_t row_count;
+  ptrdiff_t size;
+  ptrdiff_t count;  // a multiple of size
+  bool is_whole;    // the gradient has the rows that are not in `rows` too
+  bool is_lazy;
+  float scale;
+} parameter_update;
+void update_parameters(instruction_set set, const update_rule *rule, const parameter_update *update);
+
+// MARK: Losses
+
+// Softmax of one row. Each value x of a class becomes
+//   factor·exp(x - largest) / sum - smoothing·weight
+// which is its probability if factor is 1 and smoothing 0, and otherwise the gradient of a cross-entropy, but for the
+// target's own part. exp has an error of at most 1.02 ULP, and results below exp(-87.33), about 2^-126, are zero. A NaN
+// among the values makes all of them NaN.
+typedef struct softmax_row {
+  float *values;                   // [count]: logits, overwritten
+  const float *_Nullable weights;  // [count]; 1 each if there are none
+  ptrdiff_t count;
+  float factor;
+  float smoothing;
+  float largest;   // of the values, written
+  float sum;       // Σ exp(x - largest), written
+  float distance;  // Σ weight·(largest - x), written if smoothing is not 0
+} softmax_row;
+void softmax_run(instruction_set set, softmax_row *row);
+
+// Losses of d = y - target, whose sum is in double precision:
+//   error_squared    d²
+//   error_absolute   |d|
+//   error_huber      d²/2 if |d| ≤ delta, otherwise delta·(|d| - delta/2)
+typedef enum error_kind {
+  error_squared,
+  error_absolute,
+  error_huber,
+} error_kind;
+typedef struct error_values {
+  error_kind kind;
+  float *y;              // [count], overwritten by scale times the gradients of the losses
+  const float *targets;  // [count]
+  ptrdiff_t count;
+  float scale;
+  float delta;
+  double sum;  // of the losses, written
+} error_values;
+void sum_errors(instruction_set set, error_values *values);
 
 // *sum += Σ values². Every product is exact, and the order of the additions is the same for every instruction set.
 void add_squares(instruction_set set, const float *values, ptrdiff_t count, double *sum);

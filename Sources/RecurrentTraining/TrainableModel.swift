@@ -8,7 +8,7 @@ package protocol TrainableModel {
 }
 
 extension TrainableModel {
-  /// The parameters' names, as an optimizer knows them, and how many values each has.
+  /// The parameters' names and how many values each has, in the order of the optimizer's state.
   package var parameterCounts: [(name: String, count: Int)] {
     [
       ("embedding.weight", embedding.weight.count), ("head.weight", head.weight.count), ("head.bias", head.bias.count),
@@ -17,18 +17,18 @@ extension TrainableModel {
 
   /// One update of every parameter, whose gradients are multiplied by `scale`.
   ///
-  /// - Throws: `RecurrentError` if the optimizer's numbers or moments do not fit; nothing has changed then.
+  /// - Throws: `RecurrentError` if the optimizer's numbers or state do not fit; nothing has changed then.
   mutating func apply(
-    _ gradients: ModelGradients, _ optimizer: inout Adam, scale: Float = 1
+    _ gradients: ModelGradients, _ optimizer: inout some Optimizer, scale: Float = 1
   ) throws(RecurrentError) {
-    for (name, count) in parameterCounts { try optimizer.checkMoments(name, count: count) }
-    try optimizer.step { step throws(RecurrentError) in
+    let count = parameterCounts.reduce(0) { $0 + $1.count }
+    try optimizer.step(count: count) { step throws(RecurrentError) in
       try embedding.weight.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
         try step.update("embedding.weight", values, gradient: gradients.embedding, scale: scale)
       }
       var failure: RecurrentError?
       func update(
-        _ step: inout Adam.Step, _ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]
+        _ step: inout UpdateStep, _ name: String, _ values: UnsafeMutableBufferPointer<Float>, _ gradient: [Float]
       ) {
         do throws(RecurrentError) {
           try step.update(name, values, gradient: gradient, scale: scale)

@@ -55,11 +55,12 @@ struct SavedModel {
     file.tensors["embedding.weight"] = try Tensor(model.embedding.weight, shape: [v, d])
     file.tensors["head.weight"] = try Tensor(model.head.weight, shape: [v, h])
     file.tensors["head.bias"] = try Tensor(model.head.bias, shape: [v])
-    for (name, values) in optimizer.first {
-      file.tensors["adam.first.\(name)"] = try Tensor(values, shape: [values.count])
-    }
-    for (name, values) in optimizer.second {
-      file.tensors["adam.second.\(name)"] = try Tensor(values, shape: [values.count])
+    for (array, values) in optimizer.state.arrays {
+      var start = 0
+      for (name, count) in model.parameterCounts {
+        file.tensors["adam.\(array).\(name)"] = try Tensor(Array(values[start..<start + count]), shape: [count])
+        start += count
+      }
     }
     var characters = String.UnicodeScalarView()
     characters.append(contentsOf: model.vocabulary.characters)
@@ -114,17 +115,18 @@ struct SavedModel {
       model.layer = try model.layer.converted(to: weights)
       if weights != .full { return }
     }
-    optimizer.steps = try entries.number("updates", in: 0...(1 << 53))
-    if optimizer.steps > 0 {
-      for (parameter, count) in model.parameterCounts {
-        optimizer.first[parameter] = try file.floats("adam.first.\(parameter)", shape: [count], path: path)
-        let second = try file.floats("adam.second.\(parameter)", shape: [count], path: path)
-        if let wrong = second.first(where: { !($0 >= 0) }) {
-          throw ToolError("\(path): 'adam.second.\(parameter)' has a value of \(wrong), expected 0 or more")
-        }
-        optimizer.second[parameter] = second
+    let steps = try entries.number("updates", in: 0...(1 << 53))
+    var first: [Float] = [], second: [Float] = []
+    for (parameter, count) in steps > 0 ? model.parameterCounts : [] {
+      first += try file.floats("adam.first.\(parameter)", shape: [count], path: path)
+      let values = try file.floats("adam.second.\(parameter)", shape: [count], path: path)
+      if let wrong = values.first(where: { !($0 >= 0) }) {
+        throw ToolError("\(path): 'adam.second.\(parameter)' has a value of \(wrong), expected 0 or more")
       }
+      second += values
     }
+    let arrays = steps > 0 ? [(name: "first", values: first), (name: "second", values: second)] : []
+    try optimizer.state.restore(steps: steps, arrays: arrays)
     guard format == SavedModel.format else { return }
     let settings = try TrainingSettings(entries, default: TrainingSettings())
     func state(_ tensor: String) throws -> [Float] {

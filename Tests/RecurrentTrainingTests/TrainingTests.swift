@@ -95,7 +95,7 @@ import Testing
     for (gradient, expected) in [([0.5, -3], [0.9, -1.9]), ([0.1, 4], [0.81969595, -1.91935098])]
       as [([Float], [Float])]
     {
-      try adam.step { step throws(RecurrentError) in
+      try adam.step(count: 2) { step throws(RecurrentError) in
         try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
           try step.update("values", values, gradient: gradient)
         }
@@ -123,7 +123,7 @@ import Testing
   @Test func adamRefusesWhatItCannotApply() throws {
     var values: [Float] = [1, 2], adam = Adam()
     func step(_ adam: inout Adam, _ updates: [(name: String, gradient: [Float])]) throws(RecurrentError) {
-      try adam.step { step throws(RecurrentError) in
+      try adam.step(count: 2) { step throws(RecurrentError) in
         for (name, gradient) in updates {
           try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
             try step.update(name, values, gradient: gradient)
@@ -143,14 +143,8 @@ import Testing
       ("epsilon is 0.0, expected more than 0", { $0.epsilon = 0 }),
       ("epsilon is nan, expected more than 0", { $0.epsilon = .nan }),
       ("steps is -1, expected 0 or more", { $0.steps = -1 }),
-      (
-        "first moment of a has 1 values, expected the values' count = 2",
-        { $0.first["a"] = [0] }
-      ),
-      (
-        "second moment of a has 0 values, expected the values' count = 2",
-        { $0.second["a"] = nil }
-      ),
+      ("l1 is nan, expected 0 or more", { $0.l1 = .nan }),
+      ("l2 is -1.0, expected 0 or more", { $0.l2 = -1 }),
     ]
     for (message, change) in changes {
       var wrong = adam
@@ -162,9 +156,19 @@ import Testing
     }
     expectError("gradient of a has 1 values, expected the values' count = 2") { try step(&adam, [("a", [1])]) }
     #expect(adam == before.0 && values == before.1)
-    expectError("array 'b' is updated twice in one step, expected a name of its own for each array") {
-      try step(&adam, [("b", [1, 1]), ("b", [1, 1])])
+    // Arrays that are more or fewer than the step's count are an error. The ones before it stay updated.
+    var more = adam
+    expectError("the arrays up to b has 4 values, expected the values of all arrays = 2") {
+      try step(&more, [("a", [1, 1]), ("b", [1, 1])])
     }
+    #expect(more.steps == 2)
+    expectError("the updated arrays has 0 values, expected the values of all arrays = 2") { try step(&more, []) }
+    // An optimizer of another model keeps its moments.
+    let before2 = adam
+    expectError("array 'first' of the optimizer has 2 values, expected the parameters' values = 3") {
+      try adam.step(count: 3) { _ in Issue.record("must not be called") }
+    }
+    #expect(adam == before2)
   }
 
   // MARK: - A whole model

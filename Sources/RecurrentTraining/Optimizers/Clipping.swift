@@ -1,5 +1,27 @@
 import Recurrent
 
+/// How large gradients may be. Both limits can be set: the norm counts first.
+public struct Clipping: Sendable, Equatable {
+  /// The norm √Σ g² of all gradients of an update is brought down to this, which is more than 0 (Pascanu, Mikolov, Bengio
+  /// 2013, arXiv 1211.5063).
+  public var norm: Double
+  /// Each gradient is brought into ±value, which is more than 0.
+  public var value: Float
+
+  /// Limits, of which infinity clips nothing.
+  public init(norm: Double = .infinity, value: Float = .infinity) {
+    self.norm = norm
+    self.value = value
+  }
+
+  /// Clips nothing.
+  public static let none = Clipping()
+  /// A limit of the norm.
+  public static func norm(_ norm: Double) -> Clipping { Clipping(norm: norm) }
+  /// A limit of each gradient.
+  public static func value(_ value: Float) -> Clipping { Clipping(value: value) }
+}
+
 /// √Σ g² over some arrays, in double precision.
 public func gradientNorm(_ gradients: [[Float]]) -> Double {
   var sum = 0.0

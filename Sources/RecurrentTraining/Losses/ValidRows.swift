@@ -1,0 +1,81 @@
+import Recurrent
+
+/// Which rows of a batch are valid: the steps of each sequence before its length. Row t·N + n is step t of sequence n.
+struct ValidRows {
+  let steps: Int
+  let batchSize: Int
+  let lengths: [Int]?
+  /// The number of valid rows.
+  let count: Int
+
+  /// - Throws: `RecurrentError` if a length is wrong, or if no row is valid: there is no mean over nothing.
+  init(_ y: Sequences<Float>, lengths: [Int]?) throws(RecurrentError) {
+    (steps, batchSize) = (y.steps, y.batchSize)
+    self.lengths = lengths
+    guard let lengths else {
+      count = steps * batchSize
+      return
+    }
+    try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
+    if let bad = lengths.firstIndex(where: { !(0...y.steps).contains($0) }) {
+      throw .size(name: "lengths[\(bad)]", was: lengths[bad], expected: "0 ... \(steps), the steps")
+    }
+    count = lengths.reduce(0, +)
+    guard count > 0 else { throw .value(name: "the lengths", was: "all 0", expected: "at least one valid step") }
+  }
+
+  /// Calls `body` with neighboring rows that are all valid, or all not valid, in ascending order.
+  func forEachRun(_ body: (_ rows: Range<Int>, _ isValid: Bool) -> Void) {
+    guard let lengths else { return body(0..<steps * batchSize, true) }
+    var start = 0, isValid = lengths[0] > 0
+    for step in 0..<steps {
+      for sequence in 0..<batchSize where (step < lengths[sequence]) != isValid {
+        let row = step * batchSize + sequence
+        if row > start { body(start..<row, isValid) }
+        (start, isValid) = (row, !isValid)
+      }
+    }
+    body(start..<steps * batchSize, isValid)
+  }
+
+  /// Whether every number of the valid rows passes a check.
+  ///
+  /// - Returns: the first position in `values` [rows, size] that does not.
+  func first<Value>(in values: [Value], size: Int, where isWrong: (Value) -> Bool) -> Int? {
+    var first: Int?
+    values.withUnsafeBufferPointer { values in
+      forEachRun { rows, isValid in
+        guard isValid, first == nil else { return }
+        for index in rows.lowerBound * size..<rows.upperBound * size where isWrong(values[index]) {
+          first = index
+          return
+        }
+      }
+    }
+    return first
+  }
+
+  /// "step 3 of sequence 1"
+  func place(_ row: Int) -> String { "step \(row / batchSize) of sequence \(row % batchSize)" }
+
+  /// - Throws: `RecurrentError` that names the first row of the gradients with a number that is not finite, if the loss
+  ///   is not finite.
+  func checkFinite(_ loss: Double, _ gradients: Sequences<Float>) throws(RecurrentError) {
+    guard !loss.isFinite else { return }
+    let index = first(in: gradients.values, size: gradients.size) { !$0.isFinite }
+    let name = index.map { "the loss at \(place($0 / gradients.size))" } ?? "the loss"
+    throw .value(name: name, was: "\(loss.isNaN ? .nan : loss)", expected: "a finite number")
+  }
+}
+
+/// Weights of the classes or features of a loss.
+///
+/// - Throws: `RecurrentError` if there is one that is not 0 or more and finite, or if their count is not that of the
+///   outputs.
+func checkWeights(_ name: String, _ weights: [Float]?, size: Int) throws(RecurrentError) {
+  guard let weights else { return }
+  try checkCount(name, weights.count, is: size, "the size of y")
+  for (index, weight) in weights.enumerated() {
+    try checkNumber("\(name)[\(index)]", weight, weight >= 0 && weight.isFinite, "0 or more")
+  }
+}

@@ -1,0 +1,12 @@
+/// The learning rate of each update, as a function of its number alone: a training that is resumed needs nothing but the
+/// optimizer's `steps`.
+///
+/// ```swift
+/// optimizer.learningRate = schedule.rate(atStep: optimizer.steps)
+/// ```
+public protocol Schedule: Sendable, Equatable {
+  /// The learning rate of an update.
+  ///
+  /// - Parameter step: the number of updates before it, 0 or more.
+  func rate(atStep step: Int) -> Float
+}
