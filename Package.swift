@@ -74,7 +74,9 @@ let package = Package(
     .executableTarget(
       name: "recurrent-tool",
       dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "ToolSupport", "CToolSupport"],
-      path: "Sources/recurrent"
+      path: "Sources/recurrent",
+      // The tool draws wherever it is installed.
+      resources: [.embedInCode("Experiments/draw_experiment.py")]
     ),
     .executableTarget(
       name: "recurrent-bench",

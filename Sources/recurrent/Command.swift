@@ -13,10 +13,17 @@ protocol Command: SendableMetatype {
   /// Every option but `--help` and `--version`.
   static var options: [Option] { get }
   static func run(_ options: Options) throws
+  /// Runs the command with what follows its name.
+  static func run(_ arguments: [Argument]) throws
 }
 
 extension Command {
   static var operands: [String] { [] }
+
+  static func run(_ arguments: [Argument]) throws {
+    let usage = "recurrent \(name) \(usage)"
+    if let options = try Options(arguments, known: options, operands: operands, usage: usage) { try run(options) }
+  }
 }
 
 /// The end of the program with another status than 1.

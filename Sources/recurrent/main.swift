@@ -1,7 +1,9 @@
 import Foundation
 import ToolSupport
 
-let commands: [any Command.Type] = [TrainText.self, Generate.self, Quantize.self, RunAmp.self, ExploreSentiment.self, ExploreMemory.self]
+let commands: [any Command.Type] = [
+  TrainText.self, Generate.self, Quantize.self, RunAmp.self, RunExperiment.self,
+]
 
 func help() -> String {
   "usage: recurrent COMMAND [options]\n\n\(Options.table(commands.map { ($0.name, $0.summary) }))\n\n"
@@ -16,12 +18,7 @@ do {
   } else if name == "--version" {
     print(Options.version)
   } else if let command = commands.first(where: { $0.name == name }) {
-    let usage = "recurrent \(name) \(command.usage)"
-    if let options = try Options(
-      Array(arguments.dropFirst()), known: command.options, operands: command.operands, usage: usage)
-    {
-      try command.run(options)
-    }
+    try command.run(Array(arguments.dropFirst()))
   } else {
     throw ToolError("unknown command '\(name)'\n\(help())")
   }

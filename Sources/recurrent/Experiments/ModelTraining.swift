@@ -1,0 +1,92 @@
+import Foundation
+import Recurrent
+import RecurrentTraining
+import ToolSupport
+
+/// A model in training: what an update needs, and what to say when one fails.
+struct ModelTraining<M: Module> {
+  var model: M
+  var optimizer: Adam
+  /// The largest norm of the gradients.
+  var clippingNorm: Double
+  let workspace: Workspace
+  /// Those of the last update.
+  private(set) var gradients: Gradients<M>
+  /// The number of updates so far.
+  private(set) var updates = 0
+
+  init(
+    _ model: M, learningRate: Float, clippingNorm: Double = .infinity, workspace: Workspace = Workspace()
+  ) throws {
+    self.model = model
+    self.clippingNorm = clippingNorm
+    self.workspace = workspace
+    optimizer = Adam(learningRate: learningRate)
+    gradients = try Gradients(model)
+  }
+
+  /// One update.
+  ///
+  /// - Parameter loss: of the model's output, with its gradient.
+  /// - Returns: the loss before the update.
+  /// - Throws: `ToolError` that names the update and the largest gradient if the loss or a gradient is not finite.
+  mutating func update(
+    _ input: M.Input,
+    loss: (consuming M.Output) throws(RecurrentError) -> (loss: Double, gradient: M.Output.Gradient)
+  ) throws -> Double {
+    workspace.isTraining = true
+    do {
+      let (output, trace) = try model(input, workspace)
+      let (value, gradient) = try loss(output)
+      guard value.isFinite else {
+        throw RecurrentError.value(name: "loss", was: "\(value)", expected: "a finite number")
+      }
+      gradients.clear()
+      try model.backward(gradient, trace, into: &gradients, workspace)
+      try optimizer.update(&model, gradients, clippingNorm: clippingNorm)
+      updates += 1
+      return value
+    } catch let error as RecurrentError {
+      let (parameter, value) = gradients.largest
+      throw ToolError(
+        "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): "
+          + "try a lower --learning-rate")
+    }
+  }
+
+  /// The model's output, without what only training needs.
+  func output(_ input: M.Input) throws -> M.Output {
+    workspace.isTraining = false
+    return try model(input, workspace).0
+  }
+}
+
+/// Runs epochs of updates with a progress bar.
+///
+/// - Parameters:
+///   - count: the number of epochs.
+///   - updates: the number of updates of an epoch.
+///   - label: the text before the bar.
+///   - update: one update, by its number in the epoch; returns the loss.
+///   - endOfEpoch: gets the number of epochs so far and the mean loss; returns whether to go on.
+/// - Throws: `Interrupted` if a signal asked for it, and what the closures throw.
+func runEpochs(
+  _ count: Int, updates: Int, label: String, update: (Int) throws -> Double,
+  endOfEpoch: (_ epoch: Int, _ loss: Double) throws -> Bool
+) throws {
+  var bar = ProgressBar(label)
+  defer { bar.finish() }
+  for epoch in 1...count {
+    var sum = 0.0
+    for index in 0..<updates {
+      try Interrupted.check()
+      let loss = try update(index)
+      sum += loss
+      bar.show(
+        (Double(epoch - 1) + Double(index + 1) / Double(updates)) / Double(count),
+        ["epoch \(epoch) of \(count)", String(format: "loss %.4f", loss)])
+    }
+    bar.finish()
+    guard try endOfEpoch(epoch, sum / Double(updates)) else { break }
+  }
+}

@@ -1,0 +1,149 @@
+import Foundation
+import Recurrent
+import RecurrentFiles
+import ToolSupport
+
+/// What an experiment finds: printed while it runs, and written to a JSON file and a picture at its end.
+final class Report {
+  /// One drawing of the picture. The panels stand below each other.
+  struct Panel: Encodable {
+    /// How the points of a curve are drawn.
+    enum Style: String, Encodable {
+      case line, dashed, points, crosses, bars
+    }
+
+    struct Curve: Encodable {
+      let name: String
+      let style: Style
+      let x: [Double]
+      /// As many as x; nil leaves a gap.
+      let y: [Double?]
+    }
+
+    let title: String
+    let xLabel: String
+    let yLabel: String
+    /// Whether an axis is logarithmic.
+    var hasLogarithmicX = false
+    var hasLogarithmicY = false
+    /// What to write at x = 0, 1 and so on instead of numbers.
+    var names: [String]?
+    private(set) var curves: [Curve] = []
+
+    init(_ title: String, x: String, y: String) {
+      self.title = title
+      xLabel = x
+      yLabel = y
+    }
+
+    /// - Parameters:
+    ///   - name: for the legend.
+    ///   - x: 0, 1 and so on by default.
+    ///   - y: infinities and NaNs leave a gap.
+    mutating func add(_ name: String, _ style: Style = .line, x: [Double]? = nil, y: [Double]) {
+      let x = x ?? y.indices.map(Double.init)
+      precondition(x.count == y.count)
+      curves.append(Curve(name: name, style: style, x: x, y: y.map { $0.isFinite ? $0 : nil }))
+    }
+  }
+
+  private struct Document: Encodable {
+    let format = "swift-recurrent experiment 1"
+    let experiment: String
+    let version = Options.version
+    let environment = Processor.description
+    var isInterrupted = false
+    var seconds = 0.0
+    var settings: [String: Value] = [:]
+    var tables: [Table] = []
+    var panels: [Panel] = []
+  }
+
+  /// Where random numbers start.
+  let seed: UInt64
+  /// How many things an experiment may compute at once.
+  let threads: Int
+  private var document: Document
+  private let json: FilePath?
+  private let picture: Picture?
+  private let begin = ContinuousClock.now
+
+  /// Checks the options that all experiments share, before any work.
+  ///
+  /// - Throws: `ToolError` if one of them is wrong.
+  init(_ name: String, _ options: Options) throws {
+    seed = try options.number("seed", in: 0...UInt64(UInt32.max), default: 1)
+    threads = try options.number("threads", in: 1...1024, default: min(2, ProcessInfo.processInfo.activeProcessorCount))
+    try options.checkWritable("json")
+    json = options.path("json")
+    picture = try Picture(options)
+    document = Document(experiment: name)
+    _ = try Processor.active
+    set("seed", .integer(Int(seed)))
+    set("threads", .integer(threads))
+    print(Processor.description)
+  }
+
+  // MARK: - What an experiment finds
+
+  /// Notes a setting for the JSON file.
+  func set(_ name: String, _ value: Value) { document.settings[name] = value }
+
+  /// Prints a line.
+  func say(_ text: String) { printLine(text) }
+
+  /// Prints a whole table, and keeps it.
+  func add(_ table: Table) {
+    printLine("")
+    for line in table.lines { printLine(line) }
+    keep(table)
+  }
+
+  /// Starts a table whose rows are printed one by one, as `addRow` gives them. Each column needs its width.
+  func begin(_ table: Table) {
+    printLine("")
+    printLine(table.lines[0])
+    keep(table)
+  }
+
+  /// The next row of the table that was begun last.
+  func addRow(_ row: [Value]) {
+    let last = document.tables.count - 1
+    document.tables[last].add(row)
+    let table = document.tables[last]
+    var alone = Table(table.name, table.columns)
+    alone.add(row)
+    printLine(alone.lines[1])
+  }
+
+  private func keep(_ table: Table) {
+    precondition(!document.tables.contains { $0.name == table.name })
+    document.tables.append(table)
+  }
+
+  /// Adds a panel below the others.
+  func add(_ panel: Panel) { document.panels.append(panel) }
+
+  // MARK: - Files
+
+  /// Writes the files that were asked for.
+  ///
+  /// - Throws: `ToolError` or `FileError` if a file cannot be written or drawn. If only the drawing fails, the JSON
+  ///   file is there.
+  func finish(isInterrupted: Bool = false) throws {
+    document.isInterrupted = isInterrupted
+    document.seconds = (ContinuousClock.now - begin) / .seconds(1)
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let data = try encoder.encode(document)
+    if let json {
+      try writeFile(data, to: json)
+      printLine("wrote \(json)")
+    }
+    // An interrupted experiment may have nothing to draw.
+    guard let picture, !document.panels.isEmpty else { return }
+    try picture.draw(data)
+    printLine("drew \(picture.path)")
+  }
+}
