@@ -2,7 +2,7 @@ import CToolSupport
 import Foundation
 
 /// A bar on standard error that is redrawn in place on a terminal, and now and then a plain line elsewhere.
-public struct ProgressBar {
+public struct ProgressBar: Sendable {
   private let label: String
   private var lastDrawn: ContinuousClock.Instant?
   /// Whether the terminal's cursor is behind a bar.

@@ -7,8 +7,8 @@ import ToolSupport
 struct ModelTraining<M: Module> {
   var model: M
   var optimizer: Adam
-  /// The largest norm of the gradients.
-  var clippingNorm: Double
+  /// How large gradients may be.
+  var clipping: Clipping
   let workspace: Workspace
   /// Those of the last update.
   private(set) var gradients: Gradients<M>
@@ -16,10 +16,10 @@ struct ModelTraining<M: Module> {
   private(set) var updates = 0
 
   init(
-    _ model: M, learningRate: Float, clippingNorm: Double = .infinity, workspace: Workspace = Workspace()
+    _ model: M, learningRate: Float, clipping: Clipping = .none, workspace: Workspace = Workspace()
   ) throws {
     self.model = model
-    self.clippingNorm = clippingNorm
+    self.clipping = clipping
     self.workspace = workspace
     optimizer = Adam(learningRate: learningRate)
     gradients = try Gradients(model)
@@ -43,7 +43,7 @@ struct ModelTraining<M: Module> {
       }
       gradients.clear()
       try model.backward(gradient, trace, into: &gradients, workspace)
-      try optimizer.update(&model, gradients, clippingNorm: clippingNorm)
+      try optimizer.update(&model, gradients, clipping: clipping)
       updates += 1
       return value
     } catch let error as RecurrentError {

@@ -16,15 +16,8 @@ func runJobs<Result: Sendable>(
   _ count: Int, threads: Int, label: String,
   _ job: @escaping @Sendable (_ index: Int, _ progress: (Double) throws -> Void) throws -> Result
 ) throws -> [Result] {
-  struct State: Sendable {
-    var next = 0
-    var results: [Result?]
-    var errors: [(any Error)?]
-    var fractions: [Double]
-    var bar: ProgressBar
-  }
   let state = Mutex(
-    State(
+    Jobs<Result>(
       results: Array(repeating: nil, count: count), errors: Array(repeating: nil, count: count),
       fractions: Array(repeating: 0, count: count), bar: ProgressBar(label)))
   DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
@@ -59,4 +52,13 @@ func runJobs<Result: Sendable>(
     if let error = state.errors.compactMap({ $0 }).first { throw error }
     return state.results.map { $0! }
   }
+}
+
+/// What the threads of `runJobs` share.
+private struct Jobs<Result: Sendable>: Sendable {
+  var next = 0
+  var results: [Result?]
+  var errors: [(any Error)?]
+  var fractions: [Double]
+  var bar: ProgressBar
 }
