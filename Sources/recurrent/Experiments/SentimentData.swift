@@ -4,9 +4,9 @@ import RecurrentTraining
 import ToolSupport
 
 /// Labelled texts in three parts, with the words' numbers. Every model of the experiment sees the same parts.
-struct SentimentData {
+struct SentimentData: Sendable {
   /// Some texts as numbers.
-  struct Part {
+  struct Part: Sendable {
     /// The numbers of each text's words.
     let texts: [[Int]]
     /// The class of each text.
@@ -35,7 +35,7 @@ struct SentimentData {
     let (rest, heldOut) = try text.split(heldOut: 0.1, seed: splitSeed)
     let (training, validation) = try rest.split(heldOut: 1.0 / 9, seed: splitSeed &+ 1)
     classes = text.classes
-    vocabulary = try WordVocabulary(of: training.texts, maximumCount: SentimentModel.words)
+    vocabulary = try WordVocabulary(of: training.texts, maximumCount: SentimentSettings.words)
     self.training = Part(training, vocabulary)
     self.validation = Part(validation, vocabulary)
     self.heldOut = Part(heldOut, vocabulary)

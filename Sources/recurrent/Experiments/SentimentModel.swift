@@ -16,8 +16,6 @@ struct SentimentModel: Module, Composite {
   ]
   var embedding: Embedding, encoder: Layer<Float>, head: Dense
   let summary: Summary
-  /// The rows of the embedding, as in the tutorials.
-  static let words = 10_000
   /// Drops values of the embedding, and of what the head reads.
   let inputDropout: Dropout, headDropout: Dropout
 
@@ -42,6 +40,13 @@ struct SentimentModel: Module, Composite {
       direction: settings.isBidirectional ? .bidirectional : .forward,
       initialization: Initialization(
         recurrent: .orthogonal, forgetBias: settings.cell == .lstm() ? 1 : nil, seed: seed &* 3 &+ 1))
+    if settings.startsFromIdentity {
+      let units = settings.units
+      encoder.updateEachParameter { name, values in
+        guard name.hasPrefix("weight_hh") else { return }
+        for index in values.indices { values[index] = index / units == index % units ? 1 : 0 }
+      }
+    }
     let size = encoder.outputSize * (summary == .pooled ? 2 : 1)
     head = try Dense(inputSize: size, outputSize: outputs, seed: seed &* 3 &+ 2)
   }
@@ -114,27 +119,4 @@ struct SentimentModel: Module, Composite {
       try Sequences(b, steps: 1, batchSize: row.batchSize, size: size)
     )
   }
-}
-
-/// The sizes of a model, and how it is trained.
-struct SentimentSettings {
-  var cell = Cell.gru()
-  var embeddingSize = 32
-  var units = 5
-  var isBidirectional = false
-  var summary = SentimentModel.Summary.last
-  var deviation: Float = 0.1
-  /// A word is replaced by the unknown one with this probability.
-  var wordDropout = 0.0
-  var inputDropout: Float = 0
-  var headDropout: Float = 0
-  var learningRate: Float = 1e-3
-  var weightDecay: Float = 0
-  var batchSize = 32
-  var epochs = 10
-  /// Training ends after so many epochs without a better validation loss.
-  var patience = 3
-  var maximumWords = 10_000
-  var minimumCount = 1
-  var longest = 400
 }
