@@ -18,7 +18,7 @@ protocol Experiment: SendableMetatype {
 
 /// `recurrent experiment NAME`.
 enum RunExperiment: Command {
-  static let all: [any Experiment.Type] = [Sentiment.self, Memory.self]
+  static let all: [any Experiment.Type] = [Sentiment.self, Forecast.self, Memory.self]
 
   static let name = "experiment"
   static let summary = "run an experiment, and write its tables and its picture"

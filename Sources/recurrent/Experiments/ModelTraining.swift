@@ -4,9 +4,9 @@ import RecurrentTraining
 import ToolSupport
 
 /// A model in training: what an update needs, and what to say when one fails.
-struct ModelTraining<M: Module> {
+struct ModelTraining<M: Module, O: Optimizer> {
   var model: M
-  var optimizer: Adam
+  var optimizer: O
   /// How large gradients may be.
   var clipping: Clipping
   let workspace: Workspace
@@ -16,12 +16,12 @@ struct ModelTraining<M: Module> {
   private(set) var updates = 0
 
   init(
-    _ model: M, learningRate: Float, clipping: Clipping = .none, workspace: Workspace = Workspace()
+    _ model: M, _ optimizer: O, clipping: Clipping = .none, workspace: Workspace = Workspace()
   ) throws {
     self.model = model
     self.clipping = clipping
     self.workspace = workspace
-    optimizer = Adam(learningRate: learningRate)
+    self.optimizer = optimizer
     gradients = try Gradients(model)
   }
 

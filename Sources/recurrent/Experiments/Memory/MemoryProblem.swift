@@ -13,7 +13,7 @@ enum MemoryProblem: String, CaseIterable, Sendable {
   /// The number of different symbols that the copy problem shows.
   static let symbols = 8
   /// How many of them there are to remember.
-  static let remembered = 5
+  static let remembered = 3
 
   /// C
   var inputSize: Int { self == .adding ? 2 : MemoryProblem.symbols + 2 }

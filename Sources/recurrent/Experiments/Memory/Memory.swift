@@ -44,7 +44,7 @@ enum Memory: Experiment {
     }
     addTrainings(trained, problems, cells, lags, to: report)
     try addGradients(lag: lags.max()!, units: units, to: report)
-    try addClipping(lag: lags.max()!, units: units, to: report)
+    try addClipping(lag: min(100, lags.max()!), units: units, to: report)
   }
 
   /// The items of a comma-separated option, in their order; all by default.
@@ -198,7 +198,9 @@ enum Memory: Experiment {
     var panel = Report.Panel("The loss with and without clipping", x: "update", y: "mean squared error")
     panel.hasLogarithmicY = true
     for (name, training) in zip(["not clipped", "clipped at 1"], both) {
-      panel.add(name, name == "not clipped" ? .crosses : .line, x: training.losses.indices.map { Double($0 + 1) }, y: training.losses)
+      panel.add(
+        name, name == "not clipped" ? .crosses : .line, x: training.losses.indices.map { Double($0 + 1) },
+        y: training.losses)
     }
     report.add(panel)
   }

@@ -27,23 +27,6 @@ enum Sentiment: Experiment {
     let splitSeed = try options.number("split-seed", in: 0...UInt64(UInt32.max), default: 1)
     let epochs = try options.number("epochs", in: 1...100_000, default: 12)
     for index in models.indices { models[index].epochs = epochs }
-    for pair in (ProcessInfo.processInfo.environment["SENT"] ?? "").split(separator: ",") {  // TEMPORARY
-      let kv = pair.split(separator: "="), d = Float(kv[1])!
-      for index in models.indices {
-        switch kv[0] {
-        case "in": models[index].inputDropout = d
-        case "head": models[index].headDropout = d
-        case "word": models[index].wordDropout = Double(d)
-        case "dev": models[index].deviation = d
-        case "lr": models[index].learningRate = d
-        case "batch": models[index].batchSize = Int(d)
-        case "units": models[index].units = Int(d)
-        case "emb": models[index].embeddingSize = Int(d)
-        case "patience": models[index].patience = Int(d)
-        default: fatalError()
-        }
-      }
-    }
     let data = try SentimentData(try SentimentData.read(options), splitSeed: splitSeed)
     let parts = [data.training, data.validation, data.heldOut].map(\.texts.count)
     report.set("split_seed", .integer(Int(splitSeed)))

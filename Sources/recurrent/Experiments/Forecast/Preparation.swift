@@ -1,0 +1,103 @@
+import Foundation
+import Recurrent
+import RecurrentTraining
+
+/// How a series becomes what a model learns. The model learns only what a simple forecast misses: the remainder. Which
+/// scale and which simple forecast fit, the training part decides.
+struct Preparation: Sendable {
+  /// A forecast of the next value from those before it.
+  enum Simple: String, CaseIterable, Sendable {
+    case last = "the last value"
+    case season = "the value a season ago"
+    case change = "the last value and the change a season ago"
+
+    /// The number of values before the forecast one that it needs.
+    func reach(season: Int) -> Int {
+      switch self {
+      case .last: 1
+      case .season: season
+      case .change: season + 1
+      }
+    }
+
+    /// The forecast of x[step].
+    func forecast(_ x: [Double], _ step: Int, season: Int) -> Double {
+      switch self {
+      case .last: x[step - 1]
+      case .season: x[step - season]
+      case .change: x[step - 1] + x[step - season] - x[step - season - 1]
+      }
+    }
+  }
+
+  /// The number of steps of a season; 1 if there is none.
+  let season: Int
+  /// Whether the model sees logarithms.
+  let usesLogarithm: Bool
+  /// What the model starts from.
+  let simple: Simple
+
+  /// Chooses by the training part of a series.
+  init(training y: [Double], season: Int) {
+    self.season = season
+    usesLogarithm = Preparation.isEvenerWithLogarithm(y)
+    let x = usesLogarithm ? y.map { log($0) } : y
+    let kinds = season > 1 ? Simple.allCases : [.last]
+    func squares(_ simple: Simple) -> Double {
+      let first = Simple.change.reach(season: season)
+      return (first..<max(first, x.count)).reduce(0) {
+        let error = x[$1] - simple.forecast(x, $1, season: season)
+        return $0 + error * error
+      }
+    }
+    simple = kinds.min { squares($0) < squares($1) } ?? .last
+  }
+
+  /// Whether the changes of the logarithms are as large in both halves of a series, or nearer to it than the changes of
+  /// the values.
+  private static func isEvenerWithLogarithm(_ y: [Double]) -> Bool {
+    guard y.count >= 16, y.allSatisfy({ $0 > 0 }) else { return false }
+    func unevenness(_ x: [Double]) -> Double {
+      let changes = zip(x.dropFirst(), x).map { abs($0 - $1) }, half = changes.count / 2
+      let early = changes.prefix(half).reduce(0, +), late = changes.suffix(half).reduce(0, +)
+      return abs(log(max(late, .leastNormalMagnitude) / max(early, .leastNormalMagnitude)))
+    }
+    return unevenness(y.map { log($0) }) < unevenness(y)
+  }
+
+  /// The number of values before the first row.
+  var lostSteps: Int { simple.reach(season: season) }
+
+  /// The columns that a model sees: at each step the remainder, then the value itself and the place of the next step in
+  /// its season, unless the simple forecast has taken them away.
+  func rows(_ y: [Double]) throws -> Series {
+    let x = scaled(y)
+    var names = ["remainder"], values: [Float] = []
+    if simple != .change { names.append("value") }
+    let hasPhase = season > 1 && simple == .last
+    if hasPhase { names += ["sine", "cosine"] }
+    for step in lostSteps..<max(lostSteps, y.count) {
+      values.append(Float(x[step] - simple.forecast(x, step, season: season)))
+      if simple != .change { values.append(Float(x[step])) }
+      if hasPhase {
+        let phase = 2 * Double.pi * Double((step + 1) % season) / Double(season)
+        values += [Float(sin(phase)), Float(cos(phase))]
+      }
+    }
+    return try Series(values, names: names)
+  }
+
+  /// The forecast of y[step] from the remainder that a model expects. A step at the end of the series is the one after
+  /// it.
+  func forecast(_ y: [Double], _ step: Int, remainder: Double) -> Double {
+    let x = scaled(Array(y[max(0, step - season - 1)..<step]))
+    let value = simple.forecast(x, x.count, season: season) + remainder
+    return usesLogarithm ? exp(value) : value
+  }
+
+  private func scaled(_ y: [Double]) -> [Double] { usesLogarithm ? y.map { log($0) } : y }
+
+  var description: String {
+    "the model learns what \(simple.rawValue) misses" + (usesLogarithm ? ", of logarithms" : "")
+  }
+}
