@@ -18,8 +18,8 @@ enum MemoryCell: String, CaseIterable, Sendable {
   /// Of Adam. Gated cells bear steps that make the others jump.
   var learningRate: Float {
     switch self {
-    case .rnn, .irnn: 1e-3
-    case .indrnn: 3e-3
+    case .irnn: 1e-3
+    case .rnn, .indrnn: 3e-3
     case .gru, .lstm: 5e-3
     }
   }

@@ -30,7 +30,7 @@ struct MemoryTraining: Sendable {
   mutating func run(units: Int, limit: Int, seed: UInt64, _ progress: (Double) throws -> Void) throws {
     let begin = ContinuousClock.now, problem = problem
     var training = try ModelTraining(
-      try MemoryModel(cell, problem, lag: lag, units: units, seed: seed), learningRate: cell.learningRate,
+      try MemoryModel(cell, problem, lag: lag, units: units, seed: seed), Adam(learningRate: cell.learningRate),
       clipping: .norm(1))
     var random = SeededGenerator(seed: seed), testRandom = SeededGenerator(seed: ~seed)
     let test = try problem.batch(lag: lag, count: 256, using: &testRandom)

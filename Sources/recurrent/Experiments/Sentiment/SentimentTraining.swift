@@ -39,7 +39,7 @@ struct SentimentTraining: Sendable {
   mutating func run(_ progress: (Double) throws -> Void) throws {
     let training = data.training
     var update = try ModelTraining(
-      best, learningRate: settings.learningRate, clipping: .norm(1), workspace: Workspace(seed: seed))
+      best, Adam(learningRate: settings.learningRate), clipping: .norm(1), workspace: Workspace(seed: seed))
     var batches = try ShuffledBatches(lengths: training.texts.map(\.count), batchSize: settings.batchSize, seed: seed)
     var random = SeededGenerator(seed: seed &+ 0x5eed)
     var stopping = try EarlyStopping(patience: settings.patience)
