@@ -116,11 +116,11 @@ struct Report: Encodable {
   func showUpdates() {
     guard !updates.isEmpty else { return }
     let columns = [
-      ("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("dense p50", 11), ("dense least", 12),
+      ("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("lazy p50", 11), ("lazy least", 12),
     ]
     print("\n" + Report.line(columns.map(\.0), columns))
     for update in updates {
-      let times = [update.p50Us, update.leastUs, update.denseP50Us, update.denseLeastUs]
+      let times = [update.p50Us, update.leastUs, update.lazyP50Us, update.lazyLeastUs]
       print(Report.line([update.name] + times.map(Report.format), columns))
     }
   }

@@ -27,7 +27,7 @@ final class Runner<Scalar: Element> {
   private let stream: RecurrentStream<Scalar>?
   private let kernels: KernelStep<Scalar>?
   private let options: CallOptions
-  private var classifier: (trainer: ClassifierTrainer, symbols: [Int], labels: [Float])?  // of floats
+  private var classifier: ClassifierUpdate?  // of floats
 
   init(_ shape: Case, threads: Threads?) throws {
     self.shape = shape
@@ -57,10 +57,12 @@ final class Runner<Scalar: Element> {
     if shape.mode == .classifier {
       let model = try SequenceClassifier(
         shape.cell, symbols: Case.symbols, embeddingSize: shape.inputs, hiddenSize: shape.hidden)
-      classifier = (
-        ClassifierTrainer(model), (0..<rows).map { _ in Int.random(in: 0..<Case.symbols, using: &random) },
-        (0..<shape.batch).map { _ in Float(Int.random(in: 0...1, using: &random)) }
-      )
+      classifier = ClassifierUpdate(
+        model: model, gradients: try Gradients(model),
+        text: try Tokens(
+          (0..<rows).map { _ in Int.random(in: 0..<Case.symbols, using: &random) }, steps: shape.steps,
+          batchSize: shape.batch),
+        labels: (0..<shape.batch).map { _ in Float(Int.random(in: 0...1, using: &random)) })
     }
     state = try layer.zeroState(batchSize: shape.batch)
     dState = try layer.zeroStateGradient(batchSize: shape.batch)
@@ -109,9 +111,7 @@ final class Runner<Scalar: Element> {
       case .forward, .lengths, .bidirectional:
         try forward()
       case .classifier:
-        guard let classifier else { return }
-        _ = try classifier.trainer.update(
-          classifier.symbols, labels: classifier.labels, steps: shape.steps, batchSize: shape.batch)
+        try classifier?.run()
       case .training, .lengthsTraining, .bidirectionalTraining:
         try layer.record(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,
@@ -127,5 +127,23 @@ final class Runner<Scalar: Element> {
     try layer.forward(
       UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, options: options,
       scratch: scratch)
+  }
+}
+
+/// A classifier in training on one batch.
+private struct ClassifierUpdate {
+  var model: SequenceClassifier
+  var optimizer = Adam()
+  var gradients: Gradients<SequenceClassifier>
+  let text: Tokens
+  let labels: [Float]
+  let workspace = Workspace()
+
+  mutating func run() throws(RecurrentError) {
+    let (logits, trace) = try model(text, workspace)
+    let (_, dLogits) = try BinaryCrossEntropy()(logits, labels)
+    gradients.clear()
+    try model.backward(dLogits, trace, into: &gradients, workspace)
+    try optimizer.update(&model, gradients)
   }
 }

@@ -47,19 +47,19 @@ typedef struct update_rule {
 // One update of some parameters. Denormal numbers count as zero. Otherwise the moments of a parameter that gets no more
 // gradients would stay denormal for ever, and each of them would take a hundred cycles.
 //
-// The gradient can have rows of `size` parameters each, in ascending order: rows[r] is the row of the parameters that
-// the gradient's row r belongs to. The gradient of all other parameters is zero, as for symbols that an embedding
-// has not seen. A lazy update leaves those parameters and their state as they are.
+// If only some rows of `size` parameters each have a gradient, as those of the symbols that an embedding has seen, `rows`
+// lists them in ascending order. The gradient of all other rows is not read and counts as zero. A lazy update leaves
+// those parameters and their state as they are.
 typedef struct parameter_update {
   float *values;                    // [count]
   float *_Nullable state[3];        // [count] each, those that the kind keeps
-  const float *_Nullable gradient;  // [row_count, size], or [count] if it is whole
+  const float *_Nullable gradient;  // [count]
   const ptrdiff_t *_Nullable rows;  // [row_count]; a lazy update can have them in any order
   ptrdiff_t row_count;
   ptrdiff_t size;
   ptrdiff_t count;  // a multiple of size
-  bool is_whole;    // the gradient has the rows that are not in `rows` too
-  bool is_lazy;
+  bool has_rows;    // if not, every parameter has a gradient
+  bool is_lazy;     // it must have rows
   float scale;
 } parameter_update;
 void update_parameters(instruction_set set, const update_rule *rule, const parameter_update *update);

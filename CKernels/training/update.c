@@ -59,6 +59,10 @@ LANES void update_sixteen(update_kind kind, bool adjusts, const update_rule *n, 
   *value = w;
 }
 
+LANES const float *gradient_row(const parameter_update *u, ptrdiff_t r) {
+  return u->gradient + u->rows[r] * u->size;
+}
+
 // The update of the 16 parameters from `first` on, or of all that are left, whose gradients do not lie together. Row r
 // of the gradient is the first one that ends after `first`.
 LANES void update_between_rows(update_kind kind, bool adjusts, const update_rule *n, const parameter_update *u,
@@ -68,7 +72,7 @@ LANES void update_between_rows(update_kind kind, bool adjusts, const update_rule
   float rest[4][16] = {0}, gradients[16] = {0};
   for (; r < u->row_count && u->rows[r] * u->size < first + count; r++) {
     const ptrdiff_t start = u->rows[r] * u->size - first, end = start + u->size;
-    const float *gradient = u->gradient + r * u->size;
+    const float *gradient = gradient_row(u, r);
     for (ptrdiff_t i = start < 0 ? 0 : start; i < end && i < count; i++) gradients[i] = gradient[i - start];
   }
   const parameter_update part = {.values = rest[3], .state = {rest[0], rest[1], rest[2]}, .scale = u->scale};
@@ -92,7 +96,7 @@ LANES void update_all(update_kind kind, bool adjusts, const update_rule *n, cons
     const ptrdiff_t start = has_row ? u->rows[r] * u->size : u->count, end = has_row ? start + u->size : u->count;
     // Up to the row the gradients are zeros; in the row they lie one after another.
     const bool in_row = has_row && i >= start;
-    const float *gradient = in_row ? u->gradient + r * u->size + (i - start) : zeros;
+    const float *gradient = in_row ? gradient_row(u, r) + (i - start) : zeros;
     const ptrdiff_t last = (in_row ? end : start) - 16, stride = in_row ? 16 : 0;
     for (; i <= last; i += 16, gradient += stride) update_sixteen(kind, adjusts, n, u, i, gradient);
     if (i < (in_row ? end : start)) {
@@ -108,16 +112,18 @@ LANES void update_kind_of(update_kind kind, bool adjusts, const update_rule *n, 
   const ptrdiff_t parts = u->is_lazy ? u->row_count : 1;
   for (ptrdiff_t p = 0; p < parts; p++) {
     parameter_update part = *u;
-    const ptrdiff_t offset = u->is_lazy ? u->rows[p] * u->size : 0;
-    if (u->is_lazy || u->is_whole) {
-      if (u->is_lazy) part.count = u->size;
-      part.rows = first_row;
-      part.row_count = 1;
-      part.size = part.count;
+    if (u->is_lazy) {
+      const ptrdiff_t offset = u->rows[p] * u->size;
+      part.gradient = gradient_row(u, p);
+      part.count = u->size;
       part.values += offset;
       for (int s = 0; s < 3; s++)
         if (part.state[s]) part.state[s] += offset;
-      part.gradient += u->is_whole ? offset : p * u->size;
+    }
+    if (u->is_lazy || !u->has_rows) {
+      part.rows = first_row;
+      part.row_count = 1;
+      part.size = part.count;
     }
     update_all(kind, adjusts, n, &part);
   }

@@ -59,8 +59,8 @@ enum Quantize: Command {
     var difference = Difference(), sum = 0.0
     for start in stride(from: 0, to: numbers.count, by: 1000) {
       let chunk = Array(numbers[start..<min(start + 1000, numbers.count)])
-      var x = [Float](repeating: 0, count: chunk.count * model.embedding.size)
-      try model.embedding.forward(chunk, into: &x)
+      let tokens = try Tokens(chunk, steps: chunk.count, batchSize: 1)
+      let x = try model.embedding(tokens, Workspace(isTraining: false)).0.values
       var y = [Float](repeating: 0, count: chunk.count * size), otherY = y
       var span = y.mutableSpan, otherSpan = otherY.mutableSpan
       try streams.0.process(x.span, steps: chunk.count, into: &span)

@@ -55,11 +55,10 @@ struct SavedModel {
     file.tensors["embedding.weight"] = try Tensor(model.embedding.weight, shape: [v, d])
     file.tensors["head.weight"] = try Tensor(model.head.weight, shape: [v, h])
     file.tensors["head.bias"] = try Tensor(model.head.bias, shape: [v])
+    let list = try ParameterList(model)
     for (array, values) in optimizer.state.arrays {
-      var start = 0
-      for (name, count) in model.parameterCounts {
-        file.tensors["adam.\(array).\(name)"] = try Tensor(Array(values[start..<start + count]), shape: [count])
-        start += count
+      for (shape, range) in zip(list.shapes, list.ranges) {
+        file.tensors["adam.\(array).\(shape.name)"] = try Tensor(Array(values[range]), shape: [shape.count])
       }
     }
     var characters = String.UnicodeScalarView()
@@ -117,11 +116,11 @@ struct SavedModel {
     }
     let steps = try entries.number("updates", in: 0...(1 << 53))
     var first: [Float] = [], second: [Float] = []
-    for (parameter, count) in steps > 0 ? model.parameterCounts : [] {
-      first += try file.floats("adam.first.\(parameter)", shape: [count], path: path)
-      let values = try file.floats("adam.second.\(parameter)", shape: [count], path: path)
+    for shape in steps > 0 ? model.parameterShapes : [] {
+      first += try file.floats("adam.first.\(shape.name)", shape: [shape.count], path: path)
+      let values = try file.floats("adam.second.\(shape.name)", shape: [shape.count], path: path)
       if let wrong = values.first(where: { !($0 >= 0) }) {
-        throw ToolError("\(path): 'adam.second.\(parameter)' has a value of \(wrong), expected 0 or more")
+        throw ToolError("\(path): 'adam.second.\(shape.name)' has a value of \(wrong), expected 0 or more")
       }
       second += values
     }

@@ -2,7 +2,7 @@ import Foundation
 import ToolSupport
 
 let commands: [any Command.Type] = [
-  TrainText.self, Generate.self, Quantize.self, RunAmp.self, RunExperiment.self,
+  TrainText.self, Generate.self, Quantize.self, Inspect.self, RunAmp.self, RunExperiment.self,
 ]
 
 func help() -> String {

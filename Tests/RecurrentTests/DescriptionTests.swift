@@ -28,7 +28,7 @@ import Testing
     #expect("\(try lstm.zeroStateGradient(batchSize: 4))" == "StateGradient, dh of 64 values, dc of 64")
     #expect("\(StateGradient<Float>(dh: [1]))" == "StateGradient, dh of 1 value")
     let (record, output) = try gru.record(x)
-    #expect("\(output)" == "Output<Float>(y: Sequences [10, 4, 16], final: State, h of 64 values)")
+    #expect("\(output)" == "Output, y: Sequences [10, 4, 16], final: State, h of 64 values")
     #expect("\(Record<Float>())" == "Record, empty")
     #expect("\(record)" == "Record of GRU, 8 inputs, 16 units, 10 steps, 4 sequences")
     var gradients = gru.zeroGradients()

@@ -200,3 +200,63 @@ import Testing
     }
   }
 }
+
+extension GradientsTests {
+  /// Rows that were not seen have a gradient of zero: an update has the bits of one in which every row was seen.
+  @Test func rowsThatWereNotSeenHaveTheBitsOfZeros() throws {
+    for size in [1, 3, 8, 17] {
+      var sparse = try Embedding(symbols: 70, size: size, seed: 1), dense = sparse
+      var sums = try Gradients(sparse), allSums = try Gradients(dense)
+      var adam = Adam(learningRate: 0.1), allAdam = adam
+      var random = SeededGenerator(seed: 2)
+      for update in 0..<6 {
+        let tokens = try Tokens((0..<5).map { _ in Int.random(in: 0..<70, using: &random) }, steps: 5, batchSize: 1)
+        let dx = try ModuleTests.numbers(steps: 5, batchSize: 1, size: size), w = Workspace()
+        sums.clear()
+        allSums.clear()
+        try sparse.backward(dx, tokens, into: &sums, w)
+        try dense.backward(dx, tokens, into: &allSums, w)
+        allSums.markRows(Array(0..<70))
+        #expect(sums.totalNorm == allSums.totalNorm, "size \(size), update \(update)")
+        try adam.update(&sparse, sums, clipping: .norm(0.5))
+        try allAdam.update(&dense, allSums, clipping: .norm(0.5))
+        #expect(sparse == dense && adam == allAdam, "size \(size), update \(update)")
+      }
+    }
+  }
+
+  /// The gradients of a batch do not depend on how it is cut, but for rounding; on as many threads they have equal bits.
+  @Test(arguments: [1, 2, 3])
+  func threadsAddTheirParts(count: Int) throws {
+    let model = try Sentiment(words: 30, cell: .gru(), size: 6)
+    let texts = (0..<6).map { text in (0...text).map { ($0 * 7 + text) % 30 } }, labels: [Float] = [1, 0, 0, 1, 1, 0]
+    var whole = try Gradients(model)
+    let w = Workspace(), (logits, trace) = try model(try Tokens(padding: texts), w)
+    let (loss, d) = try BinaryCrossEntropy()(logits, labels)
+    try model.backward(d, trace, into: &whole, w)
+    let parallel = try DataParallel(model, threads: Threads(count: count))
+    var results: [[Float]] = []
+    for _ in 0..<2 {
+      var gradients = try Gradients(model)
+      let sum = try parallel.gradients(of: model, into: &gradients) {
+        part, model, gradients, workspace throws(RecurrentError) in
+        let range = 6 * part / count..<6 * (part + 1) / count, share = Float(range.count) / 6
+        let (logits, trace) = try model(try Tokens(padding: Array(texts[range])), workspace)
+        let (loss, d) = try BinaryCrossEntropy()(logits, Array(labels[range]), weight: share)
+        try model.backward(d, trace, into: &gradients, workspace)
+        return loss * Double(share)
+      }
+      #expect(abs(sum - loss) < 1e-6)
+      results.append(Array(gradients.values))
+      for (a, b) in zip(gradients.values, whole.values) { #expect(abs(a - b) < 1e-6) }
+    }
+    #expect(results[0] == results[1])
+    var unusable = try Gradients(model)
+    expectError("embedding: symbol is 30, expected 0 to 29") {
+      try parallel.gradients(of: model, into: &unusable) { part, model, gradients, workspace throws(RecurrentError) in
+        _ = try model(try Tokens(padding: [[part == 0 ? 30 : 1]]), workspace)
+        return 0
+      }
+    }
+  }
+}

@@ -78,6 +78,19 @@ import Testing
     #expect(try binaryAccuracy(y, [0, 1, 0, 0, 1, 1, 0, 0], lengths: [2, 0]) == 0.75)
   }
 
+  /// The outputs of a layer have lengths of their own, which need not be passed again.
+  @Test func lengthsOfTheOutputsCount() throws {
+    let inputs = Inputs()
+    let y = try Sequences(inputs.y, steps: 4, batchSize: 3, size: 21, lengths: inputs.lengths)
+    let (loss, gradient) = try SoftmaxCrossEntropy()(y, inputs.classes)
+    let expected = try SoftmaxCrossEntropy()(inputs.sequences, inputs.classes, lengths: inputs.lengths)
+    #expect(loss == expected.loss && gradient.values == expected.gradient.values && gradient.lengths == y.lengths)
+    #expect(try SoftmaxCrossEntropy()(y, inputs.classes, lengths: inputs.lengths).loss == loss)
+    expectError("lengths is [4, 1, 2], expected those of the outputs = [4, 0, 2], or nil") {
+      try SoftmaxCrossEntropy()(y, inputs.classes, lengths: [4, 1, 2])
+    }
+  }
+
   @Test func accuracyCountsWhatIsRight() throws {
     let logits = try Sequences<Float>([1, 3, 2, 2, 2, 1, .nan, 1, 0], steps: 3, batchSize: 1, size: 3)
     #expect(try accuracy(logits, [1, 0, 1]) == 2.0 / 3)

@@ -99,13 +99,11 @@ import Testing
       let dx = seen.flatMap { row in
         (row * 4..<row * 4 + 4).map { Float(slope[$0] * Double(embedding.weight[$0]) + noise[$0]) }
       }
-      var gradient = EmbeddingGradient(embedding)
-      try embedding.backward(seen, dx: dx, into: &gradient)
-      try adam.step(count: 24) { step throws(RecurrentError) in
-        try embedding.weight.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
-          try step.update("weight", values, gradient: gradient)
-        }
-      }
+      var gradients = try Gradients(embedding)
+      try embedding.backward(
+        try Sequences(dx, steps: seen.count, batchSize: 1, size: 4),
+        try Tokens(seen, steps: seen.count, batchSize: 1), into: &gradients, Workspace())
+      try adam.update(&embedding, gradients)
       guard let expected = goldens["sparse_adam.\(step)"] else { continue }
       let error = largestDifference(embedding.weight.map(Double.init), expected)
       #expect(error < 1e-6, "after \(step): \(error)")

@@ -24,14 +24,18 @@ import Testing
         return sum
       }
       var y = [Float](repeating: .nan, count: dy.count)
-      try dense.forward(x, rows: rows, into: &y, scratch: Scratch())
+      var ySpan = y.mutableSpan
+      try dense.forward(x.span, rows: rows, into: &ySpan, scratch: Scratch())
       let forward = zip(y, dy).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
       let expected = try loss()
       #expect(abs(forward - expected) < 1e-5 * Double(dy.count), "\(rows) rows, \(inputs) to \(outputs)")
 
       var dx = [Float](repeating: .nan, count: x.count)
-      var dWeight = [Float](repeating: 0, count: dense.weight.count), dBias = [Float](repeating: 0, count: outputs)
-      try dense.backward(x: x, dy: dy, rows: rows, dx: &dx, dWeight: &dWeight, dBias: &dBias, scratch: Scratch())
+      var gradients = [Float](repeating: 0, count: dense.weight.count + outputs)
+      var dxSpan = dx.mutableSpan, gradientsSpan = gradients.mutableSpan
+      try dense.backward(
+        x: x.span, dy: dy.span, rows: rows, dx: &dxSpan, into: &gradientsSpan, scratch: Scratch())
+      let dWeight = gradients[..<dense.weight.count], dBias = Array(gradients[dense.weight.count...])
       // The loss is linear in each number, so a wide step is exact.
       for index in [0, x.count / 2, x.count - 1] {
         x[index] += 0.5
@@ -73,17 +77,34 @@ import Testing
   }
 
   @Test func embeddingGathersAndScatters() throws {
-    let embedding = try Embedding(symbols: 3, size: 2, seed: 4)
-    var x = [Float](repeating: 0, count: 6), gradient = x
-    try embedding.forward([2, 0, 2], into: &x)
-    #expect(x == [4, 5, 0, 1, 4, 5].map { embedding.weight[$0] })
-    try embedding.backward([2, 0, 2], dx: [1, 2, 3, 4, 5, 6], into: &gradient)
-    #expect(gradient == [3, 4, 0, 0, 6, 8])
-    for index in [3, -1] {
-      #expect(throws: RecurrentError.size(name: "symbol", was: index, expected: "0 to 2")) {
-        try embedding.forward([0, index, 0], into: &x)
+    let embedding = try Embedding(symbols: 3, size: 2, seed: 4), w = Workspace()
+    let (x, trace) = try embedding(try Tokens([2, 0, 2], steps: 3, batchSize: 1), w)
+    #expect(x.values == [4, 5, 0, 1, 4, 5].map { embedding.weight[$0] })
+    var gradients = try Gradients(embedding)
+    let dx = try Sequences<Float>([1, 2, 3, 4, 5, 6], steps: 3, batchSize: 1, size: 2)
+    try embedding.backward(dx, trace, into: &gradients, w)
+    #expect(gradients.values == [3, 4, 0, 0, 6, 8])
+    // Padding has no gradient, whatever comes back.
+    let padded = try embedding(try Tokens(padding: [[2], [1, 1]]), w).1
+    gradients.clear()
+    try embedding.backward(
+      try Sequences<Float>([1, 2, 3, 4, 5, 6, 7, 8], steps: 2, batchSize: 2, size: 2), padded, into: &gradients, w)
+    #expect(gradients.values == [0, 0, 10, 12, 1, 2])
+    for index in [3, -1, .max] {
+      expectError("symbol is \(index), expected 0 to 2") {
+        try embedding(try Tokens([0, index], steps: 2, batchSize: 1), w)
       }
     }
+    expectError("dx has 2 values, expected 3·1·2 = 6") {
+      try embedding.backward(try Sequences(steps: 1, batchSize: 1, size: 2), trace, into: &gradients, w)
+    }
+    for deviation: Float in [0, -1, .nan, .infinity] {
+      expectError("deviation is \(deviation), expected more than 0") {
+        try Embedding(symbols: 3, size: 2, deviation: deviation, seed: 1)
+      }
+    }
+    let narrow = try Embedding(symbols: 3, size: 2, deviation: 0.5, seed: 4)
+    #expect(narrow.weight == embedding.weight.map { 0.5 * $0 })
   }
 
   // MARK: - Optimizer
@@ -291,9 +312,11 @@ import Testing
     }
     #expect(try model.sample(after: [], count: 0, seed: 1).isEmpty)
     var dense = try Dense(inputSize: 4, outputSize: 4, seed: 1), y = [Float](repeating: 0, count: 4)
+    let x: [Float] = [1, 2, 3, 4]
     dense.weight = [1]
     #expect(throws: RecurrentError.count(name: "weight", was: 1, expected: 16, shape: "4·4")) {
-      try dense.forward([1, 2, 3, 4], rows: 1, into: &y, scratch: Scratch())
+      var span = y.mutableSpan
+      try dense.forward(x.span, rows: 1, into: &span, scratch: Scratch())
     }
     for temperature in [Float(0), .nan, .infinity] {
       expectError("temperature is \(temperature), expected more than 0") {

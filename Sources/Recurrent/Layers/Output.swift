@@ -13,3 +13,8 @@ public struct Output<Scalar: RecurrentScalar>: Sendable, Equatable {
     self.final = final
   }
 }
+
+extension Output: CustomStringConvertible {
+  /// The shape of y, and what the state holds.
+  public var description: String { "Output, y: \(y), final: \(final)" }
+}

@@ -24,7 +24,7 @@ extension RecurrentLayer {
 }
 
 /// - Throws: `RecurrentError` if there is not one length for each sequence, or a length is out of its range.
-func checkLengths(_ lengths: Span<Int>, steps: Int, batchSize: Int) throws(RecurrentError) {
+package func checkLengths(_ lengths: Span<Int>, steps: Int, batchSize: Int) throws(RecurrentError) {
   try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
   for sequence in lengths.indices where !(0...steps).contains(lengths[sequence]) {
     throw .size(name: "lengths[\(sequence)]", was: lengths[sequence], expected: "0 ... \(steps), the steps")

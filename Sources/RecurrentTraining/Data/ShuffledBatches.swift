@@ -14,7 +14,7 @@ import Recurrent
 /// these would have.
 public struct ShuffledBatches: Sendable {
   /// How far the batches have been read.
-  public struct Place: Sendable, Equatable {
+  public struct Place: Sendable, Equatable, Codable {
     /// The number of epochs that have ended.
     public var epoch: Int
     /// The number of batches that have been read in this epoch.

@@ -6,7 +6,7 @@
 ///
 /// Letters are those of all scripts. A script that writes no spaces, such as Chinese, gives long runs; split such texts
 /// yourself, and give the words to `WordVocabulary.numbers(of:)`.
-public struct WordTokenizer: Sendable, Equatable {
+public struct WordTokenizer: Sendable, Equatable, Codable {
   /// Whether words are in lower case.
   public var lowercases: Bool
 

@@ -6,7 +6,7 @@ import Recurrent
 /// - Parameters:
 ///   - logits: [T,N,C]
 ///   - targets: [T,N], each from 0 to C - 1. Those from a sequence's length on are not read.
-///   - lengths: [N], each from 0 to T; nil if every sequence has T steps.
+///   - lengths: [N], each from 0 to T; nil means those of the logits.
 /// - Returns: 0 to 1.
 /// - Throws: `RecurrentError` if a target or a count is wrong, or if no step is valid.
 public func accuracy(
@@ -40,7 +40,7 @@ public func accuracy(
 /// - Parameters:
 ///   - logits: [T,N,size]
 ///   - labels: [T,N,size], each from 0 to 1. Those from a sequence's length on are not read.
-///   - lengths: [N], each from 0 to T; nil if every sequence has T steps.
+///   - lengths: [N], each from 0 to T; nil means those of the logits.
 /// - Returns: 0 to 1.
 /// - Throws: `RecurrentError` if a count is wrong, or if no step is valid.
 public func binaryAccuracy(

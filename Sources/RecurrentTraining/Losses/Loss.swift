@@ -16,7 +16,7 @@ public protocol Loss<Targets>: Sendable, Equatable {
   /// - Parameters:
   ///   - y: [T,N,size]: a model's outputs; overwritten by the gradient, which is zero from a sequence's length on.
   ///   - targets: of each step of each sequence. Those from a sequence's length on are not read.
-  ///   - lengths: [N], each from 0 to T; nil if every sequence has T steps.
+  ///   - lengths: [N], each from 0 to T; nil means those of the outputs.
   ///   - weight: the gradient's factor, of a batch that is a part of another.
   /// - Returns: the mean loss, without `weight`.
   /// - Throws: `RecurrentError` if an option, a target or a count is wrong, or if no step is valid; y is then as it was
@@ -32,7 +32,7 @@ extension Loss {
   /// - Parameters:
   ///   - y: [T,N,size]: a model's outputs. If this is their last use, the gradient takes their memory.
   ///   - targets: of each step of each sequence. Those from a sequence's length on are not read.
-  ///   - lengths: [N], each from 0 to T; nil if every sequence has T steps.
+  ///   - lengths: [N], each from 0 to T; nil means those of the outputs.
   ///   - weight: the gradient's factor, of a batch that is a part of another.
   /// - Returns: the mean loss, without `weight`, and the gradient [T,N,size], which is zero from a sequence's length on.
   /// - Throws: `RecurrentError` if an option, a target or a count is wrong, if no step is valid, or if the loss is

@@ -8,17 +8,20 @@ struct ValidRows {
   /// The number of valid rows.
   let count: Int
 
+  /// - Parameter lengths: [N]; nil means those of y.
   /// - Throws: `RecurrentError` if a length is wrong, or if no row is valid: there is no mean over nothing.
   init(_ y: Sequences<Float>, lengths: [Int]?) throws(RecurrentError) {
     (steps, batchSize) = (y.steps, y.batchSize)
-    self.lengths = lengths
-    guard let lengths else {
+    if let lengths {
+      try checkLengths(lengths.span, steps: steps, batchSize: batchSize)
+      if let own = y.lengths, own != lengths {
+        throw .value(name: "lengths", was: "\(lengths)", expected: "those of the outputs = \(own), or nil")
+      }
+    }
+    self.lengths = lengths ?? y.lengths
+    guard let lengths = self.lengths else {
       count = steps * batchSize
       return
-    }
-    try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
-    if let bad = lengths.firstIndex(where: { !(0...y.steps).contains($0) }) {
-      throw .size(name: "lengths[\(bad)]", was: lengths[bad], expected: "0 ... \(steps), the steps")
     }
     count = lengths.reduce(0, +)
     guard count > 0 else { throw .value(name: "the lengths", was: "all 0", expected: "at least one valid step") }

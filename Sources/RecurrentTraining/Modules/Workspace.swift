@@ -1,6 +1,8 @@
 import Recurrent
 
 /// The memory that modules use again from call to call, and how they run. Only one thread at a time may use it.
+///
+/// While it trains, layers read and write denormal numbers as zero.
 public final class Workspace {
   /// Whether modules keep what `backward` needs and drop values. If not, they only compute their outputs.
   public var isTraining: Bool

@@ -38,7 +38,7 @@ public struct UpdateStep: ~Copyable {
     _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: UnsafeBufferPointer<Float>, scale: Float = 1
   ) throws(RecurrentError) {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
-    try run(name, values, gradient.baseAddress, scale) { $0.is_whole = true }
+    try run(name, values, gradient.baseAddress, scale) { _ in }
   }
 
   /// The next array, with the gradients of all its values.
@@ -52,29 +52,7 @@ public struct UpdateStep: ~Copyable {
   ) throws(RecurrentError) {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
     try gradient.withUnsafeBufferPointer { gradient throws(RecurrentError) in
-      try run(name, values, gradient.baseAddress, scale) { $0.is_whole = true }
-    }
-  }
-
-  /// The next array, an embedding's weight [V,D]. If the optimizer is not lazy, the symbols that were not seen have a
-  /// gradient of zero, and the bits are those of a gradient that holds the zeros.
-  ///
-  /// - Parameters:
-  ///   - name, scale: as in the first form.
-  ///   - values: [V,D]
-  ///   - gradient: of V symbols and D values each.
-  /// - Throws: `RecurrentError.count`, as the first form does.
-  public mutating func update(
-    _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: EmbeddingGradient, scale: Float = 1
-  ) throws(RecurrentError) {
-    try checkCount("gradient of \(name)", gradient.symbols * gradient.size, is: values.count, "the values' count")
-    let isLazy = isLazy
-    try gradient.sums.withUnsafeBufferPointer { sums throws(RecurrentError) in
-      try gradient.seen.withUnsafeBufferPointer { seen throws(RecurrentError) in
-        try run(name, values, sums.baseAddress, scale) {
-          ($0.rows, $0.row_count, $0.size, $0.is_lazy) = (seen.baseAddress, seen.count, gradient.size, isLazy)
-        }
-      }
+      try run(name, values, gradient.baseAddress, scale) { _ in }
     }
   }
 
@@ -82,7 +60,7 @@ public struct UpdateStep: ~Copyable {
   ///
   /// - Parameters:
   ///   - gradient: as many as values.
-  ///   - rows: different rows, in any order, each of which must exist.
+  ///   - rows: in ascending order, each of which must exist.
   ///   - size: the number of values in a row.
   /// - Throws: `RecurrentError.count`, as the first form does.
   mutating func update(
@@ -93,7 +71,7 @@ public struct UpdateStep: ~Copyable {
     let isLazy = isLazy
     try run(name, values, gradient.baseAddress, scale) {
       ($0.rows, $0.row_count, $0.size) = (rows.baseAddress, rows.count, size)
-      ($0.is_whole, $0.is_lazy) = (true, isLazy)
+      ($0.has_rows, $0.is_lazy) = (true, isLazy)
     }
   }
 
@@ -110,7 +88,7 @@ public struct UpdateStep: ~Copyable {
     var update = parameter_update(
       values: start,
       state: (state.0.map { $0 + position }, state.1.map { $0 + position }, state.2.map { $0 + position }),
-      gradient: gradient, rows: nil, row_count: 0, size: values.count, count: values.count, is_whole: false,
+      gradient: gradient, rows: nil, row_count: 0, size: values.count, count: values.count, has_rows: false,
       is_lazy: false, scale: scale)
     place(&update)
     update_parameters(set, &rule, &update)

@@ -1,3 +1,4 @@
+import CRecurrentKernels
 import Recurrent
 
 // Any cell is a module: `Layer<Float>` for a cell that is chosen at run time, and the types with the cells' names.
@@ -69,6 +70,8 @@ extension RecurrentLayer where Scalar == Float, Self: Parameterized {
         let output = try forward(x, initial: initial, options: options, scratch: workspace.scratch)
         return (output, LayerTrace(record: nil, x: x))
       }
+      let mode = flush_to_zero()
+      defer { restore_denormals(mode) }
       if dropout > 0, layerCount > 1 { options.dropout = .seeded(workspace.nextMask()) }
       let (record, output) = try record(
         x, initial: initial, into: workspace.takeRecord(), options: options, scratch: workspace.scratch)
@@ -97,6 +100,9 @@ extension RecurrentLayer where Scalar == Float, Self: Parameterized {
       guard let record = trace.record else {
         throw .value(name: "isTraining of the workspace", was: "false in forward", expected: "true before backward")
       }
+      // Gradients that vanish on their way back become denormal numbers, which have no effect and take long.
+      let mode = flush_to_zero()
+      defer { restore_denormals(mode) }
       let result = try gradients.withMutableValues { gradients throws(RecurrentError) in
         try backward(
           consuming: record, x: trace.x, dy: gradient.dy, dFinal: gradient.dFinal, into: gradients,

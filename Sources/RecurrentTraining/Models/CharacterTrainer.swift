@@ -76,7 +76,8 @@ public final class CharacterTrainer {
   /// The number of updates of one epoch, which reads the text once.
   public let updatesPerEpoch: Int
   private let text: TextFingerprint
-  private var gradients: ModelGradients
+  private var gradients: Gradients<CharacterModel>
+  private let parallel: DataParallel<CharacterModel>
   private let shards: [Shard]
 
   /// A training from its beginning.
@@ -93,6 +94,7 @@ public final class CharacterTrainer {
     try settings.check()
     guard numbers.count >= 3 else { throw .size(name: "text", was: numbers.count, expected: "at least 3 characters") }
     self.model = model
+    self.model.dropout = try Dropout(rate: settings.dropout)
     self.optimizer = optimizer
     self.settings = settings
     text = TextFingerprint(numbers, vocabulary: model.vocabulary)
@@ -104,14 +106,15 @@ public final class CharacterTrainer {
       shards.append(
         try Shard(
           model, numbers: Array(numbers[first * length...end * length]), streams: end - first, of: streams,
-          steps: settings.steps, dropout: settings.dropout, seed: settings.seed &+ UInt64(thread) << 32))
+          steps: settings.steps))
     }
     self.shards = shards
     updatesPerEpoch = shards[0].updatesPerEpoch
     let (updates, overflow) = updatesPerEpoch.multipliedReportingOverflow(by: settings.epochs)
     guard !overflow else { throw .size(name: "epochs", was: settings.epochs, expected: "fewer") }
     totalUpdates = updates
-    gradients = ModelGradients(model)
+    gradients = try Gradients(model)
+    parallel = try DataParallel(model, threads: Threads(count: threads), seed: settings.seed)
   }
 
   /// Resumes a training; it gives the same bits as if it had not been stopped.
@@ -196,27 +199,15 @@ public final class CharacterTrainer {
   }
 
   private func runUpdate() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    let rate = settings.learningRate * schedule
-    runShards()
-    gradients.clear()
-    var loss = 0.0, characters = 0
-    for shard in shards {
-      let (part, count) = try shard.result.get()
-      loss += part * Double(count)
-      characters += count
-      try gradients.add(shard.gradients)
+    let rate = settings.learningRate * schedule, shards = shards
+    parallel.masks = optimizer.steps
+    let loss = try parallel.gradients(of: model, into: &gradients) {
+      part, model, gradients, workspace throws(RecurrentError) in
+      try shards[part].run(model, into: &gradients, workspace)
     }
-    let scale = try clippingFactor(norm: gradients.norm, limit: settings.clippingNorm)
     optimizer.learningRate = rate
-    try model.apply(gradients, &optimizer, scale: scale)
-    return (loss / Double(characters), characters)
-  }
-
-  /// The copy of the model that the threads read is gone when this returns: an update then changes it in place.
-  @inline(never)
-  private func runShards() {
-    let model = model, shards = shards, updates = optimizer.steps
-    DispatchQueue.concurrentPerform(iterations: shards.count) { shards[$0].run(model, after: updates) }
+    try optimizer.update(&model, gradients, clipping: .norm(settings.clippingNorm))
+    return (loss, shards.reduce(0) { $0 + $1.characters })
   }
 
   /// From 0 up to 1 over the first updates, then down along a cosine to a fiftieth.
@@ -224,5 +215,65 @@ public final class CharacterTrainer {
     let done = Float(updates) / Float(max(1, totalUpdates)), warm = (Float(optimizer.steps) + 1) / 50
     let lowest: Float = 0.02
     return min(1, warm) * (lowest + (1 - lowest) * (1 + cos(.pi * min(1, done))) / 2)
+  }
+}
+
+/// The streams of one thread.
+private final class Shard: @unchecked Sendable {
+  /// What one update passes on to the next one: the position in the text and the state.
+  struct Place {
+    /// The number of steps of each stream that have been read.
+    var position: Int
+    /// The state after those steps.
+    var state: State<Float>
+  }
+
+  /// The number of characters of the last update.
+  private(set) var characters = 0
+  /// The fraction of all streams that the thread has.
+  private let weight: Double
+  private let initial: State<Float>
+  private var batches: TextBatches
+  private var state: State<Float>
+
+  init(
+    _ model: CharacterModel, numbers: [Int], streams: Int, of allStreams: Int, steps: Int
+  ) throws(RecurrentError) {
+    weight = Double(streams) / Double(allStreams)
+    batches = try TextBatches(numbers, streams: streams, steps: steps)
+    initial = try model.layer.zeroState(batchSize: streams)
+    state = initial
+  }
+
+  var updatesPerEpoch: Int { batches.count }
+
+  /// The number of steps of each stream.
+  var length: Int { batches.length }
+
+  var isAtEnd: Bool { batches.position >= batches.length }
+
+  var place: Place {
+    get { Place(position: batches.position, state: state) }
+    set {
+      batches.position = newValue.position
+      state = newValue.state
+    }
+  }
+
+  /// Goes back to the beginning of the streams.
+  func restart() { place = Place(position: 0, state: initial) }
+
+  /// Adds the gradients of the next piece of every stream, and returns its loss, both times the fraction of all streams
+  /// that the thread has.
+  func run(
+    _ model: CharacterModel, into gradients: inout Gradients<CharacterModel>, _ workspace: Workspace
+  ) throws(RecurrentError) -> Double {
+    guard let batch = batches.next() else { return 0 }
+    let (logits, final, trace) = try model.forward(try batch.tokens, from: state, workspace)
+    state = final
+    let (loss, dLogits) = try SoftmaxCrossEntropy()(logits, batch.targets, weight: Float(weight))
+    try model.backward(dLogits, trace, into: &gradients, workspace)
+    characters = batch.targets.count
+    return loss * weight
   }
 }

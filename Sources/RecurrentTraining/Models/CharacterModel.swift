@@ -1,7 +1,11 @@
 import Recurrent
 
 /// A model of text, one character after another: embedding, one recurrent layer, dense, softmax.
-public struct CharacterModel: Sendable, TrainableModel {
+public struct CharacterModel: Composite {
+  /// The embedding, the layer and the head.
+  public static let parts: [Part<CharacterModel>] = [
+    Part("embedding", \.embedding), Part("cell", \.layer), Part("head", \.head),
+  ]
   /// The characters that the model knows.
   public let vocabulary: Vocabulary
   /// A vector of each character.
@@ -10,6 +14,8 @@ public struct CharacterModel: Sendable, TrainableModel {
   public var layer: Layer<Float>
   /// Turns an output into the logits of the next character.
   public var head: Dense
+  /// Drops outputs of the layer in training; nothing at first.
+  public var dropout: Dropout
 
   /// An untrained model.
   ///
@@ -30,10 +36,8 @@ public struct CharacterModel: Sendable, TrainableModel {
       cell, inputSize: embeddingSize, hiddenSize: hiddenSize,
       initialization: Initialization(forgetBias: cell.definition.forgetGate == nil ? nil : 1, seed: seed &+ 1))
     head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
+    dropout = try Dropout(rate: 0)
   }
-
-  /// The number of values to learn.
-  public var parameterCount: Int { parameterCounts.reduce(0) { $0 + $1.count } }
 
   /// Continues a text.
   ///
@@ -65,19 +69,21 @@ public struct CharacterModel: Sendable, TrainableModel {
     try checkNumber("temperature", temperature, temperature > 0 && temperature.isFinite, "more than 0")
     guard (0...1 << 40).contains(count) else { throw .size(name: "count", was: count, expected: "0 to 2^40") }
     var random = SeededGenerator(seed: seed)
-    var state = try layer.zeroState(batchSize: 1)
-    let scratch = Scratch<Float>(), headScratch = Scratch<Float>()
+    let stream = try layer.stream(), scratch = Scratch<Float>()
     var x = [Float](repeating: 0, count: embedding.size), logits = [Float](repeating: 0, count: vocabulary.count)
     var y = [Float](repeating: 0, count: layer.hiddenSize)
     var pending = vocabulary.numbers(of: start)
     if pending.isEmpty { pending = [1] }
     let last = pending.count - 1
     for index in 0..<pending.count + count - 1 {
-      try embedding.forward([pending[index]], into: &x)
-      var span = y.mutableSpan
-      try layer.forward(x.span, steps: 1, batchSize: 1, state: &state, into: &span, scratch: scratch)
+      try x.withUnsafeMutableBufferPointer { x throws(RecurrentError) in
+        try embedding.copyVectors(of: [pending[index]], to: x)
+      }
+      var output = y.mutableSpan
+      try stream.process(x.span, steps: 1, into: &output)
       guard index >= last else { continue }
-      try head.forward(y, rows: 1, into: &logits, scratch: headScratch)
+      var logitsSpan = logits.mutableSpan
+      try head.forward(y.span, rows: 1, into: &logitsSpan, scratch: scratch)
       logits[0] = -.infinity  // 0 is the number of characters that the vocabulary lacks
       // The largest becomes zero first: a low temperature then overflows nothing that counts.
       let largest = logits.max() ?? 0
@@ -103,94 +109,71 @@ public struct CharacterModel: Sendable, TrainableModel {
     let steps = 100
     var batches = try TextBatches(numbers, streams: max(1, min(streams, numbers.count / steps)), steps: steps)
     guard numbers.count >= 2 else { throw .size(name: "text", was: numbers.count, expected: "at least 2 characters") }
-    var state = try layer.zeroState(batchSize: batches.streams)
-    var pass = ModelPass()
+    let workspace = Workspace(isTraining: false)
+    var state: State<Float>?
     var sum = 0.0, count = 0
     while let batch = batches.next() {
-      sum += try pass.loss(self, batch, state: &state) * Double(batch.targets.count)
+      let (logits, final, _) = try forward(try batch.tokens, from: state, workspace)
+      state = final
+      sum += try SoftmaxCrossEntropy()(logits, batch.targets).loss * Double(batch.targets.count)
       count += batch.targets.count
     }
     return sum / Double(count)
   }
 }
 
-/// The buffers of forward and backward through a model.
-struct ModelPass {
-  private var x: [Float] = []
-  private var y: [Float] = []
-  private var logits: [Float] = []
-  private var dx: [Float] = []
-  private var dy: [Float] = []
-  private let record = Record<Float>()
-  private let scratch = Scratch<Float>()
-  private let headScratch = Scratch<Float>()
-  /// The dropout of the layer's outputs in training.
-  private var outputDropout: MaskedDropout?
-
-  init() {}
-
-  init(dropout: Float, seed: UInt64) throws(RecurrentError) {
-    outputDropout = try MaskedDropout(rate: dropout, seed: seed)
+extension CharacterModel: Module {
+  /// What `backward` needs of each part.
+  public struct Trace {
+    fileprivate let embedding: Embedding.Trace
+    fileprivate let layer: LayerTrace
+    fileprivate let dropout: Dropout.Trace
+    fileprivate let head: Dense.Trace
   }
 
-  /// Continues with the masks that follow after some updates.
-  mutating func continueDropout(after updates: Int) { outputDropout?.calls = updates }
-
-  private mutating func resize(_ model: CharacterModel, rows: Int) {
-    func fit(_ values: inout [Float], _ count: Int) {
-      if values.count != count { values = Array(repeating: 0, count: count) }
-    }
-    fit(&x, rows * model.embedding.size)
-    fit(&dx, x.count)
-    fit(&y, rows * model.layer.hiddenSize)
-    fit(&dy, y.count)
-    fit(&logits, rows * model.vocabulary.count)
+  /// The logits [T,N,V] of the characters that follow, from a state of zero.
+  public func forward(
+    _ text: Tokens, _ workspace: Workspace
+  ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
+    let (logits, _, trace) = try forward(text, from: nil, workspace)
+    return (logits, trace)
   }
 
-  /// The mean loss of a batch. The state is carried over to the next batch.
-  mutating func loss(
-    _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>
-  ) throws(RecurrentError) -> Double {
-    let rows = batch.targets.count
-    resize(model, rows: rows)
-    try model.embedding.forward(batch.inputs, into: &x)
-    try y.withUnsafeMutableBufferPointer { [x, scratch] y throws(RecurrentError) in
-      try x.withUnsafeBufferPointer { x throws(RecurrentError) in
-        try model.layer.forward(
-          x, steps: batch.steps, batchSize: batch.streams, state: &state, into: y, scratch: scratch)
-      }
-    }
-    try model.head.forward(y, rows: rows, into: &logits, scratch: headScratch)
-    return try SoftmaxCrossEntropy.gradient(&logits, targets: batch.targets, classes: model.vocabulary.count)
+  /// The logits [T,N,V] of the characters that follow.
+  ///
+  /// - Parameters:
+  ///   - text: [T,N], the characters' numbers.
+  ///   - state: [N,H], after the piece of the text before; zero if nil. No gradient goes back into it.
+  ///   - workspace: as in every module.
+  /// - Returns: the logits, the state after this piece, and the trace.
+  /// - Throws: `RecurrentError` if a number or the state's count is wrong.
+  public func forward(
+    _ text: Tokens, from state: State<Float>?, _ workspace: Workspace
+  ) throws(RecurrentError) -> (logits: Sequences<Float>, final: State<Float>, trace: Trace) {
+    let (x, embeddingTrace) = try embedding(text, workspace)
+    let (output, layerTrace) = try layer.forward(x, initial: state, workspace)
+    let (y, dropoutTrace) = try dropout(output.y, workspace)
+    let (logits, headTrace) = try head(y, workspace)
+    return (
+      logits, output.final,
+      Trace(embedding: embeddingTrace, layer: layerTrace, dropout: dropoutTrace, head: headTrace)
+    )
   }
 
-  /// The mean loss of a batch. Its gradients times `weight` are added up. The state is carried over to the next batch,
-  /// but no gradient comes back from there.
-  mutating func gradients(
-    _ model: CharacterModel, _ batch: TextBatches.Batch, state: inout State<Float>, weight: Float,
-    into gradients: inout ModelGradients
-  ) throws(RecurrentError) -> Double {
-    let rows = batch.targets.count
-    resize(model, rows: rows)
-    try model.embedding.forward(batch.inputs, into: &x)
-    try model.layer.record(
-      x.span, steps: batch.steps, batchSize: batch.streams, state: &state, into: record, scratch: scratch)
-    record.withY { recorded in _ = y.withUnsafeMutableBufferPointer { $0.update(fromContentsOf: recorded) } }
-    outputDropout?.forward(&y)
-    try model.head.forward(y, rows: rows, into: &logits, scratch: headScratch)
-    let loss = try SoftmaxCrossEntropy.gradient(
-      &logits, targets: batch.targets, classes: model.vocabulary.count, weight: weight)
-    try model.head.backward(
-      x: y, dy: logits, rows: rows, dx: &dy, dWeight: &gradients.headWeight, dBias: &gradients.headBias,
-      scratch: headScratch)
-    try outputDropout?.backward(&dy)
-    var dState = try model.layer.zeroStateGradient(batchSize: batch.streams)
-    try dx.withUnsafeMutableBufferPointer { [x, dy, record, scratch] dx throws(RecurrentError) in
-      var span = dx.mutableSpan
-      try model.layer.backward(
-        consuming: record, x: x.span, dy: dy.span, dState: &dState, dx: &span, into: &gradients.layer, scratch: scratch)
-    }
-    try model.embedding.backward(batch.inputs, dx: dx, into: &gradients.embedding)
-    return loss
+  public func backward(
+    _ dLogits: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<CharacterModel>,
+    _ workspace: Workspace
+  ) throws(RecurrentError) {
+    let dy = try head.backward(dLogits, trace.head, into: &gradients.head, workspace)
+    let dOutput = OutputGradient(dy: try dropout.backward(dy, trace.dropout))
+    let dx = try layer.backward(dOutput, trace.layer, into: &gradients.layer, workspace)
+    try embedding.backward(dx, trace.embedding, into: &gradients.embedding, workspace)
+  }
+}
+
+extension TextBatches.Batch {
+  /// The characters that are read.
+  var tokens: Tokens {
+    get throws(RecurrentError) { try Tokens(inputs, steps: steps, batchSize: streams) }
   }
 }

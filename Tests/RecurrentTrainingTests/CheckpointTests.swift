@@ -1,0 +1,113 @@
+import Foundation
+import Recurrent
+import RecurrentFiles
+import RecurrentTraining
+import Testing
+
+@Suite struct CheckpointTests {
+  /// Everything that a training needs to go on.
+  private struct Training {
+    var model: Sentiment
+    var optimizer = Adam(learningRate: 0.01), batches: ShuffledBatches, workspace = Workspace(seed: 3)
+    var stopping: EarlyStopping
+
+    static let texts = (0..<20).map { text in (0...text % 5).map { ($0 * 7 + text) % 30 } }
+
+    init() throws {
+      model = try Sentiment(words: 30, cell: .lstm(), size: 6)
+      stopping = try EarlyStopping(patience: 3)
+      batches = try ShuffledBatches(lengths: Training.texts.map(\.count), batchSize: 6, window: 2, seed: 5)
+    }
+
+    mutating func update() throws {
+      var gradients = try Gradients(model), examples = batches.next()
+      if examples == nil {
+        _ = try stopping.update(metric: 1)
+        examples = batches.next()
+      }
+      let text = try Tokens(padding: examples!.map { Training.texts[$0] })
+      let (logits, trace) = try model(text, workspace)
+      let (_, d) = try BinaryCrossEntropy()(logits, examples!.map { Float($0 % 2) })
+      try model.backward(d, trace, into: &gradients, workspace)
+      try optimizer.update(&model, gradients)
+    }
+
+    func checkpoint() throws -> Checkpoint {
+      var checkpoint = Checkpoint()
+      try checkpoint.store(model)
+      try checkpoint.store(optimizer, of: model)
+      try checkpoint.store(batches.place, as: "place")
+      try checkpoint.store(workspace.masks, as: "masks")
+      try checkpoint.store(stopping.state, as: "stopping")
+      try checkpoint.store(try WordVocabulary(["a", "b\"c", "é"]), as: "words")
+      try checkpoint.store(Vocabulary(Array("ab\n\"é".unicodeScalars)), as: "characters")
+      return checkpoint
+    }
+
+    mutating func restore(_ checkpoint: Checkpoint) throws {
+      try checkpoint.restore(&model)
+      try checkpoint.restore(&optimizer, of: model)
+      try batches.move(to: checkpoint.value("place"))
+      workspace.masks = try checkpoint.value("masks")
+      stopping.state = try checkpoint.value("stopping")
+    }
+  }
+
+  @Test func aTrainingThatWasStoppedGivesTheSameBits() throws {
+    let folder = try TemporaryFolder()
+    for stop in [0, 1, 4, 9] {
+      var whole = try Training(), first = try Training(), second = try Training()
+      for _ in 0..<12 { try whole.update() }
+      for _ in 0..<stop { try first.update() }
+      let path = folder["stop\(stop).safetensors"]
+      try first.checkpoint().write(to: path)
+      second.optimizer.learningRate = 1
+      try second.restore(try Checkpoint(contentsOf: path))
+      for _ in stop..<12 { try second.update() }
+      #expect(second.model.namedParameters().map(\.values) == whole.model.namedParameters().map(\.values))
+      #expect(second.optimizer == whole.optimizer && second.batches.place == whole.batches.place)
+      #expect(second.stopping == whole.stopping && second.workspace.masks == whole.workspace.masks)
+      let checkpoint = try Checkpoint(contentsOf: path)
+      #expect(try checkpoint.value("words") == WordVocabulary(["a", "b\"c", "é"]))
+      #expect(try checkpoint.value("characters") == Vocabulary(Array("ab\n\"é".unicodeScalars)))
+      #expect(checkpoint.file.metadata["parameters"] == "\(whole.model.parameterCount)")
+      #expect(checkpoint.file.tensors["encoder.weight_ih_l0"]?.shape == [24, 6])
+      if stop > 0 { #expect(checkpoint.file.tensors["optimizer.first.head.weight"]?.shape == [1, 12]) }
+    }
+  }
+
+  @Test func whatDoesNotFitIsRefused() throws {
+    let folder = try TemporaryFolder(), path = folder["a.safetensors"]
+    var training = try Training()
+    try training.update()
+    try training.checkpoint().write(to: path)
+    let checkpoint = try Checkpoint(contentsOf: path)
+    func expectProblem(_ problem: String, _ body: () throws -> Void) {
+      let error = #expect(throws: (any Error).self) { try body() }
+      #expect(error.map { "\($0)" } == problem)
+    }
+    var wide = try Sentiment(words: 30, cell: .lstm(), size: 7)
+    let before = wide.namedParameters().map(\.values)
+    expectProblem("\(path): 'embedding.weight' has the shape [30, 6], expected [30, 7]") {
+      try checkpoint.restore(&wide)
+    }
+    #expect(wide.namedParameters().map(\.values) == before)
+    var sgd = SGD(learningRate: 0.1)
+    expectProblem("\(path): 'optimizer' is Adam, expected SGD") { try checkpoint.restore(&sgd, of: training.model) }
+    expectProblem("\(path): its metadata has no 'nothing'") { _ = try checkpoint.value("nothing", as: Int.self) }
+    expectProblem("\(path): 'words' is {\"tokenizer\":{\"lowercases\":true},\"words\":[\"a\",\"b\\\"c\",\"é\"]}, expected a value of Int") {
+      _ = try checkpoint.value("words", as: Int.self)
+    }
+    var twice = try training.checkpoint()
+    expectProblem("'embedding.weight' is in the checkpoint already, expected a name of its own") {
+      try twice.store(training.model)
+    }
+    expectProblem("'place' is in the checkpoint already, expected a name of its own") {
+      try twice.store(1, as: "place")
+    }
+    try SafeTensors(metadata: ["format": "other"]).write(to: path)
+    expectProblem("\(path): its metadata has the format 'other', expected 'swift-recurrent checkpoint 1'") {
+      _ = try Checkpoint(contentsOf: path)
+    }
+  }
+}
