@@ -53,7 +53,8 @@ enum Forecast: Experiment {
     report.say(
       "\(all.name): \(values.count) values, of which the last \(count) are forecast, each from those before it")
     report.say(
-      "\(forecaster.preparation.description); \(forecaster.trainingCount) windows of \(settings.window) steps to train on")
+      "\(forecaster.preparation.description); \(forecaster.trainingCount) windows of \(settings.window) steps to train on"
+    )
     try run(forecaster, values, season: season, seeds: seeds, all.name, report)
   }
 
@@ -147,7 +148,8 @@ enum Forecast: Experiment {
     }
     let naive = try errors(rules[0].forecasts).rootMeanSquared
     var table = Table(
-      "errors", [.init("forecast"), .init("RMSE", decimals: 3), .init("MAE", decimals: 3), .init("of naive's RMSE", decimals: 3)])
+      "errors",
+      [.init("forecast"), .init("RMSE", decimals: 3), .init("MAE", decimals: 3), .init("of naive's RMSE", decimals: 3)])
     func add(_ name: String, _ errors: ForecastErrors) {
       table.add([
         .text(name), .number(errors.rootMeanSquared), .number(errors.meanAbsolute),
@@ -176,7 +178,8 @@ enum Forecast: Experiment {
     panel.add(cell, .line, x: steps, y: middle.0.forecasts)
     report.add(panel)
     var differences = Report.Panel("Forecast - value", x: "step", y: "difference")
-    differences.add(season > 1 ? "seasonal naive" : "naive", .dashed, x: steps,
+    differences.add(
+      season > 1 ? "seasonal naive" : "naive", .dashed, x: steps,
       y: zip(rules[season > 1 ? 1 : 0].forecasts, truth).map { $0 - $1 })
     differences.add(cell, .line, x: steps, y: zip(middle.0.forecasts, truth).map { $0 - $1 })
     report.add(differences)

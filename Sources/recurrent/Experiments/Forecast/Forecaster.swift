@@ -14,8 +14,8 @@ struct Forecaster: Sendable {
     var window = 24
     var epochs = 30
     var batchSize = 32
-    var learningRate: Float = 0.01
-    var weightDecay: Float = 0
+    var learningRate: Float = 0.003
+    var weightDecay: Float = 0.1
   }
 
   /// What one training gives.
@@ -87,9 +87,10 @@ struct Forecaster: Sendable {
       while let windows = batches.next() {
         let batch = try self.training.batch(windows)
         training.optimizer.learningRate = schedule.rate(atStep: training.updates)
-        sum += try training.update(batch.inputs) { output throws(RecurrentError) in
-          try MeanSquaredError()(output, batch.targets)
-        } * Double(windows.count)
+        sum +=
+          try training.update(batch.inputs) { output throws(RecurrentError) in
+            try MeanSquaredError()(output, batch.targets)
+          } * Double(windows.count)
         try progress((Double(epoch) + Double(batches.place.position) / Double(batches.count)) / Double(settings.epochs))
       }
       losses.append(sum / Double(self.training.count))

@@ -36,6 +36,8 @@ struct Preparation: Sendable {
   let usesLogarithm: Bool
   /// What the model starts from.
   let simple: Simple
+  /// Whether the model sees the values beside the remainders: not if the series drifts away from those of its training.
+  private let seesValues: Bool
 
   /// Chooses by the training part of a series.
   init(training y: [Double], season: Int) {
@@ -51,10 +53,20 @@ struct Preparation: Sendable {
       }
     }
     simple = kinds.min { squares($0) < squares($1) } ?? .last
+    seesValues = simple != .change && !Preparation.drifts(x)
   }
 
-  /// Whether the changes of the logarithms are as large in both halves of a series, or nearer to it than the changes of
-  /// the values.
+  /// Whether the means of both halves lie further apart than the values of a half do.
+  private static func drifts(_ x: [Double]) -> Bool {
+    guard x.count >= 4 else { return true }
+    let halves = [Array(x.prefix(x.count / 2)), Array(x.suffix(x.count / 2))]
+    let means = halves.map { $0.reduce(0, +) / Double($0.count) }
+    let squares = zip(halves, means).map { half, mean in half.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } }
+    return abs(means[1] - means[0]) > ((squares[0] + squares[1]) / Double(x.count)).squareRoot()
+  }
+
+  /// Whether the changes of the logarithms are clearly nearer to the same size in both halves of a series than the
+  /// changes of the values.
   private static func isEvenerWithLogarithm(_ y: [Double]) -> Bool {
     guard y.count >= 16, y.allSatisfy({ $0 > 0 }) else { return false }
     func unevenness(_ x: [Double]) -> Double {
@@ -62,7 +74,7 @@ struct Preparation: Sendable {
       let early = changes.prefix(half).reduce(0, +), late = changes.suffix(half).reduce(0, +)
       return abs(log(max(late, .leastNormalMagnitude) / max(early, .leastNormalMagnitude)))
     }
-    return unevenness(y.map { log($0) }) < unevenness(y)
+    return unevenness(y.map { log($0) }) < unevenness(y) - 0.1
   }
 
   /// The number of values before the first row.
@@ -73,12 +85,12 @@ struct Preparation: Sendable {
   func rows(_ y: [Double]) throws -> Series {
     let x = scaled(y)
     var names = ["remainder"], values: [Float] = []
-    if simple != .change { names.append("value") }
+    if seesValues { names.append("value") }
     let hasPhase = season > 1 && simple == .last
     if hasPhase { names += ["sine", "cosine"] }
     for step in lostSteps..<max(lostSteps, y.count) {
       values.append(Float(x[step] - simple.forecast(x, step, season: season)))
-      if simple != .change { values.append(Float(x[step])) }
+      if seesValues { values.append(Float(x[step])) }
       if hasPhase {
         let phase = 2 * Double.pi * Double((step + 1) % season) / Double(season)
         values += [Float(sin(phase)), Float(cos(phase))]
