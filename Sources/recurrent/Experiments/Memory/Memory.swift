@@ -13,19 +13,20 @@ enum Memory: Experiment {
     Option("lags", "LIST", "numbers of steps, 10,50,100,200 by default"),
     Option("units", "H", "hidden units, 32 by default"),
     Option("updates", "U", "at most so many of 32 sequences each, 3000 by default; a cell that has learned stops"),
-    Option("full", nil, "lags of 10,50,100,200,400,1000 and up to 10000 updates: 40 minutes on two cores"),
+    Option("full", nil, "also lags of 400 and 1000, and up to 5000 updates: half an hour on two free cores"),
   ]
 
   static func run(_ options: Options, _ report: Report) throws {
     let problems: [MemoryProblem] =
-      options["problem"] == "both" ? MemoryProblem.allCases
+      options["problem"] == "both"
+      ? MemoryProblem.allCases
       : try chosen("problem", options, among: MemoryProblem.allCases.map { ($0.rawValue, $0) })
     if problems.count > 2 { throw ToolError("--problem is '\(options["problem"]!)', expected adding, copy or both") }
     let cells = try chosen("cells", options, among: MemoryCell.allCases.map { ($0.rawValue, $0) })
     let isFull = options.has("full")
     let lags = try lags(options) ?? (isFull ? [10, 50, 100, 200, 400, 1000] : [10, 50, 100, 200])
     let units = try options.number("units", in: 1...10_000, default: 32)
-    let updates = try options.number("updates", in: 1...10_000_000, default: isFull ? 10_000 : 3000)
+    let updates = try options.number("updates", in: 1...10_000_000, default: isFull ? 5000 : 3000)
     report.set("units", .integer(units))
     report.set("updates", .integer(updates))
 

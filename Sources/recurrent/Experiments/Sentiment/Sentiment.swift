@@ -73,7 +73,10 @@ enum Sentiment: Experiment {
     _ models: [SentimentSettings], _ data: SentimentData, to report: Report
   ) throws {
     var table = Table(
-      "models", [Table.Column("model"), Table.Column("parameters"), Table.Column("as Keras counts"), Table.Column("what")])
+      "models",
+      [
+        Table.Column("model"), Table.Column("parameters"), Table.Column("as Keras counts"), Table.Column("what"),
+      ])
     for settings in models {
       let model = try SentimentModel(words: SentimentSettings.words, outputs: data.outputs, settings, seed: 1)
       // Keras adds one bias to each gate; PyTorch and this package add two. A GRU needs both of its new gate's, so its
@@ -125,7 +128,8 @@ enum Sentiment: Experiment {
       "medians",
       [
         Table.Column("model"), Table.Column("seeds"), Table.Column("validation", decimals: 4),
-        Table.Column("held out", decimals: 4), Table.Column("lowest", decimals: 4), Table.Column("highest", decimals: 4),
+        Table.Column("held out", decimals: 4), Table.Column("lowest", decimals: 4),
+        Table.Column("highest", decimals: 4),
       ])
     for group in groups {
       for training in group {
