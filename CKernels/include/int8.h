@@ -23,7 +23,7 @@
 #pragma once
 #include <stdint.h>
 
-#include "processor.h"
+#include "products.h"
 
 #pragma clang assume_nonnull begin
 
@@ -31,19 +31,6 @@
 enum { INT8_MOST_K = 1 << 16 };
 // 2^-100. A smaller scale could be a denormal number, or its inverse infinite.
 #define INT8_LEAST 0x1p-100f
-
-typedef struct int8_product {
-  const void *rows;  // one row tile
-  ptrdiff_t row_count;
-  const void *panels;  // [panel_count], `panel_stride` words apart
-  ptrdiff_t panel_count;
-  ptrdiff_t panel_stride;
-  ptrdiff_t panel_width;  // P: 16, or 32 on AVX-512
-  ptrdiff_t k;
-  float *c;  // [panel_count] at c_panel_stride, [row_count] at c_row_stride, each P; added to
-  ptrdiff_t c_panel_stride;
-  ptrdiff_t c_row_stride;
-} int8_product;
 
 // Some rows of floats. The k numbers of a row lie in pieces of `piece` numbers, `piece_stride` apart; `piece` is k or a
 // multiple of 16.
@@ -61,8 +48,9 @@ typedef struct int8_kernels {
   instruction_set set;
   ptrdiff_t group;
   ptrdiff_t tile_rows;  // the most rows of a tile: those of the set's products of floats
-  // Multiplies one row tile by some panels.
-  void (*product)(const int8_product *product);
+  // Multiplies one row tile by some panels of `panel_width` units: 16, or 32 on AVX-512. The rows are such a tile, and
+  // the panels lie `panel_stride` words apart. The sums are added to c, and nothing is fetched.
+  void (*product)(const product *product);
   // Quantizes rows into one row tile.
   void (*quantize_rows)(const int8_rows *rows, void *tile);
 } int8_kernels;

@@ -13,7 +13,7 @@
   FORM(avx512_vnni, avx512, ON_X86_64, 4, 12)
 
 #define DECLARE_FORM(name, ...)                        \
-  void product_i8_##name(const int8_product *product); \
+  void product_i8_##name(const product *product); \
   void quantize_rows_i8_##name(const int8_rows *rows, void *tile);
 INT8_FORMS(DECLARE_FORM)
 #undef DECLARE_FORM

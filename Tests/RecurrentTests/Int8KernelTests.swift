@@ -155,9 +155,10 @@ struct QuantizedRow {
     let cStride = width + 3, cPanel = rows * cStride
     let start: [Float] = random.numbers(panelCount * cPanel)
     let c = GuardedScalars<Float>(start.count) { start[$0] }
-    var product = int8_product(
-      rows: tile.start, row_count: rows, panels: panels.start, panel_count: panelCount, panel_stride: stride,
-      panel_width: width, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride)
+    var product = product(
+      rows: tile.start, row_count: rows, row_stride: 1, panels: panels.start, panel_count: panelCount,
+      panel_stride: stride, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride, add: true, next: nil,
+      next_count: 0, panel_width: width)
     row.kernels.pointee.product(&product)
 
     let quantizedX = x.map(QuantizedRow.init), quantized = weights.map(QuantizedRow.init)

@@ -73,24 +73,37 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     into tiles: UnsafeMutablePointer<E>
   ) {
     if quantizes {
-      return quantizeRows(source, rows, some, stride: stride, depth: depth, piece: depth, pieceStride: 0, into: tiles)
+      return quantize(int8Rows(source, count: rows.rows, stride: stride, depth: depth), rows, some, into: tiles)
     }
     rows.forEach(some) { first, count in
       pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, depth, 1)
     }
   }
 
-  /// Packs rows in 8 bits into row tiles. The `depth` scalars of a row lie in pieces, `pieceStride` apart.
-  package func quantizeRows(
-    _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int, piece: Int,
-    pieceStride: Int, into tiles: UnsafeMutablePointer<E>
+  /// Rows to be packed in 8 bits. The `depth` scalars of a row lie next to each other, or in pieces.
+  func int8Rows(
+    _ source: UnsafePointer<E>, count: Int, stride: Int, depth: Int, piece: Int? = nil, pieceStride: Int = 0
+  ) -> int8_rows {
+    int8_rows(
+      source: Products.floats(source), row_count: count, row_stride: stride, k: depth, piece: piece ?? depth,
+      piece_stride: pieceStride)
+  }
+
+  /// Weights and rows in 8 bits are those of floats.
+  @inline(__always)
+  static func floats(_ start: UnsafePointer<E>) -> UnsafePointer<Float> {
+    UnsafeRawPointer(start).assumingMemoryBound(to: Float.self)
+  }
+
+  /// Packs all rows, or those of some tiles, in 8 bits into row tiles.
+  package func quantize(
+    _ source: int8_rows, _ rows: RowTiles, _ some: Range<Int>? = nil, into tiles: UnsafeMutablePointer<E>
   ) {
-    let words = rowScalars(depth)
     rows.forEach(some) { first, count in
-      var operands = int8_rows(
-        source: UnsafeRawPointer(source + first * stride).assumingMemoryBound(to: Float.self), row_count: count,
-        row_stride: stride, k: depth, piece: piece, piece_stride: pieceStride)
-      int8!.pointee.quantize_rows(&operands, tiles + first * words)
+      var tile = source
+      tile.source += first * source.row_stride
+      tile.row_count = count
+      int8!.pointee.quantize_rows(&tile, tiles + first * rowScalars(source.k))
     }
   }
 
@@ -114,9 +127,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
       let first = panel * width
       if let int8 {
         int8_quantize_panel(
-          int8, panels + panel * panelStride, width,
-          UnsafeRawPointer(source + first * depth).assumingMemoryBound(to: Float.self), min(width, units - first), depth
-        )
+          int8, panels + panel * panelStride, width, Products.floats(source + first * depth),
+          min(width, units - first), depth)
         continue
       }
       pack(
@@ -166,6 +178,12 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   // MARK: - Products
 
+  /// Runs the product of a step of few rows on our own kernels.
+  @inline(__always)
+  func run(_ operands: UnsafePointer<product>) {
+    if let int8 { int8.pointee.product(operands) } else { product_run_own(kernels, operands) }
+  }
+
   /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix. In
   /// 8 bits, rows are always packed, and products are always added.
   @inline(__always)
@@ -175,19 +193,11 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool, next: UnsafePointer<E>? = nil,
     nextCount: Int = 0
   ) {
-    if let int8 {
-      var operands = int8_product(
-        rows: rows, row_count: count, panels: panels, panel_count: panelCount, panel_stride: panelStride,
-        panel_width: width, k: depth, c: UnsafeMutableRawPointer(c).assumingMemoryBound(to: Float.self),
-        c_panel_stride: cPanelStride, c_row_stride: cRowStride)
-      int8.pointee.product(&operands)
-      return
-    }
     var operands = product(
       rows: rows, row_count: count, row_stride: stride, panels: panels, panel_count: panelCount,
-      panel_stride: panelStride, k: depth, c: c,
-      c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add, next: next, next_count: nextCount)
-    product_run(kernels, &operands)
+      panel_stride: panelStride, k: depth, c: c, c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add,
+      next: next, next_count: nextCount, panel_width: width)
+    if let int8 { int8.pointee.product(&operands) } else { product_run(kernels, &operands) }
   }
 
   /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the

@@ -1,8 +1,21 @@
 import CRecurrentKernels
 
 extension Engine {
-  /// Packs the operand of a stage's product in 8 bits: h', or the slot that takes its place. Each thread packs some row
-  /// tiles, because the scale of a row depends on all of its units.
+  /// The rows of a step that the product of a stage multiplies in 8 bits: h', or the slot that takes its place.
+  func int8Operand(
+    of product: CellProgram.StageProduct?, _ rows: StepRows, _ memory: ForwardMemory<E>
+  ) -> int8_rows {
+    guard let slot = product?.operandSlot else {
+      return products.int8Rows(rows.previous.start, count: rows.count, stride: rows.previous.stride, depth: hiddenSize)
+    }
+    let width = products.width
+    return products.int8Rows(
+      memory.slots + (slot * memory.layout.slotStride + rows.firstRow * width), count: rows.count, stride: width,
+      depth: hiddenSize, piece: width, pieceStride: memory.layout.blockStride)
+  }
+
+  /// Packs the operand of a stage's product in 8 bits. Each thread packs some row tiles, because the scale of a row
+  /// depends on all of its units.
   ///
   /// - Returns: the tiles of all rows, which are ready after the next barrier; nil if the stage has no product.
   @inline(__always)
@@ -10,17 +23,10 @@ extension Engine {
     of product: CellProgram.StageProduct?, _ rows: StepRows, _ memory: ForwardMemory<E>, _ share: Share
   ) -> UnsafePointer<E>? {
     guard let product, let tiles = memory.operandTiles else { return nil }
-    let cut = products.tiles(rows.count), own = share.range(of: cut.count)
-    if let slot = product.operandSlot {
-      // The threads have written their own units of the slot, and have read the tiles of the stage before.
-      share.barrier()
-      products.quantizeRows(
-        memory.slots + (slot * memory.layout.slotStride + rows.firstRow * products.width), cut, own,
-        stride: products.width, depth: hiddenSize, piece: products.width, pieceStride: memory.layout.blockStride,
-        into: tiles)
-    } else {
-      products.packRows(rows.previous.start, cut, own, stride: rows.previous.stride, depth: hiddenSize, into: tiles)
-    }
+    // The threads have written their own units of the slot, and have read the tiles of the stage before.
+    if product.operandSlot != nil { share.barrier() }
+    let cut = products.tiles(rows.count)
+    products.quantize(int8Operand(of: product, rows, memory), cut, share.range(of: cut.count), into: tiles)
     return UnsafePointer(tiles)
   }
 }

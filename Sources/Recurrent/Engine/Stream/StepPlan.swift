@@ -16,10 +16,8 @@ package final class StepPlan<E: Element> {
   private let registerStages: UnsafeMutableBufferPointer<RegisterStage>
   /// The number of stages of a level.
   private let stages: Int
-  /// [even and odd steps][level]; empty if all levels run in registers or have weights in 8 bits.
+  /// [even and odd steps][level]; empty if all levels run in registers.
   private let slotLevels: UnsafeMutableBufferPointer<SlotStages<E>>
-  /// [even and odd steps][level]; empty if the weights are full.
-  private let int8Levels: UnsafeMutableBufferPointer<Int8Stages<E>>
   @exclusivity(unchecked) private var isDownwards = false
 
   /// - Parameters:
@@ -35,9 +33,7 @@ package final class StepPlan<E: Element> {
     stages = engines[0].stages.count
     let inRegisters = engines.allSatisfy { $0.streamRunsInRegisters(rows: rows) }, parities = 2 * engines.count
     registerStages = .allocate(capacity: inRegisters ? parities * stages : 0)
-    let inInt8 = engines[0].products.quantizes
-    slotLevels = .allocate(capacity: inRegisters || inInt8 ? 0 : parities)
-    int8Levels = .allocate(capacity: inInt8 ? parities : 0)
+    slotLevels = .allocate(capacity: inRegisters ? 0 : parities)
     for isOdd in [false, true] {
       for (index, engine) in engines.enumerated() {
         // The first level gets its x with each step.
@@ -52,9 +48,6 @@ package final class StepPlan<E: Element> {
             registerStages.initializeElement(
               at: place * stages + number, to: RegisterStage(run: stage.pass.step, operands: operands))
           }
-        } else if inInt8 {
-          int8Levels.initializeElement(
-            at: place, to: Int8Stages(engine, memory, rows: rows, x: x, previousH: previousH, h: h))
         } else {
           slotLevels.initializeElement(
             at: place, to: SlotStages(engine, memory, rows: rows, x: x, previousH: previousH, h: h))
@@ -66,8 +59,6 @@ package final class StepPlan<E: Element> {
   deinit {
     for level in slotLevels { level.deallocate() }
     slotLevels.deallocate()
-    for level in int8Levels { level.deallocate() }
-    int8Levels.deallocate()
     registerStages.deallocate()
   }
 
@@ -76,10 +67,8 @@ package final class StepPlan<E: Element> {
   package func run(_ x: UnsafePointer<E>, isOdd: Bool, into y: UnsafeMutablePointer<E>) {
     if !registerStages.isEmpty {
       runInRegisters(x, isOdd: isOdd)
-    } else if int8Levels.isEmpty {
-      runInSlots(x, isOdd: isOdd)
     } else {
-      runInInt8(x, isOdd: isOdd)
+      runInSlots(x, isOdd: isOdd)
     }
     y.update(from: states[states.count - 1].next(isOdd), count: rows * hiddenSize)
     // Steps visit the blocks of each size upwards and downwards in turn: the weights that a step used last are still in
@@ -99,12 +88,6 @@ package final class StepPlan<E: Element> {
 
   private func runInSlots(_ x: UnsafePointer<E>, isOdd: Bool) {
     let count = slotLevels.count / 2, first = slotLevels.baseAddress! + (isOdd ? count : 0)
-    first.pointee.setX(x)
-    for index in 0..<count { first[index].run(downwards: isDownwards) }
-  }
-
-  private func runInInt8(_ x: UnsafePointer<E>, isOdd: Bool) {
-    let count = int8Levels.count / 2, first = int8Levels.baseAddress! + (isOdd ? count : 0)
     first.pointee.setX(x)
     for index in 0..<count { first[index].run(downwards: isDownwards) }
   }
