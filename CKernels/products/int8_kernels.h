@@ -134,7 +134,7 @@ KERNEL void keep_most(integers *most, const floats *x) {
   *most = magnitudes > *most ? magnitudes : *most;
 }
 
-KERNEL void quantize_row(const int8_rows *s, const float *row, float *scale, word *words, const ptrdiff_t word_stride) {
+KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, word *words, const ptrdiff_t word_stride) {
   integers most[2] = {0, 0};
   floats x;
   const float *piece = row;
@@ -176,7 +176,7 @@ KERNEL void quantize_row(const int8_rows *s, const float *row, float *scale, wor
   }
 }
 
-ATTRIBUTES void NAMED(quantize_rows_i8)(const int8_rows *s, void *tile) {
+ATTRIBUTES void NAMED(round_rows_i8)(const rounded_rows *s, void *tile) {
   float *scales = tile;
   word *words = (word *)(scales + s->row_count);
   if (s->row_count == 1)  // The words of a single row lie next to each other.

@@ -6,13 +6,13 @@ extension Engine {
   /// each row would read all weights anew (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1
   /// times).
   func streamRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && !products.quantizes && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
+    rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
   /// Whether forward runs steps of this many rows in registers. Its products with W would otherwise run on all steps at
   /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && !products.quantizes && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
+    rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
   }
 
   /// The operands of a stage.

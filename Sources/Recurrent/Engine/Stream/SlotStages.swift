@@ -17,8 +17,8 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   private let inputs: UnsafeMutablePointer<Input>
   /// [stage][block]
   private let stages: UnsafeMutablePointer<StepOperands>
-  /// With weights in 8 bits: the rows of x, then those that the product of each stage multiplies, [1 + stage].
-  private let int8Rows: UnsafeMutablePointer<int8_rows>?
+  /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 + stage].
+  private let rowsToRound: UnsafeMutablePointer<rounded_rows>?
 
   /// - Parameters:
   ///   - count: at most the rows of a row tile.
@@ -38,12 +38,12 @@ struct SlotStages<E: Element>: BitwiseCopyable {
       h: Engine.NextH(start: h, stride: size, tiles: nil))
     inputs = .allocate(capacity: blocks)
     stages = .allocate(capacity: engine.stages.count * blocks)
-    let isPacked = engine.products.quantizes
+    let rounds = engine.products.rounds
     for block in 0..<blocks {
       (inputs + block).initialize(
         to: Input(
           product: engine.operands(
-            isPacked ? UnsafePointer(memory.xTiles!) : x, isPacked ? 1 : inputSize, rows, depth: inputSize,
+            rounds ? UnsafePointer(memory.xTiles!) : x, rounds ? 1 : inputSize, rows, depth: inputSize,
             engine.packed.weightIH, 0..<engine.program.gates, memory, block, slot: 0),
           slots: memory.slots + block * layout.blockStride,
           bias: UnsafePointer(engine.packed.bias.start + block * biasStride)))
@@ -51,30 +51,30 @@ struct SlotStages<E: Element>: BitwiseCopyable {
         (stages + (index * blocks + block)).initialize(to: engine.stepOperands(stage, rows, memory, block))
       }
     }
-    guard isPacked else {
-      int8Rows = nil
+    guard rounds else {
+      rowsToRound = nil
       return
     }
-    let int8Rows = UnsafeMutablePointer<int8_rows>.allocate(capacity: 1 + engine.stages.count)
-    int8Rows.initialize(to: engine.products.int8Rows(x, count: count, stride: inputSize, depth: inputSize))
+    let rowsToRound = UnsafeMutablePointer<rounded_rows>.allocate(capacity: 1 + engine.stages.count)
+    rowsToRound.initialize(to: engine.products.rowsToRound(x, count: count, stride: inputSize, depth: inputSize))
     for (index, stage) in engine.stages.enumerated() {
-      (int8Rows + (1 + index)).initialize(to: engine.int8Operand(of: stage.product, rows, memory))
+      (rowsToRound + (1 + index)).initialize(to: engine.operandToRound(of: stage.product, rows, memory))
     }
-    self.int8Rows = int8Rows
+    self.rowsToRound = rowsToRound
   }
 
   func deallocate() {
     inputs.deallocate()
     stages.deallocate()
-    int8Rows?.deallocate()
+    rowsToRound?.deallocate()
   }
 
   /// Sets the x [rows][C] that the next step reads.
   @inline(__always)
   func setX(_ x: UnsafePointer<E>) {
     engine._withUnsafeGuaranteedRef { engine in
-      if let int8Rows {
-        int8Rows.pointee.source = Products.floats(x)
+      if let rowsToRound {
+        rowsToRound.pointee.source = Products.floats(x)
       } else {
         for block in 0..<engine.blocks { inputs[block].product.rows = UnsafeRawPointer(x) }
       }
@@ -85,14 +85,14 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   func run(downwards: Bool) {
     engine._withUnsafeGuaranteedRef { engine in
       let blocks = engine.blocks
-      if let int8 = engine.products.int8, let int8Rows, let tiles = memory.xTiles {
-        int8.pointee.quantize_rows(int8Rows, tiles)
+      if let rounded = engine.products.rounded, let rowsToRound, let tiles = memory.xTiles {
+        rounded.pointee.round_rows(rowsToRound, tiles)
       }
       for index in 0..<engine.stages.count {
         let stage = engine.stages[index], operands = stages + index * blocks
-        if let int8 = engine.products.int8, let int8Rows {
+        if let rounded = engine.products.rounded, let rowsToRound {
           if stage.product != nil, let tiles = memory.operandTiles {
-            int8.pointee.quantize_rows(int8Rows + (1 + index), tiles)
+            rounded.pointee.round_rows(rowsToRound + (1 + index), tiles)
           }
         } else {
           _ = engine.packOperand(of: stage.product, rows, memory, 0..<blocks)

@@ -9,15 +9,15 @@ struct StepOperands: BitwiseCopyable {
 }
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs them, also not in 8 bits. Such a step of forward runs on
+  /// Whether a step's rows fit one tile and no product packs or rounds them. Such a step of forward runs on
   /// `StepOperands`.
   func servesSteps(rows: Int) -> Bool {
-    rows <= products.tiles(rows).size && !packsH(rows) && !products.quantizes
+    rows <= products.tiles(rows).size && !packsH(rows) && !products.rounds
   }
 
   /// Whether a `StepPlan` can run a step of so many rows of a stream.
   func servesPlannedSteps(rows: Int) -> Bool {
-    if products.quantizes { return rows <= products.tiles(rows).size }
+    if products.rounds { return rows <= products.tiles(rows).size }
     return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
   }
 
@@ -26,9 +26,9 @@ extension Engine {
   func stepOperands(
     _ stage: CellProgram.Stage, _ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int
   ) -> StepOperands {
-    // An operand slot is packed as one tile [H][rows], and in 8 bits every operand is. A stage without a product gets a
+    // An operand slot is packed as one tile [H][rows], and every operand that is rounded. A stage without a product gets a
     // product of no panels.
-    let tile = products.quantizes || stage.product?.operandSlot != nil ? memory.operandTiles : nil
+    let tile = products.rounds || stage.product?.operandSlot != nil ? memory.operandTiles : nil
     let hidden = operands(
       tile.map { UnsafePointer($0) } ?? rows.previous.start, tile == nil ? rows.previous.stride : 1, rows,
       depth: hiddenSize, packed.weightHH, stage.product?.gates ?? 0..<0, memory, block,
