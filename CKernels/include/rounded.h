@@ -19,8 +19,8 @@
 // Numbers are packed in words of 4 bytes, in groups of neighboring values of k: `row_group` of a row in a word, and
 // `unit_group` of a unit in one. k is padded with zeros to a multiple of `unit_group`.
 //
-//   An int8 row tile is [rows] scales, then [k / group][rows] words. A word of a row has 4 bytes for VPDPBUSD, each
-//   q + 128, and otherwise 2 numbers of 16 bits for VPMADDWD. A panel is [P] int32 that the sums start from, [P] scales,
+//   An int8 row tile is [rows] scales, then [k / group][rows] words. A word of a row has 4 bytes for VPDPBUSD, each q +
+//   128, and otherwise 2 numbers of 16 bits for VPMADDWD. A panel is [P] int32 that the sums start from, [P] scales,
 //   then [k / group][P][group] bytes. For VPDPBUSD, a sum starts from -128 · Σ_k q, which takes back what 128 adds;
 //   otherwise it starts from zero.
 //

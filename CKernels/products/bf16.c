@@ -41,7 +41,8 @@ KERNEL void multiply_add_word(const form f, const bool odd, const float *rows, c
 #pragma clang loop unroll(full)
       for (int i = 0; i < 1 + odd; i++)
 #pragma clang loop unroll(full)
-        for (int r = 0; r < f.rows; r++) multiply_add(f, &sums[qv * f.rows + r], &weights[i][qv], &rows[i * f.rows + r]);
+        for (int r = 0; r < f.rows; r++)
+          multiply_add(f, &sums[qv * f.rows + r], &weights[i][qv], &rows[i * f.rows + r]);
   }
   if (f.rows > FEW_ROWS)
 #pragma clang loop unroll(full)
@@ -63,8 +64,8 @@ KERNEL void chains(const form f, const product *p, const float *tile, const uint
     if (f.rows >= FETCHING_ROWS)
 #pragma clang loop unroll(full)
       for (int qv = 0; qv < f.panels * f.vectors; qv++)
-        __builtin_prefetch(
-            packed + qv / f.vectors * p->panel_stride + AHEAD * width + LANE_COUNT * (qv % f.vectors), 0, 2);
+        __builtin_prefetch(packed + qv / f.vectors * p->panel_stride + AHEAD * width + LANE_COUNT * (qv % f.vectors), 0,
+                           2);
     multiply_add_word(f, true, tile + 2 * pair * f.rows, packed, p->panel_stride, sums);
   }
   if (k_count % 2)
@@ -92,10 +93,10 @@ KERNEL void all_panels(const bool fused, const int vectors, const int most_rows,
       while (panels > 1 && panels * rows * vectors > most_sums) panels--;
       const uint32_t *panel = (const uint32_t *)p->panels + q * p->panel_stride + k / 2 * (LANE_COUNT * vectors);
       float *c = (float *)p->c + q * p->c_panel_stride;
-#define RUN(R, Q)                                                        \
-  case 4 * R + Q - 1:                                                    \
-    if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums))      \
-      chains((form){fused, R, Q, vectors}, p, tile, panel, k_count, c);  \
+#define RUN(R, Q)                                                       \
+  case 4 * R + Q - 1:                                                   \
+    if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums))     \
+      chains((form){fused, R, Q, vectors}, p, tile, panel, k_count, c); \
     break;
 #define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
       switch (4 * rows + (int)panels - 1) {
@@ -143,15 +144,15 @@ KERNEL void round_rows(const rounded_rows *s, float *tile, pack_function *pack_r
   if (rows > 1) round_floats(tile, tile, rows * s->k);
 }
 
-#define DEFINE(set, architecture, attributes, fused, wide, most_rows, most_sums)                \
-  architecture(                                                                                 \
-      attributes void product_bf16_##set(const product *p) {                                    \
-        if (wide && p->panel_width == 2 * LANE_COUNT)                                           \
-          all_panels(fused, 2, most_rows, most_sums, p);                                        \
-        else                                                                                    \
-          all_panels(fused, 1, most_rows, most_sums, p);                                        \
-      } attributes void round_rows_bf16_##set(const rounded_rows *rows, void *tile) {           \
-        round_rows(rows, tile, pack_f32_##set);                                                 \
+#define DEFINE(set, architecture, attributes, fused, wide, most_rows, most_sums)      \
+  architecture(                                                                       \
+      attributes void product_bf16_##set(const product *p) {                          \
+        if (wide && p->panel_width == 2 * LANE_COUNT)                                 \
+          all_panels(fused, 2, most_rows, most_sums, p);                              \
+        else                                                                          \
+          all_panels(fused, 1, most_rows, most_sums, p);                              \
+      } attributes void round_rows_bf16_##set(const rounded_rows *rows, void *tile) { \
+        round_rows(rows, tile, pack_f32_##set);                                       \
       })
 DEFINE(portable, EVERYWHERE, , false, false, 4, 4)
 DEFINE(avx2, ON_X86_64, FOR_AVX2, true, false, 6, 4)

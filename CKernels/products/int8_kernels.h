@@ -134,7 +134,8 @@ KERNEL void keep_most(integers *most, const floats *x) {
   *most = magnitudes > *most ? magnitudes : *most;
 }
 
-KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, word *words, const ptrdiff_t word_stride) {
+KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, word *words,
+                         const ptrdiff_t word_stride) {
   integers most[2] = {0, 0};
   floats x;
   const float *piece = row;

@@ -7,17 +7,17 @@
 // FORM(name, format, set, architecture, has_more, row_group, unit_group, tile_rows): a name; the format and the set
 // whose kernels it belongs to, and what the processor must have beyond it; the values of k in a word of a row and of a
 // unit; the most rows of a tile, as in forms.h. Later forms of a set are faster.
-#define ROUNDED_FORMS(FORM)                                                                   \
-  FORM(i8_portable, int8, portable, EVERYWHERE, NULL, 2, 4, 4)                                \
-  FORM(i8_avx2, int8, avx2, ON_X86_64, NULL, 2, 4, 6)                                         \
-  FORM(i8_avx512, int8, avx512, ON_X86_64, NULL, 2, 4, 12)                                    \
-  FORM(i8_avx512_vnni, int8, avx512, ON_X86_64, processor_has_avx512_vnni, 4, 4, 12)          \
-  FORM(bf16_portable, bf16, portable, EVERYWHERE, NULL, 1, 2, 4)                              \
-  FORM(bf16_avx2, bf16, avx2, ON_X86_64, NULL, 1, 2, 6)                                       \
+#define ROUNDED_FORMS(FORM)                                                          \
+  FORM(i8_portable, int8, portable, EVERYWHERE, NULL, 2, 4, 4)                       \
+  FORM(i8_avx2, int8, avx2, ON_X86_64, NULL, 2, 4, 6)                                \
+  FORM(i8_avx512, int8, avx512, ON_X86_64, NULL, 2, 4, 12)                           \
+  FORM(i8_avx512_vnni, int8, avx512, ON_X86_64, processor_has_avx512_vnni, 4, 4, 12) \
+  FORM(bf16_portable, bf16, portable, EVERYWHERE, NULL, 1, 2, 4)                     \
+  FORM(bf16_avx2, bf16, avx2, ON_X86_64, NULL, 1, 2, 6)                              \
   FORM(bf16_avx512, bf16, avx512, ON_X86_64, NULL, 1, 2, 12)
 
-#define DECLARE_FORM(name, ...)                     \
-  void product_##name(const product *product);      \
+#define DECLARE_FORM(name, ...)                \
+  void product_##name(const product *product); \
   void round_rows_##name(const rounded_rows *rows, void *tile);
 ROUNDED_FORMS(DECLARE_FORM)
 #undef DECLARE_FORM

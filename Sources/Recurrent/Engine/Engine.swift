@@ -66,8 +66,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
     products.rounds || rows > 1 && depth > Blocking.plainDepth
   }
 
-  /// Whether each thread packs its own units of h into tiles, as soon as it has computed them. In 8 bits, the scale of a
-  /// row depends on all units, so `roundOperand` packs rounded rows when all are known.
+  /// Whether each thread packs its own units of h into tiles, as soon as it has computed them. In 8 bits, the scale of
+  /// a row depends on all units, so `roundOperand` packs rounded rows when all are known.
   func packsH(_ rows: Int) -> Bool { hasU && !products.rounds && packsRows(rows, depth: hiddenSize) }
 
   /// Whether `ForwardMemory` needs tiles for the operands of the stages.

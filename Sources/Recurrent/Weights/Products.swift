@@ -50,13 +50,19 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     rounded?.pointee.format == .int8 ? Blocking.int8Multiplies : 1
   }
 
+  /// Whether steps in registers can read the weights: full ones, or bf16, which one shift or mask unpacks.
+  package var servesRegisters: Bool { rounded.map { $0.pointee.format == .bf16 } ?? true }
+
+  /// The scalars of a vector of 64 bytes.
+  package var lanes: Int { 64 / MemoryLayout<E>.stride }
+
   /// Whether steps in registers compute two vectors at once, which needs 32 registers.
-  package var stepsInPairs: Bool { kernels.pointee.set == .avx512 }
+  package var stepsInPairs: Bool { self.set == .avx512 }
 
   /// How many vectors of 64 bytes the sums of both products of a step in registers may take to run side by side. More
   /// would find no register, or no free multiply-add unit.
   package var mostSideBySide: Int {
-    switch kernels.pointee.set {
+    switch set {
     case .avx512: 8
     case .avx2: 6
     default: 2
@@ -189,8 +195,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     if let rounded { rounded.pointee.product(operands) } else { product_run_own(kernels, operands) }
   }
 
-  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix. If
-  /// weights are rounded, rows are always packed, and products are always added.
+  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix.
+  /// If weights are rounded, rows are always packed, and products are always added.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, count: Int, stride: Int = 1, _ panels: UnsafePointer<E>, panelCount: Int,
@@ -223,7 +229,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     var k = 0
     let fullTiles = far ? tiles.rows / tiles.size : 0
     let fetches = fullTiles >= Blocking.fetchingTiles
-    let line = 64 / MemoryLayout<E>.stride  // The kernel fetches whole lines.
+    let line = lanes  // The kernel fetches whole lines, which are as long as a vector.
     let packedDepth = part?.whole ?? rowScalars(depth)
     while k < depth {
       let block = rounds ? depth : min(Int(PRODUCT_K_BLOCK), depth - k)

@@ -17,7 +17,8 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   private let inputs: UnsafeMutablePointer<Input>
   /// [stage][block]
   private let stages: UnsafeMutablePointer<StepOperands>
-  /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 + stage].
+  /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 +
+  /// stage].
   private let rowsToRound: UnsafeMutablePointer<rounded_rows>?
 
   /// - Parameters:
@@ -44,7 +45,7 @@ struct SlotStages<E: Element>: BitwiseCopyable {
         to: Input(
           product: engine.operands(
             rounds ? UnsafePointer(memory.xTiles!) : x, rounds ? 1 : inputSize, rows, depth: inputSize,
-            engine.packed.weightIH, 0..<engine.program.gates, memory, block, slot: 0),
+            UnsafePointer(engine.packed.weightIH.start), 0..<engine.program.gates, memory, block, slot: 0),
           slots: memory.slots + block * layout.blockStride,
           bias: UnsafePointer(engine.packed.bias.start + block * biasStride)))
       for (index, stage) in engine.stages.enumerated() {

@@ -26,12 +26,12 @@ extension Engine {
   func stepOperands(
     _ stage: CellProgram.Stage, _ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int
   ) -> StepOperands {
-    // An operand slot is packed as one tile [H][rows], and every operand that is rounded. A stage without a product gets a
-    // product of no panels.
+    // An operand slot is packed as one tile [H][rows], and every operand that is rounded. A stage without a product
+    // gets a product of no panels.
     let tile = products.rounds || stage.product?.operandSlot != nil ? memory.operandTiles : nil
     let hidden = operands(
       tile.map { UnsafePointer($0) } ?? rows.previous.start, tile == nil ? rows.previous.stride : 1, rows,
-      depth: hiddenSize, packed.weightHH, stage.product?.gates ?? 0..<0, memory, block,
+      depth: hiddenSize, UnsafePointer(packed.weightHH.start), stage.product?.gates ?? 0..<0, memory, block,
       slot: stage.product?.firstSlot ?? 0)
     return StepOperands(hidden: hidden, gates: gateTile(rows, memory, block, 0, rows.count))
   }
@@ -39,13 +39,14 @@ extension Engine {
   /// The operands of slots += the rows times some gates of packed weights.
   @inline(__always)
   func operands(
-    _ source: UnsafePointer<E>, _ stride: Int, _ rows: StepRows, depth: Int, _ weights: AlignedBuffer<E>,
+    _ source: UnsafePointer<E>, _ stride: Int, _ rows: StepRows, depth: Int,
+    _ weights: UnsafePointer<E>,
     _ gates: Range<Int>, _ memory: ForwardMemory<E>, _ block: Int, slot: Int
   ) -> product {
     let width = products.width, panelStride = products.unitScalars(depth) * width, slotStride = memory.layout.slotStride
     return product(
       rows: source, row_count: rows.count, row_stride: rows.count == 1 ? 1 : stride,
-      panels: weights.start + (block * program.gates + gates.lowerBound) * panelStride, panel_count: gates.count,
+      panels: weights + (block * program.gates + gates.lowerBound) * panelStride, panel_count: gates.count,
       panel_stride: panelStride, k: depth,
       c: memory.slots + (block * memory.layout.blockStride + slot * slotStride + rows.firstRow * width),
       c_panel_stride: slotStride, c_row_stride: width, add: true, next: nil, next_count: 0,
