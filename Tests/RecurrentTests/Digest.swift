@@ -19,15 +19,18 @@ struct Digest: Equatable, CustomStringConvertible {
 
 /// The bits of everything that a problem's calls give.
 struct ProblemDigest: Equatable {
-  /// Of y, h and c of `forward`, of `record`, and of a stream if the layer runs forward.
+  /// Of y, h and c of `forward`, of `record` if the weights are full, and of a stream if the layer runs forward.
   private var forward = Digest()
-  /// Of dx, dh0 and dc0.
+  /// Of dx, dh0 and dc0; of nothing if the weights are rounded, because such a layer cannot be trained.
   private var inputGradients = Digest()
   private var parameterGradients = Digest()
 
   /// The gradients of every fourth seed are added to drawn numbers, the others to zero.
   init<Scalar>(_ instance: Problem<Scalar>.Instance, scratch: Scratch<Scalar>) throws {
-    let results = try instance.results(scratch: scratch, adds: instance.problem.seed % 4 == 0)
+    let results =
+      instance.problem.weights == .full
+      ? try instance.results(scratch: scratch, adds: instance.problem.seed % 4 == 0)
+      : try instance.forwardResults(scratch: scratch)
     for (_, values) in results.forward { forward.add(values) }
     if instance.problem.direction == .forward { for values in try instance.streamed() { forward.add(values) } }
     for (_, values) in results.inputGradients { inputGradients.add(values) }

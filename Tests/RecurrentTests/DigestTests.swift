@@ -7,10 +7,11 @@ import Testing
 /// All sets with fused multiply-adds give the same bits; the portable set gives others. `RECURRENT_UPDATE_DIGESTS=1`
 /// writes the file anew instead.
 @Suite struct DigestTests {
-  /// Of floats all problems, of doubles every third: it is the same engine.
+  /// Of floats all problems, and some with rounded weights; of doubles every third: it is the same engine.
   private static func problems<Scalar: RecurrentScalar>(_: Scalar.Type) -> [Problem<Scalar>] {
     let all = Problem<Scalar>.digestProblems
-    return Scalar.self == Float.self ? all : stride(from: 0, to: all.count, by: 3).map { all[$0] }
+    return Scalar.self == Float.self
+      ? all + Problem.roundedDigestProblems : stride(from: 0, to: all.count, by: 3).map { all[$0] }
   }
   private static let pool = Result { try Threads(count: 2) }
   private static let updates = ProcessInfo.processInfo.environment["RECURRENT_UPDATE_DIGESTS"] == "1"
