@@ -50,7 +50,8 @@ struct Picture {
     process.standardInput = pipe
     try process.run()
     // A Python that ends early leaves a pipe without a reader.
-    signal(SIGPIPE, SIG_IGN)
+    let before = signal(SIGPIPE, SIG_IGN)
+    defer { signal(SIGPIPE, before) }
     try? pipe.fileHandleForWriting.write(contentsOf: input)
     try? pipe.fileHandleForWriting.close()
     process.waitUntilExit()

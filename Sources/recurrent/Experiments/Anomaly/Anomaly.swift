@@ -13,7 +13,7 @@ enum Anomaly: Experiment {
       Option("column", "NAME", "the column with the values, the last one by default"),
       Option("season", "K", "the steps of a season; 1 by default, which is none; 48 of the made-up series"),
       Option("faults", "K", "faults of each kind: spike, stuck and shift; 4 by default"),
-      Option("threshold", "X", "how far errors may be from their median, in robust deviations, 5 by default"),
+      Option("threshold", "X", "how far errors may be from their median, in robust deviations, 4 by default"),
     ] + Forecast.modelOptions
 
   /// What a detector found.
@@ -29,7 +29,7 @@ enum Anomaly: Experiment {
 
   static func run(_ options: Options, _ report: Report) throws {
     let settings = try Forecast.modelSettings(options, report)
-    let threshold = try options.number("threshold", in: 0.1...1000, default: 5.0)
+    let threshold = try options.number("threshold", in: 0.1...1000, default: 4.0)
     let series: (name: String, values: [Double]), season: Int
     if let path = options["data"] {
       series = try Forecast.readSeries(path, column: options["column"], report)

@@ -30,16 +30,14 @@ enum Forecast: Experiment {
 
   static func run(_ options: Options, _ report: Report) throws {
     let seeds = try options.number("seeds", in: 1...1000, default: 5)
-    var settings = try modelSettings(options, report)
     guard let path = options["data"] else {
-      for name in ["column", "season", "test", "leave-out"] where options.has(name) {
+      for name in ["column", "season", "test", "leave-out", "seeds"] where options.has(name) {
         throw ToolError("--\(name) needs --data FILE")
       }
-      settings.window = try options.number("window", in: 1...2, default: 2)
-      settings.epochs = try options.number("epochs", in: 1...100_000, default: 150)
-      settings.learningRate = try options.number("learning-rate", in: 1e-8...10, default: 0.02)
-      return try runFive(settings, report)
+      let few = Forecaster.Settings(window: 2, epochs: 150, learningRate: 0.02)
+      return try runFive(try modelSettings(options, report, default: few), report)
     }
+    let settings = try modelSettings(options, report)
     let all = try readSeries(path, column: options["column"], report)
     let dropped = try options.number("leave-out", in: 0...max(0, all.values.count - 4), default: 0)
     let values = Array(all.values.dropLast(dropped))
@@ -59,8 +57,10 @@ enum Forecast: Experiment {
   }
 
   /// - Throws: `ToolError` if an option is wrong.
-  static func modelSettings(_ options: Options, _ report: Report) throws -> Forecaster.Settings {
-    var settings = Forecaster.Settings()
+  static func modelSettings(
+    _ options: Options, _ report: Report, default standard: Forecaster.Settings = .init()
+  ) throws -> Forecaster.Settings {
+    var settings = standard
     let name = options["cell"] ?? "lstm"
     guard let cell = SavedModel.cells[name] else {
       throw ToolError("--cell is '\(name)', expected one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
@@ -170,19 +170,28 @@ enum Forecast: Experiment {
     report.add(table)
     report.say(String(format: "\nnext value after the series: %g (median seed)", middle.0.next))
 
-    let shown = max(0, start - max(2 * season, forecaster.testCount))
+    let best = try rules.map { ($0, try errors($0.forecasts).rootMeanSquared) }.min { $0.1 < $1.1 }!.0
+    draw(name, values, from: start, [(best.name, best.forecasts), (cell, middle.0.forecasts)], report)
+  }
+
+  /// The end of the series with forecasts from `start` on.
+  private static func draw(
+    _ name: String, _ values: [Double], from start: Int, _ forecasts: [(name: String, values: [Double])],
+    _ report: Report
+  ) {
+    // More than some months of days could not be told apart.
+    let count = min(120, values.count - start), first = values.count - count, shown = max(0, first - min(24, count))
+    let steps = (first..<values.count).map(Double.init), truth = values[first...]
     var panel = Report.Panel("\(name), one step ahead", x: "step", y: name)
-    let steps = truth.indices.map { Double(start + $0) }
+    var errors = Report.Panel("Forecast - value", x: "step", y: "difference")
     panel.add("the series", .line, x: (shown..<values.count).map(Double.init), y: Array(values[shown...]))
-    panel.add(season > 1 ? "seasonal naive" : "naive", .dashed, x: steps, y: rules[season > 1 ? 1 : 0].forecasts)
-    panel.add(cell, .line, x: steps, y: middle.0.forecasts)
+    for (index, forecast) in forecasts.enumerated() {
+      let style: Report.Panel.Style = index == 0 ? .dashed : .line, last = Array(forecast.values.suffix(count))
+      panel.add(forecast.name, style, x: steps, y: last)
+      errors.add(forecast.name, style, x: steps, y: zip(last, truth).map { $0 - $1 })
+    }
     report.add(panel)
-    var differences = Report.Panel("Forecast - value", x: "step", y: "difference")
-    differences.add(
-      season > 1 ? "seasonal naive" : "naive", .dashed, x: steps,
-      y: zip(rules[season > 1 ? 1 : 0].forecasts, truth).map { $0 - $1 })
-    differences.add(cell, .line, x: steps, y: zip(middle.0.forecasts, truth).map { $0 - $1 })
-    report.add(differences)
+    report.add(errors)
   }
 
   /// A table of some epochs, with the mean loss of all seeds.
