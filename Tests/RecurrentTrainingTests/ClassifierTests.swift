@@ -71,7 +71,9 @@ import Testing
   func aClassifierLearnsWhetherASymbolOccurs(cell: Cell) throws {
     var random = SeededGenerator(seed: 3)
     func batch() throws -> (text: Tokens, labels: [Float]) {
-      let texts = (0..<24).map { _ in (0..<Int.random(in: 5...8, using: &random)).map { _ in Int.random(in: 0..<12, using: &random) } }
+      let texts = (0..<24).map { _ in
+        (0..<Int.random(in: 5...8, using: &random)).map { _ in Int.random(in: 0..<12, using: &random) }
+      }
       return (try Tokens(padding: texts, with: 1), texts.map { $0.contains(1) ? 1 : 0 })
     }
     var model = try SequenceClassifier(cell, symbols: 12, embeddingSize: 6, hiddenSize: 8)
