@@ -17,7 +17,7 @@ struct Int8Row: Sendable, CustomTestStringConvertible {
   var testDescription: String { String(cString: kernels.pointee.name) }
 }
 
-/// A row in 8 bits, as int8.h defines it.
+/// A row that is quantized as int8.h defines.
 struct QuantizedRow {
   var numbers: [Int]
   var scale: Float
@@ -35,13 +35,13 @@ struct QuantizedRow {
     }
   }
 
-  /// The row that the numbers stand for.
+  /// The row's values after quantization.
   var values: [Double] { numbers.map { Double($0) * Double(scale) } }
 }
 
-/// Every kernel for 8-bit weights against the definition in int8.h, number by number and bit by bit.
+/// Compares every kernel for 8-bit weights with the definition in int8.h, bit by bit.
 @Suite struct Int8KernelTests {
-  /// Rows with every kind of number, `count` of them.
+  /// `count` rows, which cycle through every kind of numbers.
   private static func rows(_ count: Int, _ k: Int, _ random: inout SeededGenerator) -> [[Float]] {
     (0..<count).map { index in
       var row: [Float] = random.numbers(k)
@@ -65,7 +65,7 @@ struct QuantizedRow {
     }
   }
 
-  /// The numbers and scales of a packed row tile.
+  /// Reads the numbers and scales back from a packed row tile.
   private static func unpack(_ tile: [Float], _ row: Int8Row, rows: Int, k: Int) -> [QuantizedRow] {
     (0..<rows).map { r in
       var result = QuantizedRow([])
@@ -88,7 +88,8 @@ struct QuantizedRow {
         for start in 0..<(count < 3 ? 12 : 1) {
           let rows = Array(Int8KernelTests.rows(start + count, k, &random)[start...])
           let expected = rows.map(QuantizedRow.init)
-          // A matrix with something between the rows, and pieces as a gate slot has them: [piece][rows][16].
+          // The same rows twice: as a matrix with padding between its rows, and as pieces [piece][rows][16], as in a
+          // gate slot.
           let stride = k + 3, pieces = (k + 15) / 16
           let matrix = GuardedScalars<Float>((count - 1) * stride + k) {
             $0 % stride < k ? rows[$0 / stride][$0 % stride] : .nan
@@ -117,8 +118,8 @@ struct QuantizedRow {
     }
   }
 
-  /// A sum starts from zero, is exact, and is added in one order: for any rows, panels and depth the bits of a plain sum
-  /// of integers.
+  /// An integer sum is exact in any order. So for any rows, panels and depth, the product has the bits of a plain
+  /// integer sum that is scaled and added to c.
   @Test(arguments: Int8Row.all)
   func productsAreExact(row: Int8Row) {
     var random = SeededGenerator(seed: 2)
@@ -151,7 +152,7 @@ struct QuantizedRow {
       let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
       int8_quantize_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
     }
-    // Rows of c have something between them.
+    // The rows of c have padding between them.
     let cStride = width + 3, cPanel = rows * cStride
     let start: [Float] = random.numbers(panelCount * cPanel)
     let c = GuardedScalars<Float>(start.count) { start[$0] }
@@ -170,7 +171,7 @@ struct QuantizedRow {
           for d in 0..<k { sum += a.numbers[d] * b.numbers[d] }
           expected[q * cPanel + r * cStride + u] += Float(sum) * (a.scale * b.scale)
         }
-        // Beyond the last unit, the product adds 0, or NaN of a row that has no scale.
+        // Beyond the last unit the product adds 0, or NaN for a row that has no scale.
         if quantizedX[r].scale.isNaN {
           for u in min(width, weights.count - q * width)..<width { expected[q * cPanel + r * cStride + u] = .nan }
         }
@@ -180,7 +181,7 @@ struct QuantizedRow {
     #expect(isSame, "\(row.testDescription), P \(width), k \(k), rows \(rows), panels \(panelCount)")
   }
 
-  /// The largest sums that there can be.
+  /// The largest possible sums do not overflow.
   @Test(arguments: Int8Row.all)
   func sumsDoNotOverflow(row: Int8Row) {
     let k = Int(INT8_MOST_K)
@@ -192,7 +193,7 @@ struct QuantizedRow {
     }
   }
 
-  /// A set's kernels are those of its own instructions, and of VNNI where the processor has it.
+  /// An instruction set uses the kernels of its own instructions, and those of VNNI if the processor has it.
   @Test(arguments: Processor.available)
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
     let chosen = int8_kernels_for(set.kernelSet).pointee

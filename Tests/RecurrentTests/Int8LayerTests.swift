@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// Layers with weights in 8 bits: their equations, and the promises that hold for every layer.
+/// Layers with 8-bit weights: their equations, and the promises that hold for every layer.
 @Suite struct Int8LayerTests {
   private static func problem(
     _ cell: Cell, steps: Int, batch: Int, inputs: Int, hidden: Int, levels: Int = 1, direction: Direction = .forward,
@@ -16,8 +16,8 @@ import Testing
 
   // MARK: - Equations
 
-  /// Each step from the stream's own state: h' rounds to other numbers if it differs in its last bit, so errors of
-  /// several steps would add up to steps of the rounding.
+  /// Compares one step at a time, each from the stream's own state. If the states differed in their last bits, h' could
+  /// round to other 8-bit numbers, and the errors would grow from step to step.
   @Test(arguments: Cell.all, Processor.available)
   func stepsAreTheReferencesWithRoundedRows(cell: Cell, set: InstructionSet) throws {
     for (batch, inputs, hidden) in [(1, 3, 5), (3, 40, 33), (14, 70, 150), (1, 130, 64)] {
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  /// Rounding moves the outputs by little, but by something.
+  /// Quantization changes the outputs, but only a little.
   @Test(arguments: Cell.all)
   func outputsAreNearThoseOfFullWeights(cell: Cell) throws {
     var problem = Int8LayerTests.problem(cell, steps: 20, batch: 4, inputs: 50, hidden: 60)
@@ -110,7 +110,7 @@ import Testing
     }
   }
 
-  /// Sequences of a stream that come and go are as alone.
+  /// A sequence that joins or leaves a stream gives the same bits as alone.
   @Test(arguments: Cell.all)
   func seatsAreTakenAndLeft(cell: Cell) throws {
     let layer = try Layer<Float>(
@@ -151,7 +151,7 @@ import Testing
     expectSameBits(forked, y, "a fork, \(cell)")
   }
 
-  /// On any number of threads and for any second cache, in any direction, with several levels.
+  /// The number of threads and the size of the second cache change no bit, in any direction and with several levels.
   @Test(arguments: Cell.all, Direction.allCases)
   func threadsAndCachesChangeNoBit(cell: Cell, direction: Direction) throws {
     for (steps, batch, inputs, hidden, levels) in [(7, 24, 40, 160, 2), (4, 1, 30, 520, 1), (3, 64, 300, 96, 1)] {
@@ -174,7 +174,7 @@ import Testing
     }
   }
 
-  /// All sets give the same products. Their gate passes agree if they fuse multiply-adds.
+  /// All instruction sets give the same products. Their gate passes agree if they fuse multiply-adds.
   @Test(.enabled(if: Set(Processor.available).isSuperset(of: [.avx2, .avx512])), arguments: Cell.all)
   func wideSetsGiveTheSameBits(cell: Cell) throws {
     for (steps, batch, inputs, hidden) in [(9, 1, 7, 50), (5, 30, 100, 33), (3, 5, 600, 129)] {
@@ -236,8 +236,8 @@ import Testing
 
   // MARK: - Hostile values and wrong calls
 
-  /// A sequence with a NaN or an infinity becomes NaN from that step on, and no other sequence changes. Huge and tiny
-  /// numbers give finite outputs.
+  /// A NaN or an infinity makes its sequence NaN from that step on and changes no other sequence. Huge and tiny numbers
+  /// give finite outputs.
   @Test(arguments: Cell.all, Processor.available)
   func notANumberStaysInItsSequence(cell: Cell, set: InstructionSet) throws {
     let steps = 4, batch = 13, inputs = 21, hidden = 35
@@ -254,7 +254,7 @@ import Testing
         for n in 0..<batch {
           let ours = Array(output.y[t, n])
           if n == 4 && t > 0 {
-            // max(0, NaN) is 0 in a ReLU.
+            // A ReLU's max(0, NaN) is 0.
             #expect(ours.allSatisfy { $0.isNaN || $0 == 0 }, "\(cell) on \(set), \(bad), step \(t)")
           } else {
             expectSameBits(ours, Array(whole.y[t, n]), "\(cell) on \(set), \(bad), step \(t), sequence \(n)")
@@ -268,7 +268,7 @@ import Testing
     }
   }
 
-  /// Zeros, and weights that are not finite: the unit that has them becomes NaN.
+  /// Weights may be zeros. A weight that is not finite makes its unit NaN.
   @Test func weightsMayBeAnything() throws {
     var layer = try RNN<Float>(inputSize: 3, hiddenSize: 20, weights: .int8)
     layer.updateEachParameter { _, values in values.update(repeating: 0) }
@@ -279,7 +279,7 @@ import Testing
     #expect(y[7].isNaN && y.indices.allSatisfy { $0 == 7 || y[$0] == 0 })
   }
 
-  /// A converted layer is one that was made so, and its original is as before.
+  /// A converted layer equals one that was made with 8-bit weights, and the original does not change.
   @Test func layersAreConverted() throws {
     let full = try LSTM<Float>(inputSize: 5, hiddenSize: 40, initialization: Initialization(seed: 1))
     let made = try LSTM<Float>(inputSize: 5, hiddenSize: 40, weights: .int8, initialization: Initialization(seed: 1))
@@ -320,7 +320,7 @@ import Testing
 
 extension ProcessMemory {
   @Suite(.serialized) struct Int8MemoryTests {
-    /// Guard pages around every buffer: nothing is read or written outside of one.
+    /// Every buffer has guard pages, so an access outside of one ends the test.
     @Test(arguments: Cell.all, Processor.available)
     func callsStayInsideTheirBuffers(cell: Cell, set: InstructionSet) throws {
       try GuardPages.around {
