@@ -77,7 +77,7 @@ import Testing
     let (record0, output0) = try levels[0].record(x)
     let between = try masked(output0.y)
     let zeros = between.values.filter { $0 == 0 }.count
-    let ofItself = output0.y.values.filter { $0 == 0 }.count  // a ReLU's
+    let ofItself = output0.y.values.filter { $0 == 0 }.count  // zeros of a ReLU
     #expect(zeros - ofItself > (between.values.count - ofItself) / 4)
     #expect(zeros - ofItself < (between.values.count - ofItself) * 6 / 10)
     let (record1, output1) = try levels[1].record(between)

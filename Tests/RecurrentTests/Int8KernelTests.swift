@@ -25,7 +25,7 @@ struct QuantizedRow {
   init(_ row: [Float]) {
     let largest = row.reduce(0) { $1.isFinite && !$0.isNaN ? max($0, abs($1)) : .nan }
     if largest.isNaN {
-      (numbers, scale) = (row.map { _ in 0 }, .nan)  // the numbers do not matter
+      (numbers, scale) = (row.map { _ in 0 }, .nan)  // no number matters if the scale is NaN
     } else if largest < 0x1p-100 {
       (numbers, scale) = (row.map { _ in 0 }, 0)
     } else {
@@ -53,7 +53,7 @@ struct QuantizedRow {
       case 4: row[at] = -.infinity
       case 5: row = row.map { $0 * .leastNormalMagnitude }
       case 6: row = row.map { $0 * .greatestFiniteMagnitude }
-      case 7:  // ties: the inverse of the scale is 1
+      case 7:  // the scale is 1, so that all numbers but one are ties
         row = row.map { ($0 * 126).rounded(.down) + 0.5 }
         row[at] = -127
       case 8: row = row.map { $0 < 0 ? Float(-0.0) : Float(0x1p-100) }

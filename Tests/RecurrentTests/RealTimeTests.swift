@@ -43,7 +43,7 @@ extension ProcessMemory {
           ("forward", calls.forward), ("record and backward", calls.train), ("a stream's step", calls.stepStream),
           ("a stream's chunk", calls.processStream),
         ] {
-          for _ in 0..<2 { try body() }  // memory grows
+          for _ in 0..<2 { try body() }  // memory grows here only
           let before = allocations_of_this_thread()
           for _ in 0..<10 { try body() }
           let count = allocations_of_this_thread() - before
