@@ -85,7 +85,7 @@ final class Calls<Scalar: RecurrentScalar> {
       dx: dx.values, into: &gradients, scratch: scratch)
   }
 
-  /// Runs `record` and `backward`; does nothing for a layer with 8-bit weights, which cannot train.
+  /// Runs `record` and `backward`; does nothing for a layer with rounded weights, which cannot be trained.
   func train() throws {
     guard problem.weights == .full else { return }
     try keepRecord()
@@ -123,6 +123,15 @@ extension Problem {
 }
 
 extension Problem.Instance {
+  /// Runs forward on the caller's memory.
+  func forwardResults(scratch: Scratch<Scalar>? = nil) throws -> Problem.Results {
+    let calls = try Calls(self, scratch: scratch)
+    try calls.forward()
+    var results = Problem.Results()
+    results.forward = [("y", calls.y.array), ("h", calls.state.h), ("c", calls.state.c)]
+    return results
+  }
+
   /// Runs forward, record and backward on the caller's memory.
   ///
   /// - Parameter adds: whether the parameters' gradients are added to random numbers instead of zeros.

@@ -7,10 +7,12 @@ import Testing
 /// All sets with fused multiply-adds give the same bits; the portable set gives others. `RECURRENT_UPDATE_DIGESTS=1`
 /// writes the file instead of comparing.
 @Suite struct DigestTests {
-  /// All problems for floats. Every third one for doubles is enough, because the engine is the same.
+  /// All problems for floats, and some with rounded weights. Every third one for doubles is enough, because the engine
+  /// is the same.
   private static func problems<Scalar: RecurrentScalar>(_: Scalar.Type) -> [Problem<Scalar>] {
     let all = Problem<Scalar>.digestProblems
-    return Scalar.self == Float.self ? all : stride(from: 0, to: all.count, by: 3).map { all[$0] }
+    return Scalar.self == Float.self
+      ? all + Problem.roundedDigestProblems : stride(from: 0, to: all.count, by: 3).map { all[$0] }
   }
   private static let pool = Result { try Threads(count: 2) }
   private static let updates = ProcessInfo.processInfo.environment["RECURRENT_UPDATE_DIGESTS"] == "1"

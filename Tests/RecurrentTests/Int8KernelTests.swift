@@ -7,17 +7,19 @@ struct Int8Row: Sendable, CustomTestStringConvertible {
   let index: Int
 
   /// All rows that this processor can run.
-  static let all = (0..<int8_kernels_count()).map(Int8Row.init).filter { int8_kernels_are_supported($0.kernels) }
+  static let all = (0..<rounded_kernels_count()).map(Int8Row.init).filter {
+    rounded_kernels_are_supported($0.kernels) && $0.kernels.pointee.format == .int8
+  }
 
-  var kernels: UnsafePointer<int8_kernels> { int8_kernels_at(index) }
-  var group: Int { kernels.pointee.group }
+  var kernels: UnsafePointer<rounded_kernels> { rounded_kernels_at(index) }
+  var group: Int { kernels.pointee.row_group }
   var tileRows: Int { kernels.pointee.tile_rows }
   /// The panel widths that the set has for floats.
   var widths: [Int] { kernels.pointee.set == .avx512 ? [32, 16] : [16] }
   var testDescription: String { String(cString: kernels.pointee.name) }
 }
 
-/// A row that is quantized as int8.h defines.
+/// A row that is quantized as rounded.h defines.
 struct QuantizedRow {
   var numbers: [Int]
   var scale: Float
@@ -39,7 +41,7 @@ struct QuantizedRow {
   var values: [Double] { numbers.map { Double($0) * Double(scale) } }
 }
 
-/// Compares every kernel for 8-bit weights with the definition in int8.h, bit by bit.
+/// Compares every kernel for 8-bit weights with the definition in rounded.h, bit by bit.
 @Suite struct Int8KernelTests {
   /// `count` rows, which cycle through every kind of numbers.
   private static func rows(_ count: Int, _ k: Int, _ random: inout SeededGenerator) -> [[Float]] {
@@ -98,12 +100,12 @@ struct QuantizedRow {
             let d = at / 16 / count * 16 + at % 16
             return d < k ? rows[at / 16 % count][d] : .nan
           }
-          let tile = GuardedScalars<Float>(count * int8_row_words(row.kernels, k)) { _ in 7 }
+          let tile = GuardedScalars<Float>(count * rounded_row_words(row.kernels, k)) { _ in 7 }
           for (source, rowStride, piece, pieceStride) in [(matrix, stride, k, 0), (slot, 16, 16, 16 * count)] {
-            var operands = int8_rows(
+            var operands = rounded_rows(
               source: source.start, row_count: count, row_stride: rowStride, k: k, piece: piece,
               piece_stride: pieceStride)
-            row.kernels.pointee.quantize_rows(&operands, tile.start)
+            row.kernels.pointee.round_rows(&operands, tile.start)
             let packed = Int8KernelTests.unpack(tile.values, row, rows: count, k: k)
             for (index, (ours, expected)) in zip(packed, expected).enumerated() {
               let isRight =
@@ -141,24 +143,26 @@ struct QuantizedRow {
   private func expectExact(
     _ row: Int8Row, width: Int, x: [[Float]], weights: [[Float]], k: Int, _ random: inout SeededGenerator
   ) {
-    let rows = x.count, panelCount = (weights.count + width - 1) / width, stride = int8_unit_words(k) * width
+    let rows = x.count, panelCount = (weights.count + width - 1) / width,
+      stride = rounded_unit_words(row.kernels, k) * width
     let source = GuardedScalars<Float>(rows * k) { x[$0 / k][$0 % k] }
-    let tile = GuardedScalars<Float>(rows * int8_row_words(row.kernels, k)) { _ in 7 }
-    var operands = int8_rows(
+    let tile = GuardedScalars<Float>(rows * rounded_row_words(row.kernels, k)) { _ in 7 }
+    var operands = rounded_rows(
       source: source.start, row_count: rows, row_stride: k, k: k, piece: k, piece_stride: 0)
-    row.kernels.pointee.quantize_rows(&operands, tile.start)
+    row.kernels.pointee.round_rows(&operands, tile.start)
     let panels = GuardedScalars<Float>(panelCount * stride) { _ in 7 }
     for panel in 0..<panelCount {
       let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
-      int8_quantize_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
+      rounded_pack_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
     }
     // The rows of c have padding between them.
     let cStride = width + 3, cPanel = rows * cStride
     let start: [Float] = random.numbers(panelCount * cPanel)
     let c = GuardedScalars<Float>(start.count) { start[$0] }
-    var product = int8_product(
-      rows: tile.start, row_count: rows, panels: panels.start, panel_count: panelCount, panel_stride: stride,
-      panel_width: width, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride)
+    var product = product(
+      rows: tile.start, row_count: rows, row_stride: 1, panels: panels.start, panel_count: panelCount,
+      panel_stride: stride, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride, add: true, next: nil,
+      next_count: 0, panel_width: width)
     row.kernels.pointee.product(&product)
 
     let quantizedX = x.map(QuantizedRow.init), quantized = weights.map(QuantizedRow.init)
@@ -196,9 +200,9 @@ struct QuantizedRow {
   /// An instruction set uses the kernels of its own instructions, and those of VNNI if the processor has it.
   @Test(arguments: Processor.available)
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
-    let chosen = int8_kernels_for(set.kernelSet).pointee
+    let chosen = rounded_kernels_for(.int8, set.kernelSet).pointee
     #expect(chosen.set == set.kernelSet)
-    #expect((chosen.group == 4) == (set == .avx512 && processor_has_avx512_vnni()))
+    #expect((chosen.row_group == 4) == (set == .avx512 && processor_has_avx512_vnni()))
     #expect(chosen.tile_rows == (try Products<Float>(set).tiles(1).size))
   }
 }

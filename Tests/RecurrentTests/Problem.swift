@@ -73,7 +73,7 @@ extension Problem: CustomStringConvertible {
     case .bidirectionalSum: words.append("bidirectional, summed")
     }
     if !bias { words.append("no biases") }
-    if weights != .full { words.append("weights in \(weights)") }
+    if weights != .full { words.append("weights in \(weights.rawValue)") }
     if dropout > 0 { words.append("dropout \(dropout)") }
     if lengths != nil { words.append("lengths") }
     if resets != nil { words.append("resets") }

@@ -71,7 +71,8 @@ import Testing
                   rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: operands.panels.start,
                   panel_count: panelCount, panel_stride: operands.panelStride, k: depth, c: c.start,
                   c_panel_stride: rows * row.width, c_row_stride: row.width, add: add,
-                  next: fetched.map { _ in UnsafeRawPointer(operands.panels.start) }, next_count: fetched ?? 0)
+                  next: fetched.map { _ in UnsafeRawPointer(operands.panels.start) }, next_count: fetched ?? 0,
+                  panel_width: row.width)
                 run(row.kernels, &operands)
                 results.append(c.values)
               }
@@ -107,7 +108,7 @@ import Testing
             var product = product(
               rows: operands.tile.start, row_count: row.tileRows, row_stride: 1, panels: operands.panels.start,
               panel_count: 1, panel_stride: operands.panelStride, k: depth, c: c.start, c_panel_stride: 0,
-              c_row_stride: row.width, add: add, next: nil, next_count: 0)
+              c_row_stride: row.width, add: add, next: nil, next_count: 0, panel_width: row.width)
             run(row.kernels, &product)
           }
           #expect(byBLIS.isIdentical(byOwn.values), "\(row.testDescription), k \(depth), add \(add)")

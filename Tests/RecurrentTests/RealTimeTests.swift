@@ -28,6 +28,8 @@ extension ProcessMemory {
           problem(.bidirectional, levels: 2, .seed(1), 5, 4, 7, 33, lengths: [5, 2, 0, 4]),
           problem(.bidirectionalSum, levels: 3, .seed(2), 5, 4, 7, 33, placing: .batchMajor),
           problem(.forward, levels: 2, .off, 5, 1, 14, 33, weights: .int8),
+          problem(.forward, levels: 2, .off, 5, 1, 14, 33, weights: .bfloat16),
+          problem(.forward, levels: 1, .off, 5, 40, 140, 150, weights: .bfloat16),
           problem(
             .bidirectional, levels: 1, .off, 5, 9, 140, 150, lengths: [5, 2, 0, 4, 1, 1, 3, 2, 5], weights: .int8),
         ].map { try Calls(try $0.instance()) }

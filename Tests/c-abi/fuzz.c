@@ -140,7 +140,8 @@ static void make_layer(unsigned i) {
   options.no_bias = some_choice(1);
   options.flush_denormals = some_choice(1);
   options.seed = byte();
-  options.weights = (recurrent_weights)(byte() >= 200);
+  const uint8_t format = byte();
+  options.weights = (recurrent_weights)((format >= 200) + (format >= 228));
   recurrent_layer *layer = NULL;
   // The layer is sometimes one of the other scalar, which later calls must refuse.
   check(byte() >= 245 ? create_other_layer(&options, &layer) : recurrent_layer_create(&options, &layer));

@@ -156,7 +156,7 @@ static void options_are_checked(void) {
   WITH(reset, 2, "options.reset is 2");
   WITH(update, 7, "options.update is 7");
   WITH(instruction_set, 4, "options.instruction_set is 4");
-  WITH(weights, 2, "options.weights is 2, expected 0 to 1");
+  WITH(weights, 3, "options.weights is 3, expected 0 to 2");
   WITH(dropout, 1.5f, "dropout is 1.5, expected 0 ... 1");
   WITH(dropout, -0.5f, "dropout is -0.5");
   WITH(dropout, NAN, "dropout is nan");
@@ -202,13 +202,13 @@ static void forms_differ(void) {
   EXPECT_OK(recurrent_scratch_destroy(scratch));
 }
 
-static void weights_in_8_bits(void) {
+static void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, const char *of_training) {
   enum { states = N * H };
   recurrent_layer_options options = lstm_options();
-  options.weights = RECURRENT_WEIGHTS_INT8;
+  options.weights = weights;
   recurrent_layer *layer = NULL;
   if (is_double) {
-    EXPECT_INVALID("weights is int8, expected full for a layer of Double", recurrent_layer_create(&options, &layer));
+    EXPECT_INVALID(of_doubles, recurrent_layer_create(&options, &layer));
     return;
   }
   options.seed = 3;
@@ -231,7 +231,7 @@ static void weights_in_8_bits(void) {
   EXPECT(memcmp(y, streamed, sizeof y) == 0);
   EXPECT(memcmp(y, expected, sizeof y) != 0);
   for (int i = 0; i < T * N * H; i++) EXPECT(fabs((double)(y[i] - expected[i])) < 0.02);
-  EXPECT_INVALID("weights is int8, expected full: only a layer with full weights can be trained",
+  EXPECT_INVALID(of_training,
                  recurrent_record_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, record, scratch));
   EXPECT_OK(recurrent_stream_destroy(stream));
   EXPECT_OK(recurrent_record_destroy(record));
@@ -890,7 +890,10 @@ int main(int count, char **arguments) {
         large_calls_allocate_nothing(threads, (recurrent_cell)cell, has_lengths);
   options_are_checked();
   forms_differ();
-  weights_in_8_bits();
+  weights_in_fewer_bits(RECURRENT_WEIGHTS_INT8, "weights is int8, expected full for a layer of Double",
+                        "weights is int8, expected full: only a layer with full weights can be trained");
+  weights_in_fewer_bits(RECURRENT_WEIGHTS_BF16, "weights is bf16, expected full for a layer of Double",
+                        "weights is bf16, expected full: only a layer with full weights can be trained");
   parameters_have_pytorchs_names();
   forward_is_checked();
   layouts_lengths_and_resets();

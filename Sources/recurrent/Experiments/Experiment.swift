@@ -18,7 +18,9 @@ protocol Experiment: SendableMetatype {
 
 /// `recurrent experiment NAME`.
 enum RunExperiment: Command {
-  static let all: [any Experiment.Type] = [Forecast.self, Anomaly.self, Compare.self]
+  static let all: [any Experiment.Type] = [
+    Sentiment.self, Forecast.self, Memory.self, Compare.self, Anomaly.self,
+  ]
 
   static let name = "experiment"
   static let summary = "run an experiment, and write its tables and its picture"
