@@ -18,7 +18,7 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   ///
   /// Only layers of `Float` can have such weights, for `forward` and for streams, but not for `record`. A step of one
   /// sequence takes half of the time or less if the weights come from far caches, three quarters of it with 128 units,
-  /// and the same time with up to 32 units. So does a batch.
+  /// and the same time with up to 32 units. A batch takes about the time of full weights.
   ///
   /// Numbers are rounded to the nearest one, of two equally near ones to the even one. Infinities and NaN stay what
   /// they are. Results have the same bits on every processor whose instruction set fuses multiply-adds. The promise
