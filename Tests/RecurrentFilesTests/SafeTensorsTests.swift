@@ -53,7 +53,7 @@ import Testing
     #expect(other.parameters == before)
   }
 
-  /// A layer with weights in int8 gives the same bits with the file's numbers as with the parameters.
+  /// A layer with 8-bit weights gives the same bits with the file's numbers as with the parameters.
   @Test func matricesGoThroughFilesIn8Bits() throws {
     let folder = try TemporaryFolder(), path = folder["layer"]
     let values = (0..<6 * 33).map { Float($0 % 17) / 17 - 0.4 }
@@ -151,7 +151,7 @@ import Testing
   @Test func layersOfDoublesLoseNothing() throws {
     let folder = try TemporaryFolder(), path = folder["doubles"]
     let saved = try LSTM<Double>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
-    // Not what a float can hold, so a loss would be seen.
+    // A float cannot hold these values, so a loss would be seen.
     #expect(saved.parameters.values.contains { $0 != Double(Float($0)) })
     try saved.save(safetensors: path, prefix: "encoder.")
     let file = try SafeTensors(contentsOf: path)
@@ -164,7 +164,7 @@ import Testing
     var loaded = try LSTM<Double>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
     try loaded.load(safetensors: path, prefix: "encoder.")
     #expect(loaded.parameters == saved.parameters)
-    // A layer of floats takes each number rounded, and gives a layer of doubles exactly those.
+    // A layer of floats loads each number rounded. A layer of doubles loads exactly what that layer saves.
     var floats = try LSTM<Float>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
     try floats.load(safetensors: path, prefix: "encoder.")
     #expect(floats.parameters.values == saved.parameters.values.map { Float($0) })
@@ -181,8 +181,7 @@ import Testing
     #expect(other.parameters == before)
   }
 
-  /// The time is linear in the levels: a search for each name among all of them would take minutes here.
-  /// In linear time: a quadratic reader takes longer than any machine should need.
+  /// Both take time that is linear in the levels: a search for each name among all of them would take minutes here.
   @Test(.timeLimit(.minutes(1))) func manyLevelsAreSavedAndLoaded() throws {
     let folder = try TemporaryFolder(), path = folder["deep"]
     let saved = try RNN<Float>(inputSize: 1, hiddenSize: 1, layerCount: 10_000)

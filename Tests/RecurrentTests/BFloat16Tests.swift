@@ -7,7 +7,7 @@ extension Float {
   var roundedToBFloat16: Float {
     guard isFinite else { return self }
     let below = bitPattern & 0xffff_0000, above = below &+ 0x10000
-    // What would follow the largest number is 2¹²⁸, which is written as infinity.
+    // Infinity's bits stand for 2¹²⁸ here, the number that would follow the largest one.
     func magnitude(_ bits: UInt32) -> Double {
       let value = Double(Float(bitPattern: bits & 0x7fff_ffff))
       return value.isInfinite ? 0x1p128 : value
@@ -34,7 +34,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
   var widths: [Int] { kernels.pointee.set == .avx512 ? [32, 16] : [16] }
   var testDescription: String { String(cString: kernels.pointee.name) }
 
-  /// Rounds rows [rows][k], `stride` apart, into a row tile, which is returned by rows.
+  /// Rounds rows [rows][k], `stride` apart, into a row tile, and returns the tile's rows.
   func round(_ source: UnsafePointer<Float>, rows: Int, stride: Int, k: Int, piece: Int, pieceStride: Int) -> [[Float]]
   {
     let tile = GuardedScalars<Float>(rows * rounded_row_words(kernels, k)) { _ in 7 }
@@ -46,9 +46,9 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// Rounding to bf16, and every kernel for weights in bf16 against the definition in rounded.h, bit by bit.
+/// Compares rounding to bf16, and every kernel for weights in bf16, with the definition in rounded.h, bit by bit.
 @Suite struct BFloat16KernelTests {
-  /// Every upper half with the lower halves at which rounding changes, and some between them.
+  /// Every upper half of a float, with the lower halves at which rounding changes and some between them.
   private static let everyUpperHalf: [Float] = (0..<UInt32(1 << 16)).flatMap { upper in
     [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map { Float(bitPattern: upper << 16 | $0) }
   }
@@ -80,7 +80,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Rows of a matrix, and pieces as a gate slot has them: [piece][rows][16].
+  /// The rows come from a matrix, and from pieces as in a gate slot: [piece][rows][16].
   @Test(arguments: BFloat16Row.all)
   func rowsArePackedAsDefined(row: BFloat16Row) {
     var random = SeededGenerator(seed: 1)
@@ -104,7 +104,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Numbers of every kind, `count` rows of them.
+  /// `count` rows, which hold numbers of every kind.
   private static func rows(_ count: Int, _ k: Int, _ random: inout SeededGenerator) -> [[Float]] {
     (0..<count).map { index in
       var row: [Float] = random.numbers(k)
@@ -123,7 +123,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// For any rows, panels and depth the bits of plain chains of multiply-adds of rounded numbers.
+  /// For any rows, panels and depth, a product has the bits of plain chains of multiply-adds of rounded numbers.
   @Test(arguments: BFloat16Row.all)
   func productsAreChainsOfRoundedNumbers(row: BFloat16Row) {
     var random = SeededGenerator(seed: 2)
@@ -156,7 +156,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
       let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
       rounded_pack_panel(kernels, panels.start + panel * stride, width, own, own.count / k, k)
     }
-    // Rows of c have something between them.
+    // The rows of c have padding between them.
     let cStride = width + 3, cPanel = rows * cStride
     let start: [Float] = random.numbers(panelCount * cPanel)
     let c = GuardedScalars<Float>(start.count) { start[$0] }
@@ -195,14 +195,14 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// Layers with weights in bf16 against layers with full weights whose operands are rounded by hand, bit by bit.
+/// Compares layers with weights in bf16 with layers of full weights whose operands the test rounds, bit by bit.
 @Suite struct BFloat16LayerTests {
-  /// The cells whose gates do not read h', which U multiplies: its rounded values can be the state of a full layer.
+  /// The cells whose gates read h' only through U. A full layer can then have the rounded h' as its state.
   private static let cells = Cell.all.filter {
     "\($0)".hasPrefix("LSTM") || "\($0)".hasPrefix("RNN") || !$0.multipliesByMatrix
   }
 
-  /// What `forward` of a problem gives, from single steps of full layers with rounded matrices, x and h'.
+  /// The results of `forward`, from single steps of full layers with rounded matrices, x and h'.
   private func byHand(_ problem: Problem<Float>) throws -> [Float] {
     var full = problem
     full.weights = .full

@@ -19,7 +19,7 @@ struct Int8Row: Sendable, CustomTestStringConvertible {
   var testDescription: String { String(cString: kernels.pointee.name) }
 }
 
-/// A row in 8 bits, as rounded.h defines it.
+/// A row that is quantized as rounded.h defines.
 struct QuantizedRow {
   var numbers: [Int]
   var scale: Float
@@ -27,7 +27,7 @@ struct QuantizedRow {
   init(_ row: [Float]) {
     let largest = row.reduce(0) { $1.isFinite && !$0.isNaN ? max($0, abs($1)) : .nan }
     if largest.isNaN {
-      (numbers, scale) = (row.map { _ in 0 }, .nan)  // the numbers do not matter
+      (numbers, scale) = (row.map { _ in 0 }, .nan)  // no number matters if the scale is NaN
     } else if largest < 0x1p-100 {
       (numbers, scale) = (row.map { _ in 0 }, 0)
     } else {
@@ -37,13 +37,13 @@ struct QuantizedRow {
     }
   }
 
-  /// The row that the numbers stand for.
+  /// The row's values after quantization.
   var values: [Double] { numbers.map { Double($0) * Double(scale) } }
 }
 
-/// Every kernel for 8-bit weights against the definition in rounded.h, number by number and bit by bit.
+/// Compares every kernel for 8-bit weights with the definition in rounded.h, bit by bit.
 @Suite struct Int8KernelTests {
-  /// Rows with every kind of number, `count` of them.
+  /// `count` rows, which cycle through every kind of numbers.
   private static func rows(_ count: Int, _ k: Int, _ random: inout SeededGenerator) -> [[Float]] {
     (0..<count).map { index in
       var row: [Float] = random.numbers(k)
@@ -55,7 +55,7 @@ struct QuantizedRow {
       case 4: row[at] = -.infinity
       case 5: row = row.map { $0 * .leastNormalMagnitude }
       case 6: row = row.map { $0 * .greatestFiniteMagnitude }
-      case 7:  // ties: the inverse of the scale is 1
+      case 7:  // the scale is 1, so that all numbers but one are ties
         row = row.map { ($0 * 126).rounded(.down) + 0.5 }
         row[at] = -127
       case 8: row = row.map { $0 < 0 ? Float(-0.0) : Float(0x1p-100) }
@@ -67,7 +67,7 @@ struct QuantizedRow {
     }
   }
 
-  /// The numbers and scales of a packed row tile.
+  /// Reads the numbers and scales back from a packed row tile.
   private static func unpack(_ tile: [Float], _ row: Int8Row, rows: Int, k: Int) -> [QuantizedRow] {
     (0..<rows).map { r in
       var result = QuantizedRow([])
@@ -90,7 +90,8 @@ struct QuantizedRow {
         for start in 0..<(count < 3 ? 12 : 1) {
           let rows = Array(Int8KernelTests.rows(start + count, k, &random)[start...])
           let expected = rows.map(QuantizedRow.init)
-          // A matrix with something between the rows, and pieces as a gate slot has them: [piece][rows][16].
+          // The same rows twice: as a matrix with padding between its rows, and as pieces [piece][rows][16], as in a
+          // gate slot.
           let stride = k + 3, pieces = (k + 15) / 16
           let matrix = GuardedScalars<Float>((count - 1) * stride + k) {
             $0 % stride < k ? rows[$0 / stride][$0 % stride] : .nan
@@ -119,8 +120,8 @@ struct QuantizedRow {
     }
   }
 
-  /// A sum starts from zero, is exact, and is added in one order: for any rows, panels and depth the bits of a plain sum
-  /// of integers.
+  /// An integer sum is exact in any order. So for any rows, panels and depth, the product has the bits of a plain
+  /// integer sum that is scaled and added to c.
   @Test(arguments: Int8Row.all)
   func productsAreExact(row: Int8Row) {
     var random = SeededGenerator(seed: 2)
@@ -154,7 +155,7 @@ struct QuantizedRow {
       let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
       rounded_pack_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
     }
-    // Rows of c have something between them.
+    // The rows of c have padding between them.
     let cStride = width + 3, cPanel = rows * cStride
     let start: [Float] = random.numbers(panelCount * cPanel)
     let c = GuardedScalars<Float>(start.count) { start[$0] }
@@ -174,7 +175,7 @@ struct QuantizedRow {
           for d in 0..<k { sum += a.numbers[d] * b.numbers[d] }
           expected[q * cPanel + r * cStride + u] += Float(sum) * (a.scale * b.scale)
         }
-        // Beyond the last unit, the product adds 0, or NaN of a row that has no scale.
+        // Beyond the last unit the product adds 0, or NaN for a row that has no scale.
         if quantizedX[r].scale.isNaN {
           for u in min(width, weights.count - q * width)..<width { expected[q * cPanel + r * cStride + u] = .nan }
         }
@@ -184,7 +185,7 @@ struct QuantizedRow {
     #expect(isSame, "\(row.testDescription), P \(width), k \(k), rows \(rows), panels \(panelCount)")
   }
 
-  /// The largest sums that there can be.
+  /// The largest possible sums do not overflow.
   @Test(arguments: Int8Row.all)
   func sumsDoNotOverflow(row: Int8Row) {
     let k = Int(INT8_MOST_K)
@@ -196,7 +197,7 @@ struct QuantizedRow {
     }
   }
 
-  /// A set's kernels are those of its own instructions, and of VNNI where the processor has it.
+  /// An instruction set uses the kernels of its own instructions, and those of VNNI if the processor has it.
   @Test(arguments: Processor.available)
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
     let chosen = rounded_kernels_for(.int8, set.kernelSet).pointee

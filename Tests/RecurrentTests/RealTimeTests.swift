@@ -3,8 +3,8 @@ import Foundation
 import Recurrent
 import Testing
 
-/// On one thread, calls on the caller's memory allocate nothing once scratch and record have grown, and make no system
-/// call.
+/// On one thread, calls on the caller's memory allocate nothing and make no system call, once scratch and record have
+/// grown.
 extension ProcessMemory {
   @Suite(.serialized) struct RealTimeTests {
     private static func cases() throws -> [Calls<Float>] {
@@ -45,7 +45,7 @@ extension ProcessMemory {
           ("forward", calls.forward), ("record and backward", calls.train), ("a stream's step", calls.stepStream),
           ("a stream's chunk", calls.processStream),
         ] {
-          for _ in 0..<2 { try body() }  // memory grows
+          for _ in 0..<2 { try body() }  // memory grows here only
           let before = allocations_of_this_thread()
           for _ in 0..<10 { try body() }
           let count = allocations_of_this_thread() - before
@@ -55,11 +55,10 @@ extension ProcessMemory {
     }
 
     @Test func noSystemIsCalled() throws {
-      // A call that the mode forbids must be noticed.
+      // These two show that the mode works: it must notice a forbidden call, and a body that fails.
       let noticed = run_without_system_calls({ _ in getppid() == 0 ? 1 : 0 }, nil)
       guard noticed >= 0 else { return }
       #expect(noticed == SIGKILL)
-      // So must one that fails.
       #expect(run_without_system_calls({ _ in 3 }, nil) == FAILED_CHILD + 3)
       for calls in try RealTimeTests.cases() {
         // Twice, so that memory has grown and the dynamic linker has bound every function.

@@ -10,7 +10,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
     Cell.all.map { RoundedCell(cell: $0, weights: weights) }
   }
 
-  /// What becomes of a row of a product, and of a unit's weights.
+  /// A row of a product, or the weights of a unit, as the layer rounds them.
   func rounded(_ row: [Double]) -> [Double] {
     weights == .int8
       ? QuantizedRow(row.map { Float($0) }).values : row.map { Double(Float($0).roundedToBFloat16) }
@@ -36,8 +36,8 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
 
   // MARK: - Equations
 
-  /// Each step from the stream's own state: h' rounds to other numbers if it differs in its last bit, so errors of
-  /// several steps would add up to steps of the rounding.
+  /// Compares one step at a time, each from the stream's own state. If the states differed in their last bits, h' could
+  /// round to other numbers, and the errors would grow from step to step.
   @Test(arguments: RoundedCell.all, Processor.available)
   func stepsAreTheReferencesWithRoundedRows(cell: RoundedCell, set: InstructionSet) throws {
     for (batch, inputs, hidden) in [(1, 3, 5), (3, 40, 33), (14, 70, 150), (1, 130, 64)] {
@@ -74,7 +74,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
     }
   }
 
-  /// Rounding moves the outputs by little, but by something.
+  /// Rounded weights change the outputs, but only a little.
   @Test(arguments: RoundedCell.all)
   func outputsAreNearThoseOfFullWeights(cell: RoundedCell) throws {
     var problem = RoundedLayerTests.problem(cell, steps: 20, batch: 4, inputs: 50, hidden: 60)
@@ -134,7 +134,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
     }
   }
 
-  /// Sequences of a stream that come and go are as alone.
+  /// A sequence that joins or leaves a stream gives the same bits as alone.
   @Test(arguments: RoundedCell.all)
   func seatsAreTakenAndLeft(cell: RoundedCell) throws {
     let layer = try Layer<Float>(
@@ -176,7 +176,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
     expectSameBits(forked, y, "a fork, \(cell)")
   }
 
-  /// On any number of threads and for any second cache, in any direction, with several levels.
+  /// The number of threads and the size of the second cache change no bit, in any direction and with several levels.
   @Test(arguments: RoundedCell.all, Direction.allCases)
   func threadsAndCachesChangeNoBit(cell: RoundedCell, direction: Direction) throws {
     for (steps, batch, inputs, hidden, levels) in [(7, 24, 40, 160, 2), (4, 1, 30, 520, 1), (3, 64, 300, 96, 1)] {
@@ -199,7 +199,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
     }
   }
 
-  /// All sets give the same products. Their gate passes agree if they fuse multiply-adds.
+  /// All instruction sets give the same products. Their gate passes agree if they fuse multiply-adds.
   @Test(.enabled(if: Set(Processor.available).isSuperset(of: [.avx2, .avx512])), arguments: RoundedCell.all)
   func wideSetsGiveTheSameBits(cell: RoundedCell) throws {
     for (steps, batch, inputs, hidden) in [(9, 1, 7, 50), (5, 30, 100, 33), (3, 5, 600, 129)] {
@@ -261,8 +261,8 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
 
   // MARK: - Hostile values and wrong calls
 
-  /// A sequence with a NaN or an infinity becomes NaN from that step on, and no other sequence changes. Huge and tiny
-  /// numbers give finite outputs.
+  /// A NaN makes its sequence NaN from that step on, and so does an infinity in 8 bits. No other sequence changes. Huge
+  /// and tiny numbers give finite outputs.
   @Test(arguments: RoundedCell.all, Processor.available)
   func notANumberStaysInItsSequence(cell: RoundedCell, set: InstructionSet) throws {
     let steps = 4, batch = 13, inputs = 21, hidden = 35
@@ -280,7 +280,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
         for n in 0..<batch {
           let ours = Array(output.y[t, n])
           if n == 4 && t > 0 {
-            // max(0, NaN) is 0 in a ReLU.
+            // A ReLU's max(0, NaN) is 0.
             #expect(ours.allSatisfy { $0.isNaN || $0 == 0 }, "\(cell) on \(set), \(bad), step \(t)")
           } else {
             expectSameBits(ours, Array(whole.y[t, n]), "\(cell) on \(set), \(bad), step \(t), sequence \(n)")
@@ -294,7 +294,7 @@ struct RoundedCell: Sendable, CustomTestStringConvertible, CustomStringConvertib
     }
   }
 
-  /// Zeros, and weights that are not finite, which reach only the unit that has them.
+  /// Weights may be zeros. A weight that is not finite changes only the unit that has it.
   @Test(arguments: [WeightFormat.int8, .bfloat16])
   func weightsMayBeAnything(weights: WeightFormat) throws {
     var layer = try RNN<Float>(inputSize: 3, hiddenSize: 20, weights: weights)
