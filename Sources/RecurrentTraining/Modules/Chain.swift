@@ -80,9 +80,12 @@ public struct Chain<First: Module, Second: Module>: Module where First.Output ==
 /// Makes a chain of the links that stand in the braces of `chain`.
 @resultBuilder
 public enum ChainBuilder {
+  /// The first link.
   public static func buildPartialBlock<M: Module>(first: Link<M>) -> Link<M> { first }
+  /// The links so far, and the next one, which reads what they compute.
   public static func buildPartialBlock<A: Module, B: Module>(
     accumulated: Link<A>, next: Link<B>
   ) -> Link<Chain<A, B>> where A.Output == B.Input { Link("", Chain(accumulated, next)) }
+  /// The whole chain.
   public static func buildFinalResult<M: Module>(_ link: Link<M>) -> M { link.module }
 }

@@ -69,6 +69,10 @@ extension ParameterShape {
 extension Composite {
   public var parameterShapes: [ParameterShape] { Self.parts.flatMap { $0.shapes(self) } }
 
+  /// The parts of the list that have parameters of their own.
+  ///
+  /// - Throws: `RecurrentError` if the list lacks a property that has parameters, or a parameter has another count than
+  ///   its shape says.
   public func placedParts() throws(RecurrentError) -> [PlacedPart] {
     try checkParts()
     var offset = 0, placed: [PlacedPart] = []

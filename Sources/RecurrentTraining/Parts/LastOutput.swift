@@ -3,6 +3,7 @@ import Recurrent
 /// The last output of each sequence, [1,N,D·H]: the last level's state after the sequence's last step, and behind it
 /// that of the reverse direction after the first step.
 public struct LastOutput: Parameterless {
+  /// A module without options.
   public init() {}
 
   /// The counts of a layer's output.
@@ -58,6 +59,7 @@ extension LastOutput: Module {
 
 /// The outputs of every step, [T,N,D·H], for a chain whose next module reads them all.
 public struct EveryOutput: Parameterless, Module {
+  /// A module without options.
   public init() {}
 
   public func forward(

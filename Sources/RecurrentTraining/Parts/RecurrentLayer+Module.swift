@@ -34,10 +34,13 @@ public struct LayerTrace {
 }
 
 extension RecurrentLayer where Scalar == Float {
+  /// The parameters by PyTorch's names.
   public var parameterShapes: [ParameterShape] {
     Parameters<Float>.all(layer.shape).map { ParameterShape(name: $0.name, shape: $0.shape) }
   }
+  /// Calls `body` with the values of all parameters.
   public func readParameters(_ body: (UnsafeBufferPointer<Float>) -> Void) { withParameterValues { body($0) } }
+  /// Changes the values of all parameters in place, and packs them once.
   public mutating func updateParameters(_ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
     updateParameterValues { body($0) }
   }
