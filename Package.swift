@@ -60,7 +60,8 @@ let package = Package(
     .target(name: "Recurrent", dependencies: ["CRecurrentKernels"], swiftSettings: fastInDebug),
     .target(name: "RecurrentFiles", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
     .target(
-      name: "RecurrentTraining", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"], swiftSettings: fastInDebug),
+      name: "RecurrentTraining", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"],
+      swiftSettings: fastInDebug),
 
     // MARK: - C
     .target(name: "CRecurrent"),

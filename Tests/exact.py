@@ -1,5 +1,5 @@
-"""Compares the double-double values of Tests/CExact with mpmath's: half of the arguments uniform in their bits, half in
-the range where the activations change. Each must agree to 90 bits."""
+"""Compares the double-double values of Tests/CExact with mpmath's, to 90 bits. Half of the arguments have random bits;
+the others are uniform in the range where the activations change."""
 
 import ctypes
 import random
@@ -33,7 +33,7 @@ def worst(function, truth, xs):
         true = truth(mpf(x))
         value = function(x)
         value = mp.ldexp(mpf(value.high) + mpf(value.low), value.exponent)
-        # Below every double the value may be zero.
+        # The value may be zero if the true one is smaller than every double.
         this = mpf(0) if true == value or abs(true) < mp.ldexp(1, -2000) else abs(value - true) / abs(true)
         if this > error:
             error, at = this, x

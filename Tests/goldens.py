@@ -4,10 +4,10 @@
     pip install torch safetensors numpy
     python3 Tests/goldens.py
 
-Inputs, parameters and output gradients are not stored: they follow from a seed, by the generator (SplitMix64) that the
-tests use too. The loss is sum(dy·y) + sum(dhn·hn) + sum(dcn·cn).
+Inputs, parameters and output gradients are not stored: the tests draw them from the same seed with the same generator
+(SplitMix64). The loss is sum(dy·y) + sum(dhn·hn) + sum(dcn·cn).
 
-`--live FOLDER` writes others there, with random shapes: Tests/live compares with them.
+`--live FOLDER` writes goldens of random shapes into that folder; Tests/live compares with them.
 """
 import argparse
 import json
@@ -32,7 +32,7 @@ SHAPES = [
 
 
 class IndRNN(torch.nn.Module):
-    """PyTorch has none: h = activation(W x + u * h' + b), one level, by autograd."""
+    """h = activation(W x + u * h' + b), one level, by autograd: PyTorch has no such layer."""
 
     def __init__(self, inputs, hidden, bias, activation):
         super().__init__()
@@ -61,7 +61,7 @@ FOLDER = pathlib.Path(__file__).parent / "RecurrentTests" / "Goldens"
 
 
 class SplitMix64:
-    """The tests' generator; numbers are multiples of 2^-23 in [-1, 1), exact in single precision."""
+    """The tests' generator. Its numbers are multiples of 2^-23 in [-1, 1), which are exact in single precision."""
 
     def __init__(self, seed):
         self.state = seed
@@ -85,7 +85,7 @@ def golden(cell, index, shape):
     random = SplitMix64(index)
     layer = CELLS[cell](c, h, bias).double()
     with torch.no_grad():
-        # A power of two near 1/sqrt(H): the products stay exact in single precision.
+        # A power of two near 1/sqrt(H), so that the scaled numbers stay exact in single precision.
         scale = 2.0 ** -round(numpy.log2(h) / 2)
         for parameter in layer.parameters():
             parameter.copy_(random.draw(*parameter.shape, scale=scale))
@@ -107,7 +107,7 @@ def golden(cell, index, shape):
 
 
 def random_shapes(count):
-    """Shapes on both sides of lanes, panels, tiles and blocks."""
+    """Random shapes, with sizes on both sides of lanes, panels, tiles and blocks."""
     draw = standard_random.Random()
     sizes = [1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 40, 63, 64, 65, 100, 128, 200, 256, 520]
     for _ in range(count):

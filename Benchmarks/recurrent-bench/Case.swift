@@ -38,7 +38,14 @@ struct Case {
   var weights = WeightFormat.full
 
   /// The cell's, with the scalar if it is not float, or with the weights if they are not full.
-  var cellName: String { cell.name + (scalar == .f32 ? "" : "-f64") + (weights == .full ? "" : "-i8") }
+  var cellName: String { cell.name + (scalar == .f32 ? "" : "-f64") + weightsName }
+  private var weightsName: String {
+    switch weights {
+    case .full: ""
+    case .int8: "-i8"
+    case .bfloat16: "-bf16"
+    }
+  }
   var name: String { "\(cellName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
   /// Whether other libraries have something like it.
@@ -98,7 +105,7 @@ struct Case {
     all += cases([.lengths, .lengthsTraining], (100, 64, 256), (100, 64, 512))
     all += cases([.decay, .decayFlushed], (1, 1, 64))
     let ofDoubles = cases([.forward, .training], (50, 64, 512)) + cases([.step], (1, 1, 16), (1, 1, 64), (1, 1, 128))
-    let ofInt8 =
+    let ofFewerBits =
       cases([.forward], (50, 64, 512), (100, 32, 256), (10, 64, 2048))
       + cases([.step], (1, 1, 16), (1, 1, 32), (1, 1, 64), (1, 1, 128), (1, 1, 256), (1, 1, 512), (1, 64, 512))
     return all
@@ -107,10 +114,12 @@ struct Case {
         shape.scalar = .f64
         return shape
       }
-      + ofInt8.map { shape in
-        var shape = shape
-        shape.weights = .int8
-        return shape
+      + [WeightFormat.int8, .bfloat16].flatMap { weights in
+        ofFewerBits.map { shape in
+          var shape = shape
+          shape.weights = weights
+          return shape
+        }
       }
   }
 }

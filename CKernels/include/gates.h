@@ -54,6 +54,9 @@ typedef struct register_step {
   // Both products run side by side if their sums take no more than so many vectors.
   ptrdiff_t most_side_by_side;
   bool pairs;
+  // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
+  // rounded like them.
+  bool halves;
   bool downwards;  // whether the step blocks of each size are visited from the last to the first
 } register_step;
 

@@ -37,6 +37,8 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4), aligned(8)));
 //   add_sign                 a = a with the sign of b; a must not be negative.
 //   exp2_of_shifted          2^n, if the lanes hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n) and 2^n is a normal
 //                            number: the low bits of the lanes are its exponent.
+//   even_halves, odd_halves  The scalars whose upper halves are the lower or the upper halves of those in memory, and
+//                            whose lower halves are zero.
 //   load_part, store_part    The first count scalars of a vector, fewer than it has. No other memory is touched.
 #define LANE_OPERATIONS(type, scalar, lanes, integers, most_integer, exponent_bit)                                  \
   LANES void lanes_add_##type(void *a, const void *b) { *(lanes *)a += *(const lanes *)b; }                         \
@@ -66,6 +68,13 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4), aligned(8)));
   }                                                                                                                 \
   LANES void lanes_exp2_of_shifted_##type(void *a) {                                                                \
     *(lanes *)a = __builtin_bit_cast(lanes, __builtin_bit_cast(integers, *(lanes *)a) << exponent_bit);             \
+  }                                                                                                                 \
+  LANES void lanes_even_halves_##type(void *a, const void *source) {                                                \
+    *(lanes *)a = __builtin_bit_cast(lanes, *(const integers *)source << 4 * sizeof(scalar));                       \
+  }                                                                                                                 \
+  LANES void lanes_odd_halves_##type(void *a, const void *source) {                                                 \
+    const integers halves = *(const integers *)source >> 4 * sizeof(scalar);                                        \
+    *(lanes *)a = __builtin_bit_cast(lanes, halves << 4 * sizeof(scalar));                                          \
   }                                                                                                                 \
   LANES void lanes_load_part_##type(void *a, const scalar *source, ptrdiff_t count) {                               \
     scalar *target = a;                                                                                             \

@@ -43,6 +43,7 @@ typedef struct product {
   // them from far caches meanwhile. Null if the weights stay in near caches.
   const void *_Nullable next;
   ptrdiff_t next_count;
+  ptrdiff_t panel_width;  // P, which only the kernels of rounded.h read: the others have one of their own
 } product;
 
 // The kernels of one instruction set, scalar and panel width, and how they were chosen.

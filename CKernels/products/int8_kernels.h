@@ -25,7 +25,7 @@ KERNEL void multiply_group(const int rows, const int panels, const int vectors, 
 // c += float(Σ) · (row scale · unit scale) for one row tile and some panels. All counts but k are constants at each
 // use, so that every sum is a register. If there are few sums, each one is split into several over every second or
 // fourth group, which changes no bit, because they are exact.
-KERNEL void multiply_tile(const int rows, const int panels, const int vectors, const int8_product *p,
+KERNEL void multiply_tile(const int rows, const int panels, const int vectors, const product *p,
                           const char *first_panel, float *c) {
   const ptrdiff_t stride = 4 * p->panel_stride, head = 2 * 64 * vectors;
   const ptrdiff_t groups = (p->k + 3) / 4 * (4 / GROUP);
@@ -65,14 +65,14 @@ KERNEL void multiply_tile(const int rows, const int panels, const int vectors, c
 }
 
 // Several panels run at once as long as they need at most MOST_SUMS sums.
-KERNEL void multiply_panels(const int vectors, const int8_product *p) {
+KERNEL void multiply_panels(const int vectors, const product *p) {
   const int rows = (int)p->row_count;
   ptrdiff_t panels;
   for (ptrdiff_t q = 0; q < p->panel_count; q += panels) {
     panels = p->panel_count - q < 4 ? p->panel_count - q : 4;
     while (panels > 1 && panels * rows * vectors > MOST_SUMS) panels--;
     const char *panel = (const char *)p->panels + 4 * q * p->panel_stride;
-    float *c = p->c + q * p->c_panel_stride;
+    float *c = (float *)p->c + q * p->c_panel_stride;
 #define RUN(R, Q)                                                                                              \
   case 4 * R + Q - 1:                                                                                          \
     if (R <= MOST_ROWS && (Q == 1 || R * Q * vectors <= MOST_SUMS)) multiply_tile(R, Q, vectors, p, panel, c); \
@@ -86,7 +86,7 @@ KERNEL void multiply_panels(const int vectors, const int8_product *p) {
   }
 }
 
-ATTRIBUTES void NAMED(product_i8)(const int8_product *p) {
+ATTRIBUTES void NAMED(product_i8)(const product *p) {
 #if MOST_VECTORS == 2
   if (p->panel_width == 2 * LANE_COUNT) {
     multiply_panels(2, p);
@@ -134,7 +134,8 @@ KERNEL void keep_most(integers *most, const floats *x) {
   *most = magnitudes > *most ? magnitudes : *most;
 }
 
-KERNEL void quantize_row(const int8_rows *s, const float *row, float *scale, word *words, const ptrdiff_t word_stride) {
+KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, word *words,
+                         const ptrdiff_t word_stride) {
   integers most[2] = {0, 0};
   floats x;
   const float *piece = row;
@@ -176,7 +177,7 @@ KERNEL void quantize_row(const int8_rows *s, const float *row, float *scale, wor
   }
 }
 
-ATTRIBUTES void NAMED(quantize_rows_i8)(const int8_rows *s, void *tile) {
+ATTRIBUTES void NAMED(round_rows_i8)(const rounded_rows *s, void *tile) {
   float *scales = tile;
   word *words = (word *)(scales + s->row_count);
   if (s->row_count == 1)  // The words of a single row lie next to each other.

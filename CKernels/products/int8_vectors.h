@@ -1,7 +1,7 @@
 // The vectors of the kernels for 8-bit weights: 64 bytes, in the registers that the instruction set has. The kernels
 // read as 32-bit words what was written as bytes, so these types may alias any other.
 #pragma once
-#include "int8_forms.h"
+#include "rounded_forms.h"
 
 enum { LANE_COUNT = 16 };
 typedef int32_t integers __attribute__((ext_vector_type(16), aligned(4), may_alias));

@@ -99,7 +99,7 @@ private func makeLayer<Scalar: CScalar>(_ options: recurrent_layer_options) thro
     options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "options.direction")
   let set = try choice(
     options.instruction_set.rawValue, [nil, InstructionSet.portable, .avx2, .avx512], "options.instruction_set")
-  let weights = try choice(options.weights.rawValue, [WeightFormat.full, .int8], "options.weights")
+  let weights = try choice(options.weights.rawValue, [WeightFormat.full, .int8, .bfloat16], "options.weights")
   return try Layer(
     cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
     dropout: options.dropout, bias: options.no_bias == 0, weights: weights,

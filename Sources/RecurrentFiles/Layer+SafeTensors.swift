@@ -9,18 +9,24 @@ extension RecurrentLayer {
   /// The parameters by PyTorch's names behind a prefix, for `SafeTensors`: F32, or F64 of a layer of `Double`.
   ///
   /// - Parameter weights: with `.int8`, the matrices W and U are I8, and a tensor whose name ends in `.scale` has the
-  ///   scale of each row: weight_ih_l0 [G·H,C] and weight_ih_l0.scale [G·H]. A layer with weights in int8 that loads
-  ///   them computes the same bits as one with the parameters themselves.
+  ///   scale of each row: weight_ih_l0 [G·H,C] and weight_ih_l0.scale [G·H]. With `.bfloat16`, the matrices are BF16. A
+  ///   layer with weights in the same format that loads them computes the same bits as one with the parameters
+  ///   themselves. Any layer loads them.
   public func tensors(prefix: String = "", weights: WeightFormat = .full) -> [String: Tensor] {
     let values = parameters.values
     var tensors: [String: Tensor] = [:]
     for (name, shape, range) in parameters.all {
-      if weights == .int8, shape.count == 2 {
-        let matrix = QuantizedMatrix(values[range].map { Float($0) }, rows: shape[0], columns: shape[1])
+      let values = values[range]
+      switch shape.count == 2 ? weights : .full {
+      case .full:
+        tensors[prefix + name] = Tensor(scalars: values, shape: shape)
+      case .int8:
+        let matrix = QuantizedMatrix(values.map { Float($0) }, rows: shape[0], columns: shape[1])
         tensors[prefix + name] = Tensor(type: "I8", shape: shape, bytes: matrix.numbers.withUnsafeBytes { Data($0) })
         tensors[prefix + name + ".scale"] = Tensor(scalars: matrix.scales[...], shape: [shape[0]])
-      } else {
-        tensors[prefix + name] = Tensor(scalars: values[range], shape: shape)
+      case .bfloat16:
+        let numbers = values.map { BFloat16.bits(of: Float($0)).littleEndian }
+        tensors[prefix + name] = Tensor(type: "BF16", shape: shape, bytes: numbers.withUnsafeBytes { Data($0) })
       }
     }
     return tensors
@@ -54,7 +60,7 @@ extension RecurrentLayer {
 
   /// Writes the parameters to a safetensors file, by PyTorch's names behind a prefix.
   ///
-  /// - Parameter weights: with `.int8`, the matrices are saved in 8 bits, as `tensors` describes.
+  /// - Parameter weights: with `.int8` or `.bfloat16`, the matrices are saved in fewer bits, as `tensors` describes.
   /// - Throws: `FileError` if it cannot be written; an old file is then as it was before.
   public func save(
     safetensors path: some FilePathConvertible, prefix: String = "", weights: WeightFormat = .full

@@ -7,11 +7,13 @@ import ToolSupport
 /// `recurrent quantize`: a character model with its weights in fewer bits, and what that does to its outputs.
 enum Quantize: Command {
   static let name = "quantize"
-  static let summary = "keep a character model's weights in 8 bits, and print what that does to its outputs"
+  static let summary = "keep a character model's weights in fewer bits, and print what that does to its outputs"
   static let usage = "IN OUT [options]"
   static let operands = ["IN", "OUT"]
   static let options = [
-    Option("weights", "FORMAT", "int8 (default): 8-bit numbers with a scale for each unit of each gate"),
+    Option(
+      "weights", "FORMAT",
+      "int8 (default): 8-bit numbers with a scale for each unit of each gate; bf16: the upper halves of floats"),
     Option("data", "FILE", "the text to compare outputs on; by default, 2000 characters that the model writes itself"),
   ]
 
@@ -23,7 +25,7 @@ enum Quantize: Command {
     }
     let path = options.operand("IN"), saved = try SavedModel(contentsOf: path)
     guard saved.model.layer.weightFormat == .full else {
-      throw ToolError("\(path): has weights in \(saved.model.layer.weightFormat) already")
+      throw ToolError("\(path): has weights in \(saved.model.layer.weightFormat.rawValue) already")
     }
     let converted = try SavedModel(saved, convertedTo: weights)
     let text = try options.path("data").map(readText) ?? ownText(saved.model)

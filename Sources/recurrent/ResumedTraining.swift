@@ -15,7 +15,7 @@ struct ResumedTraining {
     let saved = try SavedModel(contentsOf: path)
     let weights = saved.model.layer.weightFormat
     guard weights == .full else {
-      throw ToolError("\(path): has weights in \(weights): 'recurrent generate' takes it, --resume cannot")
+      throw ToolError("\(path): has weights in \(weights.rawValue): 'recurrent generate' takes it, --resume cannot")
     }
     guard let training = saved.training else {
       throw ToolError(

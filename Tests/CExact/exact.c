@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-// A double-double: high + low, |low| at most half a unit in the last place of high. The formulas are those of
-// T. J. Dekker, https://doi.org/10.1007/BF01397083, with fused multiply-adds.
+// A double-double is high + low, where |low| is at most half a unit in the last place of high. The formulas are those
+// of T. J. Dekker, https://doi.org/10.1007/BF01397083, with fused multiply-adds.
 typedef struct dd {
   double high;
   double low;
@@ -39,14 +39,14 @@ static dd divide(dd a, dd b) {
   return add(fast_sum(first, second), (dd){last.high / b.high, 0});
 }
 
-// exp(y) = (1 + m)·2^n, |n·ln 2 - y| <= ln 2 / 2.
+// exp(y) = (1 + m)·2^n, where |n·ln 2 - y| <= ln 2 / 2.
 typedef struct exponential {
   dd m;
   int n;
 } exponential;
 
 static exponential expm1_reduced(double y) {
-  // ln 2 in three parts
+  // ln 2 as the sum of three doubles.
   const double ln2[3] = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56, 0x1.7b57a079a1934p-111};
   const double n = rint(y / ln2[0]);
   dd r = {y, 0};
@@ -68,7 +68,7 @@ exact exact_sigmoid(double x) {
 }
 
 exact exact_tanh(double x) {
-  if (fabs(x) < 0x1p-200) return (exact){x, 0, 0};  // x - x³/3
+  if (fabs(x) < 0x1p-200) return (exact){x, 0, 0};  // tanh(x) = x - x³/3 + …
   if (fabs(x) > 1000) return (exact){copysign(1, x), 0, 0};
   const exponential e = expm1_reduced(-2 * fabs(x));
   dd m = e.m;  // exp(-2|x|) - 1
@@ -84,7 +84,7 @@ double exact_ulps(exact truth, double value) {
   if (isnan(value)) return INFINITY;
   if (truth.high == 0) return fabs(value) / 0x1p-1074;
   int exponent = ilogb(truth.high);
-  // A true value below a power of two has the smaller unit.
+  // If the true value is just below a power of two, its unit is half of that power's.
   if (fabs(truth.high) == ldexp(1, exponent) && (truth.low < 0) != (truth.high < 0) && truth.low != 0) exponent--;
   exponent += truth.exponent;
   const int unit = exponent - 52 < -1074 ? -1074 : exponent - 52;

@@ -17,7 +17,7 @@ void set_on_sync(void (*body)(void *context, bool is_folder), void *context) {
 
 #include <sys/syscall.h>
 
-// Replaces libc's function in the whole test program.
+// Replaces the C library's fsync in the whole test program.
 int fsync(int file) {
   struct stat status;
   if (on_sync && fstat(file, &status) == 0) on_sync(on_sync_context, S_ISDIR(status.st_mode));

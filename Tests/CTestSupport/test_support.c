@@ -13,7 +13,7 @@
 
 #if defined(__linux__) && defined(__GLIBC__) && !defined(HAS_SANITIZER)
 
-// glibc's allocator by its other names; defining the usual ones puts them before it, for every library.
+// glibc's allocator by its internal names. The functions below take its usual names, so every library calls them first.
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
@@ -93,7 +93,7 @@ int run_without_system_calls(int (*body)(void *context), void *context) {
   if (child < 0) return -1;
   if (child == 0) {
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(NO_SUCH_MODE);
-    syscall(SYS_exit, body(context));  // glibc's _exit makes another call, which is not allowed
+    syscall(SYS_exit, body(context));  // glibc's _exit makes a system call that the mode forbids
   }
   int status;
   if (waitpid(child, &status, 0) != child) return -1;

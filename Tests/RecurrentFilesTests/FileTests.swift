@@ -33,7 +33,7 @@ import Testing
     #expect(strange.description == folder["caf\u{fffd}"])
   }
 
-  /// `..` behind a link leads to the folder above the link's target.
+  /// `..` after a symbolic link is the parent of the link's target, not of the link.
   @Test func theSystemResolvesAPath() throws {
     try FileManager.default.createDirectory(atPath: folder["a/b"], withIntermediateDirectories: true)
     #expect(symlink("a/b", folder["link"]) == 0)
@@ -89,7 +89,7 @@ import Testing
     #expect(folder.names == ["file"])
   }
 
-  // MARK: - What stands at a path
+  // MARK: - Links, pipes and other things at a path
 
   @Test func linksAreFollowed() throws {
     try FileManager.default.createDirectory(atPath: folder["sub"], withIntermediateDirectories: false)
@@ -149,7 +149,7 @@ import Testing
     #expect(kind("pipe") == S_IFIFO && folder.names == ["pipe"])
   }
 
-  /// Its signal does not end the process either.
+  /// The SIGPIPE must not end the process either.
   @Test func aClosedPipeIsAnError() throws {
     let path = folder["pipe"]
     #expect(mkfifo(path, 0o600) == 0)
@@ -161,7 +161,7 @@ import Testing
 
   // MARK: - Crashes and failures
 
-  /// Saves in a child that is killed while it syncs the temporary file.
+  /// Saves in a child process that is killed while it syncs the temporary file.
   private func crash(_ name: String) {
     var path = Array(folder[name].utf8CString)
     let result = run_in_child(
@@ -199,7 +199,7 @@ import Testing
     #expect(folder.names == [name, "precious"] && folder.contents("precious") == old)
   }
 
-  /// A second save starts while the first one syncs, and waits for it.
+  /// A second save that starts while the first one syncs waits for it.
   @Test func aSaveUnderWayIsWaitedFor() throws {
     final class Second: Sendable {
       let path: FilePath, done = DispatchSemaphore(value: 0)
@@ -232,7 +232,7 @@ import Testing
     #expect(synced == [false, true])
   }
 
-  /// The child returns 0, or the number of the first check that fails.
+  /// The child process returns 0, or the number of the first check that fails.
   @Test func aFullDiskLeavesTheOldFile() throws {
     try writeFile(old, to: FilePath(folder["model"]))
     var path = Array(folder["model"].utf8CString)
@@ -261,7 +261,7 @@ import Testing
     }
   }
 
-  /// Savers of one file wait for each other, and a reader finds one of their files whole.
+  /// Several saves of one file wait for each other, and a reader always finds one of their files whole.
   @Test func savesAtOnceLeaveOneWholeFile() async throws {
     let path = FilePath(folder["model"])
     try writeFile(Data(repeating: 0, count: 50_000), to: path)

@@ -4,7 +4,7 @@ import RecurrentFiles
 import Testing
 
 @Suite struct NeuralAmpModelTests {
-  /// Every value another; those of a file.
+  /// As many random weights as such a file has; they differ, so that a wrong order is seen.
   private func weights(hidden h: Int, layers: Int) -> [Float] {
     let count = 4 * h * (1 + h) + 6 * h + (layers - 1) * (8 * h * h + 6 * h) + h + 1
     var random = SeededGenerator(seed: 7)
@@ -23,7 +23,7 @@ import Testing
       """.utf8)
   }
 
-  /// The plain equations in double precision, straight from the file's list.
+  /// The plain equations in double precision, with the weights straight from the file's list.
   private func reference(_ weights: [Float], hidden h: Int, layers: Int, _ x: [Float]) -> [Double] {
     var place = 0
     func take(_ count: Int) -> [Double] {
@@ -185,11 +185,11 @@ import Testing
         == "/nonexistent/file: cannot be read: No such file or directory")
   }
 
-  /// The time is linear in the levels: it was that of a search for each level's parameters among those of all.
+  /// The time is linear in the levels. It was not when each level searched for its parameters among those of all.
   @Test(.timeLimit(.minutes(1))) func manyLevelsAreRead() throws {
     let levels = 8000, weights = weights(hidden: 1, layers: levels)
     let model = try NeuralAmpModel(json(hidden: "1", layers: "\(levels)", weights: weights))
-    let last = Array(weights.suffix(14 + 2))  // 4 rows of W and U, 4 biases, h and c; then the head
+    let last = Array(weights.suffix(14 + 2))  // 4 rows of W and U, 4 biases, h, c; then the head
     let level = Array(model.lstm.parameters.values.suffix(16))
     #expect(Array(level[..<4]) == [last[0], last[2], last[4], last[6]])
     #expect(Array(level[4..<8]) == [last[1], last[3], last[5], last[7]])
@@ -198,7 +198,8 @@ import Testing
     #expect(model.headWeight == [last[14]] && model.headBias == last[15])
   }
 
-  /// The weights are counted before one of them is turned into a number, which these cannot be.
+  /// The weights are counted before any of them becomes a number. These would be out of range, but their count is the
+  /// error.
   @Test func theCountOfWeightsIsRefusedFirst() {
     let text = String(decoding: json(weights: []), as: UTF8.self)
       .replacing("\"weights\": []", with: "\"weights\": [\(String(repeating: "1e999,", count: 499_999))1e999]")

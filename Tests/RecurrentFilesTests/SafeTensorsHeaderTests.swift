@@ -2,7 +2,7 @@ import Foundation
 import RecurrentFiles
 import Testing
 
-/// The header is JSON as the format asks for it, which forbids more than most readers of JSON do.
+/// The header must be JSON in the strict form of the format, which forbids more than most JSON readers do.
 @Suite struct SafeTensorsHeaderTests {
   private func file(_ header: String, _ content: Int = 0) -> Data {
     withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8) + Data(count: content)
@@ -90,7 +90,7 @@ import Testing
 
   // MARK: - Size
 
-  /// In linear time: a quadratic reader takes longer than any machine should need.
+  /// Reading takes linear time: a reader that takes quadratic time would exceed the limit on any machine.
   @Test(.timeLimit(.minutes(1))) func manyTensorsAreRead() throws {
     let count = 100_000
     let entries = (0..<count).map { #""t\#($0)":{"dtype":"U8","shape":[1],"data_offsets":[\#($0),\#($0 + 1)]}"# }
@@ -98,7 +98,7 @@ import Testing
     #expect(read.tensors.count == count && read.tensors["t99999"]?.shape == [1])
   }
 
-  /// Each file is sparse and claims 1 TB, which nobody could read whole.
+  /// Each file is sparse and claims 1 TB, more than anybody could read whole.
   @Test func theHeaderIsReadBeforeTheContent() throws {
     let folder = try TemporaryFolder(), path = folder["sparse"]
     let good = #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
@@ -124,7 +124,7 @@ import Testing
   @Test func aPipeIsRead() throws {
     let folder = try TemporaryFolder(), path = folder["pipe"]
     func read(_ data: Data) throws -> SafeTensors {
-      // Each time a new pipe: the last one's writer may not have closed it yet.
+      // Each read has a new pipe, because the last one's writer may not have closed it yet.
       unlink(path)
       try #require(mkfifo(path, 0o600) == 0)
       let written = DispatchSemaphore(value: 0)

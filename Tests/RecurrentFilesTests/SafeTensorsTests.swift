@@ -53,7 +53,7 @@ import Testing
     #expect(other.parameters == before)
   }
 
-  /// A layer with weights in int8 gives the same bits with the file's numbers as with the parameters.
+  /// A layer with 8-bit weights gives the same bits with the file's numbers as with the parameters.
   @Test func matricesGoThroughFilesIn8Bits() throws {
     let folder = try TemporaryFolder(), path = folder["layer"]
     let values = (0..<6 * 33).map { Float($0 % 17) / 17 - 0.4 }
@@ -96,6 +96,36 @@ import Testing
     #expect(message { try layer.load(file) } == "safetensors: 'weight_ih_l0' is of type I8, expected floats")
   }
 
+  /// A layer with weights in bf16 gives the same bits with the file's numbers as with the parameters.
+  @Test func matricesGoThroughFilesInBFloat16() throws {
+    let folder = try TemporaryFolder(), path = folder["layer"]
+    let values = (0..<6 * 33).map { Float($0 % 17) / 17 - 0.4 }
+    let x = try Sequences<Float>(values, steps: 3, batchSize: 2, size: 33)
+    for cell in [Cell.lstm(), .gru(), .rnn(), .indRNN()] {
+      let saved = try Layer<Float>(cell, inputSize: 33, hiddenSize: 21, weights: .bfloat16)
+      try saved.save(safetensors: path, prefix: "a.", weights: .bfloat16)
+      let file = try SafeTensors(contentsOf: path)
+      let weights = try #require(file.tensors["a.weight_ih_l0"]), rounded = try #require(weights.floats)
+      #expect(weights.type == "BF16" && weights.shape == [cell.gates * 21, 33])
+      #expect(weights.bytes.count == 2 * rounded.count && file.tensors["a.weight_ih_l0.scale"] == nil)
+      #expect(file.tensors["a.bias_ih_l0"]?.type == "F32")
+      #expect((file.tensors["a.weight_hh_l0"]?.type == "BF16") == cell.multipliesByMatrix)
+      for (value, number) in zip(try saved.parameters.values("weight_ih_l0"), rounded) {
+        // The neighbors of a number with 8 significant bits are 2⁻⁷ of its power of two apart.
+        #expect(number.bitPattern & 0xffff == 0 && abs(value - number) <= value.binade.magnitude * 0x1p-8, "\(cell)")
+      }
+      var loaded = try Layer<Float>(cell, inputSize: 33, hiddenSize: 21, weights: .bfloat16)
+      try loaded.load(safetensors: path, prefix: "a.")
+      #expect(try loaded.forward(x) == saved.forward(x), "\(cell)")
+      var full = try Layer<Float>(cell, inputSize: 33, hiddenSize: 21)
+      var doubles = try Layer<Double>(cell, inputSize: 33, hiddenSize: 21)
+      try full.load(safetensors: path, prefix: "a.")
+      try doubles.load(safetensors: path, prefix: "a.")
+      #expect(full.parameters == loaded.parameters && full.parameters != saved.parameters)
+      #expect(doubles.parameters.values.map { Float($0) } == full.parameters.values)
+    }
+  }
+
   @Test func everyKindOfLayerIsLoaded() throws {
     let folder = try TemporaryFolder(), path = folder["layer"]
     for direction in Direction.allCases {
@@ -121,7 +151,7 @@ import Testing
   @Test func layersOfDoublesLoseNothing() throws {
     let folder = try TemporaryFolder(), path = folder["doubles"]
     let saved = try LSTM<Double>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
-    // Not what a float can hold, so a loss would be seen.
+    // A float cannot hold these values, so a loss would be seen.
     #expect(saved.parameters.values.contains { $0 != Double(Float($0)) })
     try saved.save(safetensors: path, prefix: "encoder.")
     let file = try SafeTensors(contentsOf: path)
@@ -134,7 +164,7 @@ import Testing
     var loaded = try LSTM<Double>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
     try loaded.load(safetensors: path, prefix: "encoder.")
     #expect(loaded.parameters == saved.parameters)
-    // A layer of floats takes each number rounded, and gives a layer of doubles exactly those.
+    // A layer of floats loads each number rounded. A layer of doubles loads exactly what that layer saves.
     var floats = try LSTM<Float>(inputSize: 3, hiddenSize: 5, layerCount: 2, direction: .bidirectional)
     try floats.load(safetensors: path, prefix: "encoder.")
     #expect(floats.parameters.values == saved.parameters.values.map { Float($0) })
@@ -151,8 +181,7 @@ import Testing
     #expect(other.parameters == before)
   }
 
-  /// The time is linear in the levels: a search for each name among all of them would take minutes here.
-  /// In linear time: a quadratic reader takes longer than any machine should need.
+  /// Both take time that is linear in the levels: a search for each name among all of them would take minutes here.
   @Test(.timeLimit(.minutes(1))) func manyLevelsAreSavedAndLoaded() throws {
     let folder = try TemporaryFolder(), path = folder["deep"]
     let saved = try RNN<Float>(inputSize: 1, hiddenSize: 1, layerCount: 10_000)

@@ -1,13 +1,13 @@
 import Foundation
 import RecurrentFiles
 
-/// What a call threw, in words.
+/// The description of the error that a call throws.
 func message(_ body: () throws -> Void) -> String {
   do { try body() } catch { return "\(error)" }
   return "no error"
 }
 
-/// A folder that is there for as long as a test needs it.
+/// A folder that is removed when the test no longer uses it.
 final class TemporaryFolder {
   let path: String
 
@@ -20,7 +20,7 @@ final class TemporaryFolder {
 
   subscript(_ name: String) -> String { "\(path)/\(name)" }
 
-  /// The names of what is in it.
+  /// The names of the files in it.
   var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
 
   func contents(_ name: String) -> Data? { FileManager.default.contents(atPath: self[name]) }

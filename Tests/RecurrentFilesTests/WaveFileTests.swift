@@ -4,7 +4,7 @@ import RecurrentFiles
 import Testing
 
 @Suite struct WaveFileTests {
-  /// A header's numbers are little endian.
+  /// A number as a header stores it: little endian, in `count` bytes.
   private func bytes(_ value: Int, _ count: Int) -> Data {
     Data((0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
   }
@@ -34,7 +34,8 @@ import Testing
   func whatWasWrittenIsRead(_ format: WaveFile.SampleFormat, _ channelCount: Int) throws {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).wav").path
     defer { try? FileManager.default.removeItem(atPath: path) }
-    // Numbers that every format holds exactly, of an odd count so that a mono file of three bytes a frame is padded.
+    // Every format holds these numbers exactly. Their count is odd, so that a mono file with three bytes a frame needs
+    // padding.
     let one: [Float] = [0, 0.5, -1, 0x1p-15, -0x1p-15, 0.75, 1 - 0x1p-15]
     let written = try WaveFile(sampleRate: 44_100, channels: Array([one, one.reversed()].prefix(channelCount)))
     try written.write(to: path, as: format)
@@ -143,7 +144,7 @@ import Testing
         == "/nonexistent/file: cannot be written: No such file or directory")
   }
 
-  /// As every file is written: a link stays, and so does the mode of its target.
+  /// As with every file that is saved, a symbolic link stays, and its target keeps its mode.
   @Test func aLinkIsFollowed() throws {
     let folder = try TemporaryFolder(), sound = try WaveFile(sampleRate: 48_000, channels: [[0.5]])
     try sound.write(to: folder["sound.wav"])
@@ -155,7 +156,7 @@ import Testing
     #expect(lstat(folder["sound.wav"], &status) == 0 && status.st_mode == S_IFREG | 0o600)
   }
 
-  /// No byte of a header, whatever it is, may stop the process.
+  /// No value of any byte in a header may stop the process.
   @Test func wrongBytesNeverCrash() throws {
     let good = riff(format(0xfffe, extensible(1, valid: 16)) + chunk("data", Data(count: 12)))
     for place in 0..<good.count {

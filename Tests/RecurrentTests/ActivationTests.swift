@@ -3,7 +3,7 @@ import Foundation
 import Recurrent
 import Testing
 
-/// σ and tanh on a spread of all floats; `recurrent-bench --accuracy` checks every one.
+/// Measures the errors of σ and tanh on floats of every magnitude; `recurrent-bench --accuracy` checks every float.
 @Suite struct ActivationTests {
   private func exact(_ activation: Activation, _ x: Float) -> Double {
     activation == .sigmoid ? 1 / (1 + exp(-Double(x))) : tanh(Double(x))
@@ -11,7 +11,7 @@ import Testing
 
   @Test(arguments: Activation.allCases, Processor.available)
   func isWithinTwoULP(activation: Activation, set: InstructionSet) throws {
-    // Every 9973rd float, and each one in turn where the errors are largest.
+    // Takes every 9973rd float, and every single one where the errors are largest.
     var inputs = stride(from: UInt64(0), to: 1 << 32, by: 9973).map { Float(bitPattern: UInt32($0)) }
     for start: Float in [0.1, 0.5, 0.69, 1.0, 8.1, -1.1, -3.44, -87.3, -103] {
       inputs += (0..<5000).map { Float(bitPattern: start.bitPattern + $0) }
@@ -32,8 +32,9 @@ import Testing
     #expect(worst.error > 0.5, "a largest error of \(worst.error) is not plausible")
   }
 
-  /// Doubles of every exponent, many where the activations change, and the neighbours of every place where the code
-  /// takes another way: where n changes, at the odd multiples of ln 2 / 2, and where |x| is clamped.
+  /// Doubles of every exponent, many of them where the activations change. Also the neighbors of every boundary at
+  /// which the code takes another path: the odd multiples of ln 2 / 2, at which n changes, and the numbers at which |x|
+  /// is clamped.
   private func doubles(_ activation: Activation) -> [Double] {
     var random = SeededGenerator(seed: 5)
     var inputs = (0..<100_000).map { _ in Double(bitPattern: .random(in: 0...UInt64.max, using: &random)) }
@@ -73,7 +74,7 @@ import Testing
     }
   }
 
-  /// The true values themselves, as mpmath gives them: 53 bits and what is left of them.
+  /// Compares the true values with mpmath's: 53 bits, and the rest below them.
   @Test(arguments: [
     (Activation.sigmoid, 1.0, 0x1.764d4f5d5a2bdp-1, -0x1.35dae23bc734ap-56, 0),
     (.sigmoid, -2, 0x1.e84152bac31afp-1, -0x1.58632be293c42p-55, -3),

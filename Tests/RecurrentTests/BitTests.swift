@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// A sequence has the same bits in any batch, in pieces or whole, with or without a record.
+/// A sequence gives the same bits in any batch, in pieces or whole, with or without a record.
 @Suite struct BitTests {
   @Test(arguments: Cell.all, Kernels.all)
   func aSequenceIsTheSameInAnyBatch(cell: Cell, kernels: Kernels) throws {
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// One sequence as a batch of its own.
+  /// Runs one sequence in a batch of its own and expects the bits that it has in the whole batch.
   private func expectAlone<Scalar>(
     _ instance: Problem<Scalar>.Instance, _ sequence: Int, _ whole: Output<Scalar>
   ) throws {
@@ -61,7 +61,7 @@ import Testing
     expectSameBits(state.h + state.c, whole.final.h + whole.final.c, "the state after pieces of \(problem)")
   }
 
-  /// Units are divided among the threads; no sum is.
+  /// Threads divide the units but never a sum, so their number changes no bit.
   @Test(arguments: Cell.all, Kernels.all)
   func threadsGiveTheSame(cell: Cell, kernels: Kernels) throws {
     try threadsGiveTheSame(kernels.scalar, cell, kernels.set)
@@ -85,9 +85,9 @@ import Testing
     }
   }
 
-  /// Sizes on both sides of lanes, panels, tiles and blocks of k; batches of 1 to 40. One sequence alone, the batch, the
-  /// batch on two and three threads, with a record, step by step through a stream, in another order between shorter
-  /// ones: the same bits.
+  /// All ways to compute a sequence give the same bits: alone, in a batch, on two and three threads, with a record,
+  /// step by step through a stream, and in another order among shorter sequences. The sizes lie on both sides of lanes,
+  /// panels, tiles and blocks of k; the batches have 1 to 40 sequences.
   @Test(arguments: Cell.all, Kernels.all)
   func everyWayGivesTheSame(cell: Cell, kernels: Kernels) throws {
     try everyWayGivesTheSame(kernels.scalar, cell, kernels.set)
@@ -133,7 +133,7 @@ import Testing
       expectSameBits(
         stream.state.h + stream.state.c, whole.final.h + whole.final.c, "the state of a stream, \(problem)")
 
-      // One of them alone, and once more at the end of a longer batch whose other sequences end before.
+      // Runs one of the sequences alone, and then at the end of a longer batch whose other sequences end earlier.
       let sequence = Int.random(in: 0..<batch, using: &random), others = Int.random(in: 1...13, using: &random)
       try expectAlone(instance, sequence, whole)
       let x = try instance.x.rows(of: sequence), initial = instance.state(instance.initial, of: sequence)
@@ -149,7 +149,8 @@ import Testing
     }
   }
 
-  /// On `Sequences`, spans and pointers; without a gradient that nobody wants or has.
+  /// Calls on `Sequences`, spans and pointers give the same bits, also without the gradients that nobody passes or asks
+  /// for.
   @Test(arguments: Cell.all)
   func everyFormOfACallGivesTheSame(cell: Cell) throws {
     let problem = Problem<Float>(cell, steps: 4, batch: 5, inputs: 6, hidden: 33, levels: 2)
@@ -182,7 +183,7 @@ import Testing
     expectSameBits(withoutDx.values, gradients.values, "the parameters' gradients without dx, \(problem)")
     #expect(dState.dh == expected["dh0"], "\(problem)")
 
-    // No dy is a dy of zeros, no final gradient one of zeros.
+    // No dy means a dy of zeros.
     var none = layer.zeroGradients(), zeros = none
     let nothing = try layer.backward(
       consuming: try layer.record(instance.x).record, x: instance.x, dy: nil, dFinal: instance.dFinal, into: &none)

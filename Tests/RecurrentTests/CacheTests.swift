@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// The work is cut for the caches of the machine; no cut that follows them changes a bit.
+/// The library divides its work to fit the caches of the machine. No such division changes a bit.
 @Suite struct CacheTests {
   @Test(arguments: Cell.all, Kernels.all)
   func anyCacheGivesTheSame(cell: Cell, kernels: Kernels) throws {
@@ -15,7 +15,7 @@ import Testing
       let problem = Problem<Scalar>(cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
       let instance = try problem.instance(), expected = try instance.results()
       let streamed = try streamed(instance)
-      // 72, 240 and numbers of rows between them.
+      // Their chunks have 72 rows, 240 rows, and numbers between these.
       for bytes in [0, 1 << 18, 1 << 19, 1 << 30] {
         var other = instance
         other.layer = try instance.layer.cut(forSecondCache: bytes)
@@ -40,7 +40,7 @@ import Testing
           #expect(rows % tileRows == 0 && rows <= Blocking.mostChunkRows)
           #expect(rows > Blocking.leastChunkRows - tileRows)
           #expect(rows <= Blocking.leastChunkRows || rows * rowBytes <= secondCache / 2)
-          // No more full tile would fit.
+          // One more full tile would not fit.
           let more = rows + tileRows
           #expect(more > Blocking.mostChunkRows || more * rowBytes > secondCache / 2)
         }

@@ -2,12 +2,12 @@ import Foundation
 import Recurrent
 import Testing
 
-/// Values in memory of their own.
+/// Values in memory of their own, if asked with a guard page before or behind them.
 final class Memory<Scalar> {
-  /// A page that must not be touched.
+  /// Where the page that must not be touched is.
   enum Guard { case before, behind }
   let values: UnsafeMutableBufferPointer<Scalar>
-  /// Of the mapped pages, nil without a guard.
+  /// The mapped pages; nil without a guard.
   private let pages: UnsafeMutableRawBufferPointer?
 
   init(_ source: [Scalar], _ side: Guard? = nil) {
@@ -35,7 +35,7 @@ final class Memory<Scalar> {
   }
 }
 
-/// The calls of a problem on the caller's memory, ready to run again and again.
+/// The calls of a problem on the caller's memory; they can run again and again.
 final class Calls<Scalar: RecurrentScalar> {
   let problem: Problem<Scalar>
   let layer: Layer<Scalar>
@@ -43,13 +43,13 @@ final class Calls<Scalar: RecurrentScalar> {
   let scratch: Scratch<Scalar>
   let stream: RecurrentStream<Scalar>?
   var options: CallOptions
-  /// As the placings say; gaps of x and dy are NaN, and y and dx hold 7 before the first call.
+  /// Placed as the problem says. The gaps of x and dy hold NaN; y and dx hold 7 before the first call.
   let x: Memory<Scalar>, dy: Memory<Scalar>, y: Memory<Scalar>, dx: Memory<Scalar>
-  /// A stream's x and y, [T,N,C] and [T,N,H].
+  /// The stream's x [T,N,C] and y [T,N,H].
   let frames: Memory<Scalar>, streamed: Memory<Scalar>
   var state: State<Scalar>, dState: StateGradient<Scalar>, gradients: Parameters<Scalar>
 
-  /// - Parameter side: where every buffer has a page that must not be touched.
+  /// - Parameter side: the side on which every buffer has a page that must not be touched.
   init(
     _ instance: Problem<Scalar>.Instance, scratch: Scratch<Scalar>? = nil, record: Record<Scalar> = Record(),
     guarding side: Memory<Scalar>.Guard? = nil
@@ -85,14 +85,14 @@ final class Calls<Scalar: RecurrentScalar> {
       dx: dx.values, into: &gradients, scratch: scratch)
   }
 
-  /// Layers with weights in 8 bits have no training.
+  /// Runs `record` and `backward`; does nothing for a layer with rounded weights, which cannot be trained.
   func train() throws {
     guard problem.weights == .full else { return }
     try keepRecord()
     try backward()
   }
 
-  /// The stream's first frame, if the layer can have a stream.
+  /// Steps the stream with its first frame, if the layer can have a stream.
   func stepStream() throws {
     try stream?.process(
       UnsafeBufferPointer(frames[0..<problem.batch * problem.inputs]), steps: 1,
@@ -107,13 +107,13 @@ final class Calls<Scalar: RecurrentScalar> {
 // MARK: - Results
 
 extension Problem {
-  /// What the calls of a problem give: buffers as the calls leave them, gaps included.
+  /// The results of a problem's calls: the buffers as the calls leave them, with their gaps.
   struct Results {
-    /// y and the final h and c of `forward`; those of `record`.
+    /// y and the final h and c of `forward`, then those of `record`.
     var forward: [(name: String, values: [Scalar])] = []
-    /// dx, dh0, dc0
+    /// dx, dh0 and dc0.
     var inputGradients: [(name: String, values: [Scalar])] = []
-    /// In the parameters' order.
+    /// One after the other, in the parameters' order.
     var parameterGradients: [Scalar] = []
 
     var all: [(name: String, values: [Scalar])] {
@@ -123,9 +123,18 @@ extension Problem {
 }
 
 extension Problem.Instance {
+  /// Runs forward on the caller's memory.
+  func forwardResults(scratch: Scratch<Scalar>? = nil) throws -> Problem.Results {
+    let calls = try Calls(self, scratch: scratch)
+    try calls.forward()
+    var results = Problem.Results()
+    results.forward = [("y", calls.y.array), ("h", calls.state.h), ("c", calls.state.c)]
+    return results
+  }
+
   /// Runs forward, record and backward on the caller's memory.
   ///
-  /// - Parameter adds: whether the parameters' gradients are added to drawn numbers, and not to zero.
+  /// - Parameter adds: whether the parameters' gradients are added to random numbers instead of zeros.
   func results(
     scratch: Scratch<Scalar>? = nil, record: Record<Scalar> = Record(), adds: Bool = false
   ) throws -> Problem.Results {
@@ -149,7 +158,7 @@ extension Problem.Instance {
   }
 }
 
-/// Expects all of two runs' tensors to have the same bits.
+/// Expects all tensors of two runs to have the same bits.
 func expectSame<Scalar>(
   _ ours: Problem<Scalar>.Results, _ expected: Problem<Scalar>.Results, _ what: @autoclosure () -> String,
   sourceLocation: SourceLocation = #_sourceLocation

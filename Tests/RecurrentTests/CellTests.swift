@@ -1,9 +1,9 @@
 import Recurrent
 import Testing
 
-/// Every cell on every instruction set against the double-precision reference.
+/// Compares every cell on every instruction set with the double-precision reference.
 @Suite struct CellTests {
-  /// Sizes around the lanes, the panels and the tiles, T, N, C, H.
+  /// T, N, C and H, around the sizes of lanes, panels and tiles.
   static let shapes: [(Int, Int, Int, Int)] = [
     (1, 1, 1, 1), (3, 1, 2, 5), (2, 7, 3, 16), (4, 12, 5, 17), (3, 13, 33, 33), (2, 4, 16, 32), (5, 6, 12, 40),
     (2, 5, 65, 31), (7, 2, 1, 64), (3, 25, 40, 100), (6, 3, 7, 15),
@@ -27,7 +27,8 @@ import Testing
     }
   }
 
-  /// Long enough for several chunks of steps and blocks of the closing products, wide enough for two blocks of k.
+  /// The sequences are long enough for several chunks and for several blocks of backward's last products, and the layer
+  /// is wide enough for two blocks of k.
   @Test(arguments: Cell.all, Kernels.all)
   func agreesWithReferenceBeyondBlocks(cell: Cell, kernels: Kernels) throws {
     try agreesWithReferenceBeyondBlocks(kernels.scalar, cell, kernels.set)

@@ -1,9 +1,10 @@
 import Recurrent
 import Testing
 
-/// Flush-to-zero belongs to the layer: set for each call, on every thread, and restored after it.
+/// Flush-to-zero belongs to the layer: it is set for each call, on every thread, and the caller's mode is restored.
 @Suite struct DenormalTests {
-  /// y = x for positive x, so that a denormal number stays one: h = max(0, W x) with the unit matrix.
+  /// A layer with y = x for positive x, so that a denormal number stays denormal: h = max(0, W x) where W is the unit
+  /// matrix.
   private func identity(size: Int, flushes: Bool) throws -> RNN<Float> {
     var layer = try RNN<Float>(
       inputSize: size, hiddenSize: size, bias: false, nonlinearity: .relu, flushesDenormals: flushes)
@@ -24,7 +25,7 @@ import Testing
     let scratch = Scratch<Float>(threads: try Threads(count: threads))
     func expect(_ values: [Float], _ what: String) {
       #expect(values.allSatisfy { $0.bitPattern == expected.bitPattern }, "\(what), threads \(threads)")
-      // The caller's own arithmetic is as it was.
+      // The caller's own arithmetic does not flush.
       #expect(values.count > 0 && denormal * Float(values.count) / Float(values.count) != 0, "restored after \(what)")
     }
     expect(try layer.forward(x, scratch: scratch).y.values, "forward")
@@ -36,7 +37,7 @@ import Testing
     try stream.process(x.values.span, steps: steps, into: &span)
     expect(y, "stream")
 
-    // Gradients pass where h > 0; with flushing it is not.
+    // A ReLU passes gradients where h > 0. Here h is 1, so only flushing can turn the gradients into zeros.
     let positive = try Sequences([Float](repeating: 1, count: count), steps: steps, batchSize: batch, size: size)
     _ = try layer.record(positive, into: record, scratch: scratch)
     var gradients = layer.zeroGradients()

@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// What printing says: sizes and options that a person can read, no values.
+/// Printing shows sizes and options that a person can read, and no values.
 @Suite struct DescriptionTests {
   @Test func layers() throws {
     let lstm = try LSTM<Float>(
@@ -15,7 +15,7 @@ import Testing
     let rnn = try RNN<Float>(inputSize: 2, hiddenSize: 3, direction: .bidirectionalSum, nonlinearity: .relu)
     #expect("\(rnn)" == "RNN with ReLU, 2 inputs, 3 units, bidirectional, summed")
     #expect("\(try RNN<Float>(inputSize: 2, hiddenSize: 3, direction: .reverse))" == "RNN, 2 inputs, 3 units, reverse")
-    // Each name is checked where the reference has it.
+    // ReferenceTests checks each name. Here the names only have to differ.
     #expect(Set(Cell.all.map { "\($0)" }).count == Cell.all.count)
   }
 

@@ -1,6 +1,6 @@
 import Recurrent
 
-/// FNV-1a of 64 bits over the bits of numbers, as the machine stores them.
+/// The 64-bit FNV-1a hash of numbers' bits, as the machine stores them.
 struct Digest: Equatable, CustomStringConvertible {
   private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
 
@@ -17,17 +17,21 @@ struct Digest: Equatable, CustomStringConvertible {
   }
 }
 
-/// The bits of everything that a problem's calls give.
+/// Hashes of all results of a problem's calls.
 struct ProblemDigest: Equatable {
-  /// Of y, h and c of `forward`, of `record`, and of a stream if the layer runs forward.
+  /// Of y, h and c: those of `forward`, of `record` if the weights are full, and of a stream if the layer runs forward
+  /// only.
   private var forward = Digest()
-  /// Of dx, dh0 and dc0.
+  /// Of dx, dh0 and dc0; of nothing if the weights are rounded, because such a layer cannot be trained.
   private var inputGradients = Digest()
   private var parameterGradients = Digest()
 
-  /// The gradients of every fourth seed are added to drawn numbers, the others to zero.
+  /// The parameters' gradients are added to random numbers for every fourth seed, and to zeros for the others.
   init<Scalar>(_ instance: Problem<Scalar>.Instance, scratch: Scratch<Scalar>) throws {
-    let results = try instance.results(scratch: scratch, adds: instance.problem.seed % 4 == 0)
+    let results =
+      instance.problem.weights == .full
+      ? try instance.results(scratch: scratch, adds: instance.problem.seed % 4 == 0)
+      : try instance.forwardResults(scratch: scratch)
     for (_, values) in results.forward { forward.add(values) }
     if instance.problem.direction == .forward { for values in try instance.streamed() { forward.add(values) } }
     for (_, values) in results.inputGradients { inputGradients.add(values) }
@@ -38,8 +42,9 @@ struct ProblemDigest: Equatable {
 }
 
 extension Problem.Instance {
-  /// A stream's life: the whole of x at once, single steps and pieces of it, an empty slot, a fork, a slot that starts
-  /// again. Every y, then the states of the stream and of the fork.
+  /// Every y of a stream, then the final states of the stream and of its fork. The stream processes all of x at once,
+  /// then single steps and pieces. Meanwhile a seat is empty for a while, the stream is forked, and a seat starts
+  /// again.
   fileprivate func streamed() throws -> [[Scalar]] {
     let batch = problem.batch, row = batch * problem.inputs, stream = try layer.stream(batchSize: batch)
     var results: [[Scalar]] = [], next = 0

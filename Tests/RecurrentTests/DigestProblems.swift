@@ -1,8 +1,9 @@
 import Recurrent
 
 extension Problem {
-  /// Problems whose bits are kept: every cell with each shape and its options. Single calls, so that a difference names
-  /// its cause: every H from 1 to 40 and some larger, first without options, then with options drawn from a seed.
+  /// The problems whose bits are kept in a file: each shape with every cell. They cover every H from 1 to 40 and some
+  /// larger ones, first without options, then with random options. Each problem is small, so that a difference points
+  /// to its cause.
   static var digestProblems: [Problem] {
     (plain + drawn + large).enumerated().flatMap { index, shape in
       Cell.all.map { cell in
@@ -14,11 +15,24 @@ extension Problem {
     }
   }
 
+  /// Some of them with rounded weights, whose layers cannot be trained.
+  static var roundedDigestProblems: [Problem] {
+    let all = digestProblems
+    return [WeightFormat.int8, .bfloat16].enumerated().flatMap { index, weights in
+      // Every seventh visits all cells, because their number has no factor in common with seven.
+      stride(from: index, to: all.count, by: 7).map {
+        var problem = all[$0]
+        problem.weights = weights
+        return problem
+      }
+    }
+  }
+
   private static var batches: [Int] { [1, 2, 5, 13, 30, 64] }
   private static var inputSizes: [Int] { [1, 3, 8, 16, 31, 40, 100, 17, 2, 130, 600] }
   private static var anyCell: Cell { .rnn() }
 
-  /// One level, forward, no options.
+  /// One level that runs forward, without options.
   private static var plain: [Problem] {
     (1...40).map { hidden in
       Problem(
@@ -28,7 +42,7 @@ extension Problem {
     }
   }
 
-  /// Sizes and options drawn from a seed.
+  /// Sizes and options drawn from a fixed seed.
   private static var drawn: [Problem] {
     var random = SeededGenerator(seed: 20)
     func number(below end: Int) -> Int { Int(truncatingIfNeeded: random.next() >> 33) % end }
@@ -53,7 +67,7 @@ extension Problem {
     }
   }
 
-  /// With so few steps that all problems together take seconds.
+  /// The problem with so few steps that all problems together take seconds.
   private var shortened: Problem {
     var problem = self
     problem.steps = max(1, min(steps, 300_000 / (batch * hidden * (inputs + hidden) * parts)))
@@ -62,7 +76,7 @@ extension Problem {
     return problem
   }
 
-  /// More than one block of k, panel, tile or chunk of steps, and enough work for two threads.
+  /// Problems with more than one block of k, panel, tile or chunk, or with enough work for two threads.
   private static var large: [Problem] {
     func problem(
       _ steps: Int, _ batch: Int, _ inputs: Int, _ hidden: Int, threads: Int = 1,

@@ -2,22 +2,24 @@ import Foundation
 import Recurrent
 import Testing
 
-/// The bits of every cell on every instruction set, against those in Goldens/bits.txt.
+/// Compares the bits of every cell on every instruction set with those in Goldens/bits.txt.
 ///
 /// All sets with fused multiply-adds give the same bits; the portable set gives others. `RECURRENT_UPDATE_DIGESTS=1`
-/// writes the file anew instead.
+/// writes the file instead of comparing.
 @Suite struct DigestTests {
-  /// Of floats all problems, of doubles every third: it is the same engine.
+  /// All problems for floats, and some with rounded weights. Every third one for doubles is enough, because the engine
+  /// is the same.
   private static func problems<Scalar: RecurrentScalar>(_: Scalar.Type) -> [Problem<Scalar>] {
     let all = Problem<Scalar>.digestProblems
-    return Scalar.self == Float.self ? all : stride(from: 0, to: all.count, by: 3).map { all[$0] }
+    return Scalar.self == Float.self
+      ? all + Problem.roundedDigestProblems : stride(from: 0, to: all.count, by: 3).map { all[$0] }
   }
   private static let pool = Result { try Threads(count: 2) }
   private static let updates = ProcessInfo.processInfo.environment["RECURRENT_UPDATE_DIGESTS"] == "1"
   private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Goldens/bits.txt")
 
-  /// The bits of one problem on a set.
+  /// The hashes of one problem on an instruction set.
   private static func words<Scalar: RecurrentScalar>(
     _ problem: Problem<Scalar>, on set: InstructionSet
   ) throws -> [String] {
@@ -27,12 +29,12 @@ import Testing
     return try ProblemDigest(try problem.instance(), scratch: scratch).words
   }
 
-  /// What the lines of a set and a scalar begin with.
+  /// The word that starts the lines of an instruction set and a scalar in the file.
   private static func family<Scalar: RecurrentScalar>(_ set: InstructionSet, _: Scalar.Type) -> String {
     (set == .portable ? "portable" : "fused") + (Scalar.self == Float.self ? "" : "-f64")
   }
 
-  // The portable kernels of other processors may fuse what those of x86-64 do not.
+  // On other processors, the compiler may fuse multiply-adds in the portable kernels, which changes their bits.
   #if arch(x86_64)
     @Test(.enabled(if: !updates), arguments: Kernels.all)
     func bitsAreAsBefore(kernels: Kernels) throws { try bitsAreAsBefore(kernels.scalar, kernels.set) }
@@ -85,7 +87,7 @@ import Testing
     }
   #endif
 
-  /// The published hashes of texts, and that one bit of one number changes the hash.
+  /// Compares with the published hashes of texts; one other bit in one number must change the hash.
   @Test func hashesAreFNV1a() {
     func hash(_ text: String) -> String {
       var digest = Digest()
@@ -101,7 +103,7 @@ import Testing
     #expect(hash([1, 2, 3]) != hash([1, Float(2).nextUp, 3]) && hash([0]) != hash([-0.0]))
   }
 
-  /// A problem is found by its name.
+  /// Names differ, because the file finds a problem by its name.
   @Test func problemsHaveNamesOfTheirOwn() {
     #expect(Set(DigestTests.problems(Float.self).map(\.name)).count == DigestTests.problems(Float.self).count)
   }

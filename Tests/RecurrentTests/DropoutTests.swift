@@ -2,9 +2,9 @@ import CRecurrentKernels
 import Recurrent
 import Testing
 
-/// Dropout between levels: masks by place alone.
+/// Dropout between levels: a mask depends on the seed and on the place of a number alone.
 @Suite struct DropoutTests {
-  /// The authors' known answers (Random123, kat_vectors: philox4x32 10).
+  /// The known answers of Philox's authors (Random123, kat_vectors: philox4x32 10).
   @Test func philoxGivesTheKnownAnswers() {
     let answers: [(counter: [UInt32], key: [UInt32], bits: [UInt32])] = [
       ([0, 0, 0, 0], [0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
@@ -35,7 +35,7 @@ import Testing
         return target
       }
       for result in results { #expect(result == results[0]) }
-      // By its definition, one counter at a time.
+      // The definition, one counter at a time.
       for unit in 0..<count {
         var bits: [UInt32] = [0, 0, 0, 0]
         philox_4x32_10([UInt32(unit / 4), 9, 7, 2 + 256 << 16], [0x9abc_def0, 0x1234_5678], &bits)
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  /// Forward through two levels by hand, with the masks put between them, and backward the same way.
+  /// Compares with two single levels and masks that the test applies between them, forward and backward.
   @Test(arguments: Cell.all, [Direction.forward, .bidirectional, .bidirectionalSum])
   func masksStandBetweenLevels(cell: Cell, direction: Direction) throws {
     let problem = Problem<Float>(
@@ -77,7 +77,7 @@ import Testing
     let (record0, output0) = try levels[0].record(x)
     let between = try masked(output0.y)
     let zeros = between.values.filter { $0 == 0 }.count
-    let ofItself = output0.y.values.filter { $0 == 0 }.count  // a ReLU's
+    let ofItself = output0.y.values.filter { $0 == 0 }.count  // zeros of a ReLU
     #expect(zeros - ofItself > (between.values.count - ofItself) / 4)
     #expect(zeros - ofItself < (between.values.count - ofItself) * 6 / 10)
     let (record1, output1) = try levels[1].record(between)
@@ -90,7 +90,7 @@ import Testing
       gradients.values, gradients0.values + gradients1.values, "the parameters' gradients of \(problem)")
   }
 
-  /// A seed gives a sequence the same masks in any batch, cut in pieces or whole, on any number of threads.
+  /// With one seed, a sequence gets the same masks in any batch, whole or in pieces, on any number of threads.
   @Test func masksFollowTheData() throws {
     let layer = try LSTM<Float>(inputSize: 3, hiddenSize: 20, layerCount: 3, dropout: 0.5)
     let x = try Sequences<Float>(numbers(8 * 6 * 3, seed: 2), steps: 8, batchSize: 6, size: 3)
@@ -123,7 +123,7 @@ import Testing
     }
   }
 
-  /// `record` drops unless it is told not to, and shows with what; `forward` never does.
+  /// `record` drops units unless it is told not to, and returns its seed; `forward` never drops.
   @Test(arguments: Cell.all) func recordDrawsItsSeed(cell: Cell) throws {
     let layer = try Layer<Float>(cell, inputSize: 3, hiddenSize: 20, layerCount: 2, dropout: 0.5)
     let x = try Sequences<Float>(numbers(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
@@ -137,7 +137,7 @@ import Testing
     var gradients = layer.zeroGradients(), ofAgain = gradients
     let back = try layer.backward(consuming: record, x: x, dy: forward.y, into: &gradients)
     #expect(try layer.backward(consuming: again, x: x, dy: forward.y, into: &ofAgain) == back && ofAgain == gradients)
-    // A record forgets the seed of the call before.
+    // A record that is used again forgets its earlier seed.
     let (off, whole) = try layer.record(x, into: record, options: CallOptions(dropout: .off))
     expectSameBits(whole.y.values, forward.y.values, "y without dropout of \(cell)")
     #expect(whole.final == forward.final && off.dropoutSeed == nil)
@@ -145,7 +145,7 @@ import Testing
     #expect(try layer.forward(x, options: CallOptions(dropout: .seed(7))) == forward)
   }
 
-  /// Without a rate, or with one level, there is nothing to drop and nothing is drawn.
+  /// Without a dropout rate, or with one level, nothing is dropped and no seed is drawn.
   @Test func nothingIsDrawnWhereNothingIsDropped() throws {
     let x = try Sequences<Float>(numbers(5 * 4 * 3, seed: 2), steps: 5, batchSize: 4, size: 3)
     for (levels, rate) in [(2, Float(0)), (1, 0.5)] {

@@ -1,9 +1,9 @@
 import Recurrent
 import Testing
 
-/// Errors name what was wrong, what it was and what was expected; nothing has been written when they are thrown.
+/// Errors say what was passed and what was expected. A call that throws has written nothing.
 @Suite struct ErrorTests {
-  /// A scalar that the package has no kernels for is an error when a layer is made, whatever its size.
+  /// Making a layer of a scalar without kernels is an error, for any sizes.
   @Test func otherScalarsAreRefused() throws {
     func check<Scalar: RecurrentScalar>(_ scalar: Scalar.Type) throws {
       _ = try Sequences<Scalar>(steps: 1, batchSize: 1, size: 1)
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  /// Half as many doubles as floats fit in the memory.
+  /// The most doubles that memory holds are half as many as floats.
   @Test func doublesNeedTwiceTheMemory() throws {
     let most = largestCount / 2, more = most + 1
     func error(_ names: [String], _ values: [Int]) -> RecurrentError {
@@ -132,7 +132,7 @@ import Testing
       }
     }
     #expect(short == Array(repeating: 7, count: 15), "nothing is written before an error")
-    // Sizes of which a record would be larger than any memory, though x is not.
+    // With these sizes a record would be larger than any memory, though x is small.
     let broad = try RNN<Float>(inputSize: 1, hiddenSize: 4096)
     var wideState = try broad.zeroState(batchSize: 4096)
     let names = ["steps", "batchSize", "floatsOfARow"]
@@ -171,7 +171,7 @@ import Testing
     }
   }
 
-  /// A gradient of the wrong shape is named as the caller named it.
+  /// The error names a gradient of the wrong shape by the name that the caller knows.
   @Test func backwardNamesTheStatesGradient() throws {
     let lstm = try LSTM<Float>(inputSize: 2, hiddenSize: 3), gru = try GRU<Float>(inputSize: 2, hiddenSize: 3)
     let x = try Sequences<Float>(steps: 2, batchSize: 1, size: 2)
@@ -232,7 +232,7 @@ import Testing
   }
 
   @Test func foreignInstructionSetsAreErrors() {
-    // What a machine without AVX-512, or any, says to it.
+    // The test passes what other processors have, so that these messages are checked on every processor.
     #expect(throws: RecurrentError.instructionSet(requested: "avx512", available: [.portable, .avx2])) {
       try Processor.check("avx512", available: [.portable, .avx2])
     }

@@ -4,7 +4,7 @@ import Foundation
 import Recurrent
 import Testing
 
-/// The caller's floating-point mode is the mode of the call, on every thread of a pool.
+/// A call uses the caller's floating-point mode on every thread of its pool.
 @Suite struct FloatingPointModeTests {
   enum Mode: CaseIterable {
     case upward, downward, towardZero, flushing
@@ -27,7 +27,7 @@ import Testing
 
   @Test(arguments: Cell.all, Mode.allCases)
   func threadsComputeInTheCallersMode(cell: Cell, mode: Mode) throws {
-    // The gradients of every other sequence are denormal numbers, so that flushing is seen.
+    // The gradients of every other sequence are denormal numbers, so that flushing changes bits.
     var problem = Problem<Float>(cell, steps: 3, batch: 24, inputs: 40, hidden: 160)
     problem.hasDenormals = true
     let instance = try problem.instance()
@@ -42,14 +42,14 @@ import Testing
     let changesBits = differs(usual, expected)
     #expect(changesBits, "\(problem), \(mode)")
     for count in [2, 3] {
-      // Made in the usual mode, in which its threads start.
+      // The pool is made in the default mode, so its threads start in that mode.
       let threads = try Threads(count: count)
       expectSame(try mode.run { try results(threads) }, expected, "\(problem), \(mode), \(count) threads")
       expectSame(try results(threads), usual, "\(problem) after \(mode), \(count) threads")
     }
   }
 
-  /// What the caller wants to be a signal is none on the threads of a pool, whose signal nobody expects.
+  /// If the caller unmasks an exception, the pool's threads keep it masked: nobody expects a signal from them.
   @Test func exceptionsStayMasked() {
     let result = run_in_child(
       { _ in
@@ -64,7 +64,7 @@ import Testing
     #expect(result == 0)
   }
 
-  /// On the second thread only.
+  /// Overflows on the second thread only.
   private struct Overflow: SharedWork {
     let numbers: UnsafeMutableBufferPointer<Float>
 

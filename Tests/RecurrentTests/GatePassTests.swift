@@ -2,7 +2,7 @@ import CRecurrentKernels
 import Recurrent
 import Testing
 
-/// Every gate pass of the table in double precision, compared with the one in single precision, which the goldens check.
+/// Compares every gate pass of the table in double precision with the one in single precision, which the goldens check.
 @Suite struct GatePassTests {
   struct Shape: CustomStringConvertible {
     let rows: Int
@@ -16,15 +16,15 @@ import Testing
     Shape(rows: 4, width: 32, units: 31), Shape(rows: 1, width: 32, units: 32),
   ]
 
-  /// What a tile points to, one after the other, with random numbers in it.
+  /// Everything that a gate tile points to, in one array of random numbers.
   private struct Memory {
     let shape: Shape
     let slots: Int
     var stride: Int { shape.width + 3 }
     var panel: Int { shape.rows * shape.width }
     var matrix: Int { shape.rows * stride }
-    /// Panels: the slots, c, c', dh, dc, d_operand. Matrices by row: h', h, dy. Vectors by unit: the parameters and
-    /// their gradients.
+    /// The panels are the slots, c, c', dh, dc and d_operand. The matrices, which have rows, are h', h and dy. The
+    /// vectors, which have one number for each unit, are the parameters and their gradients.
     var panels: Int { slots + 5 }
     var vectors: Int { panels * panel + 3 * matrix }
     var count: Int { vectors + 2 * shape.width }
@@ -49,7 +49,7 @@ import Testing
       return tile
     }
 
-    /// Whether a number belongs to a unit that exists. Panels hold anything behind those.
+    /// Whether a number belongs to a unit that exists. Panels may hold anything behind those.
     func isUnit(_ index: Int) -> Bool {
       if index < panels * panel { return index % shape.width < shape.units }
       if index < vectors { return (index - panels * panel) % stride < shape.units }
@@ -95,13 +95,13 @@ import Testing
     }
   }
 
-  /// The gradients of vectors by unit are one chain a unit, in ascending rows, that counts every row once.
+  /// The gradient of a vector parameter is one chain for each unit: every row is added once, in ascending order.
   @Test(arguments: Processor.available, shapes)
   func vectorGradientsAddRowAfterRow(set: InstructionSet, shape: Shape) {
     func check<E: BinaryFloatingPoint>(_ pass: GateFunction, _ scalar: E.Type) {
       var random = SeededGenerator(seed: 12)
       let memory = Memory(shape: shape, slots: 1)
-      // The slot holds h = 1/2, so that ReLU leaves d = dh: what is added is dh·h', fused or not.
+      // The slot holds h = 1/2, so that ReLU leaves d = dh. The gradient then adds dh·h', fused or not.
       var inputs = (0..<memory.count).map { _ in Float.random(in: -0.9...0.9, using: &random) }
       for index in 0..<memory.panel { inputs[index] = 0.5 }
       var values = inputs.map { E($0) }

@@ -3,8 +3,8 @@ import Recurrent
 import RecurrentFiles
 import Testing
 
-/// Every cell that PyTorch has, and an IndRNN of its operations, against PyTorch in double precision
-/// (Tests/goldens.py): non-zero biases, b_hn and initial states.
+/// Compares every cell of PyTorch, and an IndRNN made of PyTorch's operations, with PyTorch's results in double
+/// precision (Tests/goldens.py). Biases, b_hn and initial states are not zero.
 @Suite struct GoldenTests {
   static let cells: [(file: String, cell: Cell)] = [
     ("rnn", .rnn()), ("rnn_relu", .rnn(nonlinearity: .relu)), ("lstm", .lstm()),
@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  /// The reference that every variant is held to is held to PyTorch itself.
+  /// The reference, with which other tests compare every variant, must itself agree with PyTorch.
   @Test(arguments: GoldenTests.cells.map(\.file))
   func theReferenceAgreesWithPyTorch(file: String) throws {
     let goldens: [Golden<Double>] = try goldens(file, nil)
@@ -47,7 +47,7 @@ import Testing
 
   private typealias Golden<Scalar: RecurrentScalar> = (problem: Problem<Scalar>, tensors: [String: [Double]])
 
-  /// The problems of a file with their tensors by PyTorch's names.
+  /// The problems of a file, and their tensors by PyTorch's names.
   private func goldens<Scalar: RecurrentScalar>(_ file: String, _ set: InstructionSet?) throws -> [Golden<Scalar>] {
     let cell = GoldenTests.cells.first { $0.file == file }!.cell
     let goldens = try SafeTensors(contentsOf: folder.appendingPathComponent("\(file).safetensors").path)
@@ -67,7 +67,7 @@ import Testing
     return result
   }
 
-  /// The committed ones, or fresh ones that Tests/live made.
+  /// The folder of the committed goldens, or of the fresh ones that Tests/live made.
   private var folder: URL {
     if let live = ProcessInfo.processInfo.environment["RECURRENT_GOLDENS"] { return URL(fileURLWithPath: live) }
     return URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Goldens")

@@ -7,17 +7,19 @@ struct Int8Row: Sendable, CustomTestStringConvertible {
   let index: Int
 
   /// All rows that this processor can run.
-  static let all = (0..<int8_kernels_count()).map(Int8Row.init).filter { int8_kernels_are_supported($0.kernels) }
+  static let all = (0..<rounded_kernels_count()).map(Int8Row.init).filter {
+    rounded_kernels_are_supported($0.kernels) && $0.kernels.pointee.format == .int8
+  }
 
-  var kernels: UnsafePointer<int8_kernels> { int8_kernels_at(index) }
-  var group: Int { kernels.pointee.group }
+  var kernels: UnsafePointer<rounded_kernels> { rounded_kernels_at(index) }
+  var group: Int { kernels.pointee.row_group }
   var tileRows: Int { kernels.pointee.tile_rows }
   /// The panel widths that the set has for floats.
   var widths: [Int] { kernels.pointee.set == .avx512 ? [32, 16] : [16] }
   var testDescription: String { String(cString: kernels.pointee.name) }
 }
 
-/// A row in 8 bits, as int8.h defines it.
+/// A row that is quantized as rounded.h defines.
 struct QuantizedRow {
   var numbers: [Int]
   var scale: Float
@@ -25,7 +27,7 @@ struct QuantizedRow {
   init(_ row: [Float]) {
     let largest = row.reduce(0) { $1.isFinite && !$0.isNaN ? max($0, abs($1)) : .nan }
     if largest.isNaN {
-      (numbers, scale) = (row.map { _ in 0 }, .nan)  // the numbers do not matter
+      (numbers, scale) = (row.map { _ in 0 }, .nan)  // no number matters if the scale is NaN
     } else if largest < 0x1p-100 {
       (numbers, scale) = (row.map { _ in 0 }, 0)
     } else {
@@ -35,13 +37,13 @@ struct QuantizedRow {
     }
   }
 
-  /// The row that the numbers stand for.
+  /// The row's values after quantization.
   var values: [Double] { numbers.map { Double($0) * Double(scale) } }
 }
 
-/// Every kernel for 8-bit weights against the definition in int8.h, number by number and bit by bit.
+/// Compares every kernel for 8-bit weights with the definition in rounded.h, bit by bit.
 @Suite struct Int8KernelTests {
-  /// Rows with every kind of number, `count` of them.
+  /// `count` rows, which cycle through every kind of numbers.
   private static func rows(_ count: Int, _ k: Int, _ random: inout SeededGenerator) -> [[Float]] {
     (0..<count).map { index in
       var row: [Float] = random.numbers(k)
@@ -53,7 +55,7 @@ struct QuantizedRow {
       case 4: row[at] = -.infinity
       case 5: row = row.map { $0 * .leastNormalMagnitude }
       case 6: row = row.map { $0 * .greatestFiniteMagnitude }
-      case 7:  // ties: the inverse of the scale is 1
+      case 7:  // the scale is 1, so that all numbers but one are ties
         row = row.map { ($0 * 126).rounded(.down) + 0.5 }
         row[at] = -127
       case 8: row = row.map { $0 < 0 ? Float(-0.0) : Float(0x1p-100) }
@@ -65,7 +67,7 @@ struct QuantizedRow {
     }
   }
 
-  /// The numbers and scales of a packed row tile.
+  /// Reads the numbers and scales back from a packed row tile.
   private static func unpack(_ tile: [Float], _ row: Int8Row, rows: Int, k: Int) -> [QuantizedRow] {
     (0..<rows).map { r in
       var result = QuantizedRow([])
@@ -88,7 +90,8 @@ struct QuantizedRow {
         for start in 0..<(count < 3 ? 12 : 1) {
           let rows = Array(Int8KernelTests.rows(start + count, k, &random)[start...])
           let expected = rows.map(QuantizedRow.init)
-          // A matrix with something between the rows, and pieces as a gate slot has them: [piece][rows][16].
+          // The same rows twice: as a matrix with padding between its rows, and as pieces [piece][rows][16], as in a
+          // gate slot.
           let stride = k + 3, pieces = (k + 15) / 16
           let matrix = GuardedScalars<Float>((count - 1) * stride + k) {
             $0 % stride < k ? rows[$0 / stride][$0 % stride] : .nan
@@ -97,12 +100,12 @@ struct QuantizedRow {
             let d = at / 16 / count * 16 + at % 16
             return d < k ? rows[at / 16 % count][d] : .nan
           }
-          let tile = GuardedScalars<Float>(count * int8_row_words(row.kernels, k)) { _ in 7 }
+          let tile = GuardedScalars<Float>(count * rounded_row_words(row.kernels, k)) { _ in 7 }
           for (source, rowStride, piece, pieceStride) in [(matrix, stride, k, 0), (slot, 16, 16, 16 * count)] {
-            var operands = int8_rows(
+            var operands = rounded_rows(
               source: source.start, row_count: count, row_stride: rowStride, k: k, piece: piece,
               piece_stride: pieceStride)
-            row.kernels.pointee.quantize_rows(&operands, tile.start)
+            row.kernels.pointee.round_rows(&operands, tile.start)
             let packed = Int8KernelTests.unpack(tile.values, row, rows: count, k: k)
             for (index, (ours, expected)) in zip(packed, expected).enumerated() {
               let isRight =
@@ -117,8 +120,8 @@ struct QuantizedRow {
     }
   }
 
-  /// A sum starts from zero, is exact, and is added in one order: for any rows, panels and depth the bits of a plain sum
-  /// of integers.
+  /// An integer sum is exact in any order. So for any rows, panels and depth, the product has the bits of a plain
+  /// integer sum that is scaled and added to c.
   @Test(arguments: Int8Row.all)
   func productsAreExact(row: Int8Row) {
     var random = SeededGenerator(seed: 2)
@@ -140,24 +143,26 @@ struct QuantizedRow {
   private func expectExact(
     _ row: Int8Row, width: Int, x: [[Float]], weights: [[Float]], k: Int, _ random: inout SeededGenerator
   ) {
-    let rows = x.count, panelCount = (weights.count + width - 1) / width, stride = int8_unit_words(k) * width
+    let rows = x.count, panelCount = (weights.count + width - 1) / width,
+      stride = rounded_unit_words(row.kernels, k) * width
     let source = GuardedScalars<Float>(rows * k) { x[$0 / k][$0 % k] }
-    let tile = GuardedScalars<Float>(rows * int8_row_words(row.kernels, k)) { _ in 7 }
-    var operands = int8_rows(
+    let tile = GuardedScalars<Float>(rows * rounded_row_words(row.kernels, k)) { _ in 7 }
+    var operands = rounded_rows(
       source: source.start, row_count: rows, row_stride: k, k: k, piece: k, piece_stride: 0)
-    row.kernels.pointee.quantize_rows(&operands, tile.start)
+    row.kernels.pointee.round_rows(&operands, tile.start)
     let panels = GuardedScalars<Float>(panelCount * stride) { _ in 7 }
     for panel in 0..<panelCount {
       let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
-      int8_quantize_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
+      rounded_pack_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
     }
-    // Rows of c have something between them.
+    // The rows of c have padding between them.
     let cStride = width + 3, cPanel = rows * cStride
     let start: [Float] = random.numbers(panelCount * cPanel)
     let c = GuardedScalars<Float>(start.count) { start[$0] }
-    var product = int8_product(
-      rows: tile.start, row_count: rows, panels: panels.start, panel_count: panelCount, panel_stride: stride,
-      panel_width: width, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride)
+    var product = product(
+      rows: tile.start, row_count: rows, row_stride: 1, panels: panels.start, panel_count: panelCount,
+      panel_stride: stride, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride, add: true, next: nil,
+      next_count: 0, panel_width: width)
     row.kernels.pointee.product(&product)
 
     let quantizedX = x.map(QuantizedRow.init), quantized = weights.map(QuantizedRow.init)
@@ -170,7 +175,7 @@ struct QuantizedRow {
           for d in 0..<k { sum += a.numbers[d] * b.numbers[d] }
           expected[q * cPanel + r * cStride + u] += Float(sum) * (a.scale * b.scale)
         }
-        // Beyond the last unit, the product adds 0, or NaN of a row that has no scale.
+        // Beyond the last unit the product adds 0, or NaN for a row that has no scale.
         if quantizedX[r].scale.isNaN {
           for u in min(width, weights.count - q * width)..<width { expected[q * cPanel + r * cStride + u] = .nan }
         }
@@ -180,7 +185,7 @@ struct QuantizedRow {
     #expect(isSame, "\(row.testDescription), P \(width), k \(k), rows \(rows), panels \(panelCount)")
   }
 
-  /// The largest sums that there can be.
+  /// The largest possible sums do not overflow.
   @Test(arguments: Int8Row.all)
   func sumsDoNotOverflow(row: Int8Row) {
     let k = Int(INT8_MOST_K)
@@ -192,12 +197,12 @@ struct QuantizedRow {
     }
   }
 
-  /// A set's kernels are those of its own instructions, and of VNNI where the processor has it.
+  /// An instruction set uses the kernels of its own instructions, and those of VNNI if the processor has it.
   @Test(arguments: Processor.available)
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
-    let chosen = int8_kernels_for(set.kernelSet).pointee
+    let chosen = rounded_kernels_for(.int8, set.kernelSet).pointee
     #expect(chosen.set == set.kernelSet)
-    #expect((chosen.group == 4) == (set == .avx512 && processor_has_avx512_vnni()))
+    #expect((chosen.row_group == 4) == (set == .avx512 && processor_has_avx512_vnni()))
     #expect(chosen.tile_rows == (try Products<Float>(set).tiles(1).size))
   }
 }

@@ -10,9 +10,9 @@ import Testing
   import Darwin
 #endif
 
-/// A scalar that the kernels know.
+/// A scalar that has kernels.
 protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable where RawSignificand: FixedWidthInteger {
-  /// The largest error of a sum of 600 products of numbers up to 1.
+  /// The largest error of a sum of 600 products of numbers between -1 and 1.
   static var sumTolerance: Double { get }
 }
 extension Float: KernelScalar { static var sumTolerance: Double { 1e-4 } }
@@ -26,14 +26,14 @@ struct TableRow: Sendable, CustomTestStringConvertible {
   static let all = (0..<product_kernels_count()).map(TableRow.init).filter {
     processor_supports($0.kernels.pointee.set)
   }
-  /// Those that have one of BLIS's micro-kernels.
+  /// The rows with one of BLIS's micro-kernels.
   static let withBLIS = all.filter { $0.kernels.pointee.micro_kernel.function != nil }
 
   var kernels: UnsafePointer<product_kernels> { product_kernels_at(index) }
-  /// Tests call their generic bodies with one type or the other, so that both are compiled as such: through a type that
-  /// is chosen while they run, they took 60 s instead of 2.
+  /// Tests call their generic bodies with one of the two types, so that the compiler makes code for each: with a type
+  /// chosen at run time, the tests took 60 s instead of 2.
   var isDouble: Bool { kernels.pointee.scalar == .f64 }
-  /// R and P.
+  /// R; `width` is P.
   var tileRows: Int { kernels.pointee.tile_rows }
   var width: Int { kernels.pointee.panel_width }
   var isFused: Bool { kernels.pointee.set != .portable }
@@ -43,8 +43,8 @@ struct TableRow: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// Scalars that end, with their slack, at a page that must not be touched: what the kernels read or write behind them
-/// ends the test.
+/// Scalars, with the slack behind them, that end at a page that must not be touched: a kernel that reads or writes
+/// behind them ends the test.
 final class GuardedScalars<Scalar: KernelScalar> {
   let start: UnsafeMutablePointer<Scalar>
   let count: Int
@@ -62,7 +62,7 @@ final class GuardedScalars<Scalar: KernelScalar> {
     for index in 0..<count { start[index] = value(index) }
   }
 
-  /// Random numbers in panels or row tiles, with the slack that those have.
+  /// Random numbers as panels or row tiles, with the slack that those have.
   convenience init(tilesOf count: Int, _ random: inout SeededGenerator) {
     self.init(count, slack: Int(PRODUCT_SLACK)) { _ in Scalar.random(in: -1...1, using: &random) }
   }
@@ -73,7 +73,7 @@ final class GuardedScalars<Scalar: KernelScalar> {
 
   func set(_ values: [Scalar]) { start.update(from: values, count: count) }
 
-  /// Whether each number has the same bits.
+  /// Whether all numbers have the same bits as `values`.
   func isIdentical(_ values: [Scalar]) -> Bool {
     count == values.count && memcmp(start, values, count * MemoryLayout<Scalar>.stride) == 0
   }

@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// What a layer promises around its numbers: value semantics, parameters and how they are drawn.
+/// What a layer promises beside its results: value semantics, parameters, and how they are drawn.
 @Suite struct LayerTests {
   @Test func parametersHavePyTorchsNamesAndShapes() throws {
     var parameters = try GRU<Float>(inputSize: 2, hiddenSize: 3).parameters

@@ -2,16 +2,17 @@ import Foundation
 import Recurrent
 import Testing
 
-/// What concerns the memory of the whole process, one test after the other.
+/// Tests that look at the memory of the whole process run one after the other.
 @Suite(.serialized) enum ProcessMemory {}
 
-/// Nothing is read or written outside the buffers: guard pages around the caller's memory, and around panels, tiles,
-/// records and scratch with their slack. AddressSanitizer does not see into BLIS's micro-kernels.
+/// Nothing is read or written outside the buffers. The caller's memory has guard pages, and so have panels, tiles,
+/// records and scratches behind their slack. AddressSanitizer cannot check this, because it does not see the accesses
+/// of BLIS's micro-kernels.
 extension ProcessMemory {
   @Suite(.serialized) struct MemoryTests {
     private typealias Shape = (Int, Int, Int, Int)
 
-    /// T, N, C, H of plain layers; then levels, directions, lengths and threads.
+    /// Plain layers, given by T, N, C and H; then layers with levels, directions, lengths and threads.
     private static func problems<Scalar>(_ cell: Cell, _ set: InstructionSet) -> [Problem<Scalar>] {
       let plain: [Shape] = [
         (1, 1, 1, 1), (2, 1, 3, 5), (3, 12, 4, 32), (2, 13, 33, 17), (5, 4, 12, 40), (2, 24, 5, 64), (2, 6, 16, 16),
@@ -30,7 +31,7 @@ extension ProcessMemory {
         problem((5, 4, 3, 33), levels: 2, .bidirectional, lengths: [5, 2, 0, 4]),
         problem((3, 13, 17, 5), levels: 3, .bidirectional),
         problem((5, 3, 9, 16), levels: 2, .bidirectionalSum, lengths: [1, 5, 3]),
-        // On two threads: units divided among them, and a direction for each.
+        // On two threads, which divide the units, or each take one direction.
         problem((2, 24, 40, 160), levels: 2, threads: 2),
         problem((3, 24, 40, 160), lengths: (0..<24).map { $0 % 4 }, threads: 2),
         problem((3, 24, 7, 130), levels: 2, .bidirectional, threads: 2),

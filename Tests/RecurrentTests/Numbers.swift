@@ -3,10 +3,10 @@ import Recurrent
 import Testing
 
 extension SeededGenerator {
-  /// Uniform in [-bound, bound), in steps of bound/2²³, as Tests/goldens.py draws them. They are exact in any scalar if
-  /// `bound` is a power of two, and no function of the C library is called: they are the same on any machine.
+  /// Uniform in [-bound, bound), in multiples of bound/2²³, as Tests/goldens.py draws them. If `bound` is a power of
+  /// two, they are exact in any scalar. No function of the C library is called, so they are the same on any machine.
   mutating func numbers<Scalar: RecurrentScalar>(_ count: Int, bound: Double = 1) -> [Scalar] {
-    // In double precision and without closures, for the sake of debug builds.
+    // In double precision and without closures, to be fast enough in debug builds.
     [Scalar](unsafeUninitializedCapacity: count) { values, initialized in
       while initialized < count {
         (values.baseAddress! + initialized).initialize(to: Scalar((Double(next() >> 40) / 8_388_608 - 1) * bound))
@@ -15,11 +15,11 @@ extension SeededGenerator {
     }
   }
 
-  /// True once in `rarity` times.
+  /// Flags that are true once in `rarity` times on average.
   mutating func flags(_ count: Int, rarity: UInt64) -> [Bool] { (0..<count).map { _ in (next() >> 32) % rarity == 0 } }
 }
 
-/// Numbers in [-1, 1) that follow from a seed.
+/// Numbers in [-1, 1) that depend on the seed only.
 func numbers<Scalar: RecurrentScalar>(_ count: Int, seed: UInt64) -> [Scalar] {
   var random = SeededGenerator(seed: seed)
   return random.numbers(count)
@@ -27,7 +27,7 @@ func numbers<Scalar: RecurrentScalar>(_ count: Int, seed: UInt64) -> [Scalar] {
 
 // MARK: - Comparing
 
-/// How many values have other bits, and the first of them; nil if there is none.
+/// Says how many values have other bits, and the first of them; nil if none has.
 func difference<Scalar: RecurrentScalar>(_ ours: [Scalar], _ expected: [Scalar]) -> String? {
   guard ours.count == expected.count else { return "\(ours.count) values, expected \(expected.count)" }
   let isSame = ours.withUnsafeBytes { ours in
@@ -45,7 +45,7 @@ func difference<Scalar: RecurrentScalar>(_ ours: [Scalar], _ expected: [Scalar])
 
 /// Expects two tensors to have the same bits.
 ///
-/// - Parameter what: the tensor and the problem, which says cell, T, N, C, H and instruction set.
+/// - Parameter what: names the tensor and the problem with its cell, T, N, C, H and instruction set.
 func expectSameBits<Scalar: RecurrentScalar>(
   _ ours: [Scalar], _ expected: [Scalar], _ what: @autoclosure () -> String,
   sourceLocation: SourceLocation = #_sourceLocation
@@ -54,7 +54,7 @@ func expectSameBits<Scalar: RecurrentScalar>(
   #expect(difference == nil, "\(what())", sourceLocation: sourceLocation)
 }
 
-/// max|a - b| / max|b|, the contract's measure of a tensor.
+/// max|a - b| / max|b|: the measure in which the package promises its accuracy.
 func relativeError<Scalar: RecurrentScalar>(_ a: [Scalar], _ b: [Double]) -> Double {
   guard a.count == b.count else { return .infinity }
   var largest = 0.0, difference = 0.0
@@ -65,12 +65,12 @@ func relativeError<Scalar: RecurrentScalar>(_ a: [Scalar], _ b: [Double]) -> Dou
   return difference == 0 ? 0 : difference / largest
 }
 
-/// The contract's tolerance of a tensor by its name: of a gradient, which begins with d, ten times that of an output.
+/// The promised tolerance of a tensor. Gradients, whose names begin with d, have ten times that of outputs.
 func tolerance<Scalar: RecurrentScalar>(_ name: String, of scalar: Scalar.Type) -> Double {
   (scalar == Float.self ? 1e-5 : 1e-12) * (name.hasPrefix("d") ? 10 : 1)
 }
 
-/// Expects a tensor to be what double precision gives, within the contract's tolerance.
+/// Expects a tensor to agree with double precision within the promised tolerance.
 func expectClose<Scalar: RecurrentScalar>(
   _ name: String, _ ours: [Scalar], _ reference: [Double], _ what: @autoclosure () -> String,
   sourceLocation: SourceLocation = #_sourceLocation

@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// No two buffers of a call may overlap if one of them is written.
+/// No two buffers of a call may overlap if the call writes one of them.
 @Suite struct OverlapTests {
   @Test func overlappingBuffersAreErrors() throws {
     let layer = try RNN<Float>(inputSize: 4, hiddenSize: 4)
@@ -20,7 +20,7 @@ import Testing
         try layer.backward(
           consuming: record, x: x, dy: nil, dState: &dState, dx: y, into: &gradients, scratch: Scratch())
       }
-      // One array may be x and dy: both are only read.
+      // One array may be both x and dy, because both are only read.
       try layer.backward(
         consuming: record, x: x, dy: x, dState: &dState, dx: nil, into: &gradients, scratch: Scratch())
     }
@@ -32,7 +32,7 @@ import Testing
     let names: [StaticString] = ["a", "b", "c"]
     for first in 0..<3 {
       for second in 0..<first {
-        // These two share a byte; the others end where the next starts.
+        // Two of the buffers share a byte; each other one ends where the next starts.
         var regions = names.indices.map { Region(names[$0], written: part($0 * 16..<$0 * 16 + 16)) }
         regions[first] = Region(names[first], written: part(second * 16 + 15..<second * 16 + 16))
         #expect(throws: RecurrentError.overlap(name: "\(names[first])", other: "\(names[second])")) {

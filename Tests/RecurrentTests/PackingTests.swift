@@ -2,11 +2,11 @@ import CRecurrentKernels
 import Recurrent
 import Testing
 
-/// Packing, and what is done to panels, of every row of the table of kernels.
+/// Tests packing and the other operations on panels, for every row of the table of kernels.
 @Suite struct PackingTests {
   private static let depths = [1, 2, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 50]
 
-  /// Row tiles, which are as wide as their number of rows, and panels, which are filled with zeros.
+  /// Row tiles are as wide as their number of rows. Panels that are not full are filled with zeros.
   private static func shapes(_ row: TableRow) -> [(count: Int, width: Int)] {
     (1...row.tileRows).map { ($0, $0) } + (1...row.width).map { ($0, row.width) }
   }
@@ -17,7 +17,8 @@ import Testing
       for (count, width) in PackingTests.shapes(row) {
         for depth in PackingTests.depths {
           func number(_ item: Int, _ d: Int) -> Scalar { Scalar(item * depth + d + 1) }
-          // Items with more behind them than is packed, as in a slot of a record; items without; and columns.
+          // The sources are items with readable numbers behind those to be packed, as in a record's slot; items
+          // without; and columns.
           let whole = (depth + 15) / 16 * 16
           for (byItem, readable) in [(true, whole), (true, depth), (false, depth)] {
             let source = GuardedScalars<Scalar>(count * readable) {
@@ -44,7 +45,7 @@ import Testing
     func check<Scalar: KernelScalar>(_: Scalar.Type) {
       for count in 1...row.width {
         for depth in PackingTests.depths {
-          // Rows of the matrix, with something between them and nothing behind them.
+          // The rows of the matrix have padding between them and none behind the last one.
           let stride = depth + 2
           let panel = GuardedScalars<Scalar>(row.width * depth) { Scalar($0) }
           let target = GuardedScalars<Scalar>((count - 1) * stride + depth) { Scalar($0 % 7) }
@@ -81,7 +82,7 @@ import Testing
   func rowsAreFilledOfEveryPanel(row: TableRow) {
     func check<Scalar: KernelScalar>(_: Scalar.Type) {
       for (count, rows) in [(1, 1), (4, 1), (3, 5), (2, 14)] {
-        // Something between the panels and nothing behind them.
+        // There is padding between the panels and none behind the last one.
         let stride = rows * row.width + 3
         let values = GuardedScalars<Scalar>(count * row.width) { Scalar($0 + 1) }
         let panels = GuardedScalars<Scalar>((count - 1) * stride + rows * row.width) { _ in -1 }
@@ -96,7 +97,7 @@ import Testing
   }
 }
 
-/// The lists that kernels are generated from.
+/// Tests the lists that generate the kernels.
 @Suite struct KernelTableTests {
   @Test func setsHaveTheNamesOfTheList() {
     #expect(instruction_set_count() == InstructionSet.allCases.count)
@@ -113,7 +114,7 @@ import Testing
     let widest = try Processor.kernels(set, scalar: kernels.scalar)
     #expect(row.width <= widest.pointee.panel_width)
     #expect(row.tileRows <= Int(PRODUCT_MOST_TILE_ROWS))
-    // A layer of just so many units gets these panels, one of many units the widest.
+    // A layer with as many units as a panel is wide gets these panels; a layer of many units gets the widest.
     #expect(product_kernels_for_units(kernels.set, kernels.scalar, row.width) == row.kernels)
     #expect(product_kernels_for_units(kernels.set, kernels.scalar, 1000) == widest)
   }

@@ -1,9 +1,7 @@
 import Recurrent
 
-/// A layer's sizes and options, those of its calls, and the instruction set: everything that a result depends on. The
-/// numbers follow from the seed.
-///
-/// T steps, N sequences in the batch, C inputs, H hidden units.
+/// Everything that a result depends on: the sizes and options of a layer and of its calls, and the instruction set. The
+/// numbers depend on the seed only.
 struct Problem<Scalar: RecurrentScalar>: Sendable {
   var cell: Cell
   var steps: Int  // T
@@ -15,19 +13,19 @@ struct Problem<Scalar: RecurrentScalar>: Sendable {
   var bias = true
   var weights = WeightFormat.full
   var dropout: Float = 0
-  /// The seed of the problem if it is nil.
+  /// Of `record`; nil means the problem's seed.
   var recordDropout: RecordDropout?
   var flushesDenormals = false
-  /// Whether x, dy, and the final state's gradient of every second sequence are denormal numbers.
+  /// Whether x, dy and every second sequence's gradient of the final state hold denormal numbers.
   var hasDenormals = false
-  /// [N], T by default.
+  /// [N]; nil means T for each.
   var lengths: [Int]?
-  /// [T,N], true where a new sequence begins.
+  /// [T,N]; true where a new sequence begins.
   var resets: [Bool]?
   var xPlacing = Placing.timeMajor
   var yPlacing = Placing.timeMajor
   var threads = 1
-  /// The active one if it is nil.
+  /// The active set if it is nil.
   var set: InstructionSet?
   var seed: UInt64 = 1
 
@@ -41,14 +39,14 @@ struct Problem<Scalar: RecurrentScalar>: Sendable {
     (self.lengths, self.threads, self.set, self.seed) = (lengths, threads, set, seed)
   }
 
-  /// Features of y.
+  /// The number of features of y.
   var outputSize: Int { direction == .bidirectional ? 2 * hidden : hidden }
-  /// Of a level.
+  /// The number of directions of a level.
   var directions: Int { direction == .forward || direction == .reverse ? 1 : 2 }
-  /// Levels · directions: each has a state.
+  /// Levels · directions: each part has a state.
   var parts: Int { levels * directions }
 
-  /// Threads as the problem says, with their memory.
+  /// A scratch with as many threads as the problem asks for.
   func scratch() throws -> Scratch<Scalar> { Scratch(threads: threads == 1 ? nil : try Threads(count: threads)) }
 
   var options: CallOptions {
@@ -59,12 +57,12 @@ struct Problem<Scalar: RecurrentScalar>: Sendable {
 }
 
 extension Problem: CustomStringConvertible {
-  /// The name and the instruction set.
+  /// The name, with the instruction set.
   var description: String {
     "\(name), on \((set ?? (try? Processor.active)).map(\.rawValue) ?? "no instruction set")"
   }
 
-  /// The cell, T, N, C and H, and everything that is not the default.
+  /// The cell, T, N, C, H, and every option that differs from its default.
   var name: String {
     var words = ["\(cell)", "T \(steps)", "N \(batch)", "C \(inputs)", "H \(hidden)"]
     if levels > 1 { words.append("\(levels) levels") }
@@ -75,7 +73,7 @@ extension Problem: CustomStringConvertible {
     case .bidirectionalSum: words.append("bidirectional, summed")
     }
     if !bias { words.append("no biases") }
-    if weights != .full { words.append("weights in \(weights)") }
+    if weights != .full { words.append("weights in \(weights.rawValue)") }
     if dropout > 0 { words.append("dropout \(dropout)") }
     if lengths != nil { words.append("lengths") }
     if resets != nil { words.append("resets") }
@@ -92,13 +90,13 @@ extension Problem: CustomStringConvertible {
 // MARK: - Places in memory
 
 extension Problem {
-  /// How the rows of x or y lie in memory.
+  /// How the rows of x or y are placed in memory.
   enum Placing: String, Sendable, CaseIterable {
     case timeMajor = "time-major"
     case batchMajor = "batch-major"
-    /// The distances of time-major rows, but given as numbers.
+    /// The distances are those of time-major rows, but are given as numbers.
     case stridedInTime = "time-major by strides"
-    /// The distances of batch-major rows, but given as numbers.
+    /// The distances are those of batch-major rows, but are given as numbers.
     case stridedInBatch = "batch-major by strides"
     /// Time-major, with gaps between the rows and between the steps.
     case gapsInTime = "time-major with gaps"
@@ -130,7 +128,7 @@ extension Problem {
     return Array(repeating: value, count: (steps - 1) * step + (batch - 1) * sequence + size)
   }
 
-  /// [T,N,size] as a call takes it: NaN in the gaps, where nothing may be read.
+  /// [T,N,size] as a call takes it. The gaps hold NaN, because nothing may read them.
   func placed(_ values: [Scalar], _ placing: Placing, size: Int) -> [Scalar] {
     guard placing != .timeMajor else { return values }
     var result = buffer(placing, size: size, of: .nan)
@@ -140,7 +138,7 @@ extension Problem {
     return result
   }
 
-  /// [T,N,size] out of a buffer, and what is in its gaps.
+  /// [T,N,size] from a buffer, and the contents of its gaps.
   func gathered(_ buffer: [Scalar], _ placing: Placing, size: Int) -> (values: [Scalar], gaps: [Scalar]) {
     var values = [Scalar](repeating: 0, count: steps * batch * size), isGap = buffer.map { _ in true }
     forEachRow(placing, size: size) { row, place in
@@ -158,12 +156,12 @@ extension Problem {
 
 // MARK: - Scalars
 
-/// The scalar and the instruction set of a test: every pair that the library and this processor have.
+/// The scalar and the instruction set of a test; `all` has every pair that the library and this processor support.
 struct Kernels: Sendable, CustomStringConvertible {
   let scalar: any RecurrentScalar.Type
   let set: InstructionSet
 
-  /// A new scalar adds itself here, and to the `@specialized` of the generic tests so that they run fast.
+  /// A new scalar must be added here, and to the `@specialized` of the generic tests so that they run fast.
   static let all = Processor.available.flatMap { set in
     [Kernels(scalar: Float.self, set: set), Kernels(scalar: Double.self, set: set)]
   }

@@ -2,18 +2,18 @@ import Recurrent
 import Testing
 
 extension Problem {
-  /// A problem's layer and numbers.
+  /// A problem's layer and the numbers of its calls.
   struct Instance: Sendable {
     let problem: Problem
     var layer: Layer<Scalar>
-    /// [T,N,C] and [T,N,outputSize]; NaN past the lengths, where nothing may be read.
+    /// [T,N,C] and [T,N,outputSize]. They hold NaN past the lengths, because nothing may read there.
     let x: Sequences<Scalar>
     let dy: Sequences<Scalar>
-    /// [T,N,C]: x without ends, which a stream takes.
+    /// [T,N,C]: x without lengths, which a stream takes.
     let frames: [Scalar]
     let initial: State<Scalar>
     let dFinal: StateGradient<Scalar>
-    /// For more numbers.
+    /// The generator, from which a test may draw more numbers.
     let random: SeededGenerator
   }
 
@@ -34,7 +34,7 @@ extension Problem {
       frames: frames, initial: State(h: h, c: c), dFinal: StateGradient(dh: dh, dc: dc), random: random)
   }
 
-  /// The layer alone.
+  /// The layer without the numbers of its calls.
   func layer() throws -> Layer<Scalar> {
     var random = SeededGenerator(seed: seed)
     return try layer(&random)
@@ -50,7 +50,7 @@ extension Problem {
     return layer
   }
 
-  /// The power of two that is nearest to 1/√H; of two that are as near, the even one, as Python rounds.
+  /// The power of two nearest to 1/√H. If two exponents are equally near, it takes the even one, as Python rounds.
   private var parameterBound: Double {
     var exponent = 0
     while hidden > 2 << (2 * exponent) || hidden == 2 << (2 * exponent) && exponent % 2 == 1 { exponent += 1 }
@@ -71,7 +71,7 @@ extension Problem {
 // MARK: - Parts of a problem
 
 extension Problem.Instance {
-  /// Some parts of the layer as a layer of one level with their parameters; a part is one direction of one level.
+  /// A layer of one level with some parts of this layer and their parameters.
   func sublayer(_ parts: Range<Int>, _ direction: Direction) throws -> Layer<Scalar> {
     var sublayer = try Layer<Scalar>(
       problem.cell, inputSize: parts.lowerBound < problem.directions ? problem.inputs : problem.outputSize,
@@ -91,7 +91,7 @@ extension Problem.Instance {
     return layer.parameters.names[parts.lowerBound * kinds..<parts.upperBound * kinds]
   }
 
-  /// One sequence's part of a state [parts,N,H].
+  /// One sequence's states, out of a state [parts,N,H].
   func state(_ all: State<Scalar>, of sequence: Int) -> State<Scalar> {
     func own(_ values: [Scalar]) -> [Scalar] {
       stride(from: sequence * problem.hidden, to: values.count, by: problem.batch * problem.hidden).flatMap {
@@ -119,7 +119,7 @@ extension Sequences {
   }
 }
 
-/// For what the tests do with states and their gradients alike.
+/// Lets tests treat states and their gradients alike.
 extension State {
   init(_ gradient: StateGradient<Scalar>) { self.init(h: gradient.dh, c: gradient.dc) }
 }
@@ -130,7 +130,7 @@ extension StateGradient {
 // MARK: - Against the reference
 
 extension Problem.Instance {
-  /// The reference with the layer's parameters; of one level that runs forward.
+  /// The reference with the layer's parameters, for one level that runs forward.
   var reference: Reference {
     func values(_ name: String) -> [Double]? { (try? layer.parameters.values(name))?.map { Double($0) } }
     let hidden = problem.hidden, biasIH = values("bias_ih_l0") ?? []
@@ -147,10 +147,10 @@ extension Problem.Instance {
         biasIH: biasIH, biasHH: values("bias_hh_l0") ?? biasIH.map { _ in 0 }))
   }
 
-  /// Whether U is a vector, the diagonal of the reference's matrix.
+  /// Whether U is a vector: the diagonal of the reference's matrix.
   var multipliesByVector: Bool { layer.parameters.shape("weight_hh_l0")?.count == 1 }
 
-  /// What the reference gives for a parameter that the layer has.
+  /// The reference's gradients of the parameters that the layer has.
   private func gradients(_ back: Reference.Gradients) -> [[Double]] {
     let hidden = problem.hidden
     return layer.parameters.names.map { name in
@@ -164,7 +164,7 @@ extension Problem.Instance {
     }
   }
 
-  /// The reference's tensors by PyTorch's names; of one level that runs forward over whole sequences.
+  /// The reference's tensors by PyTorch's names, for one level that runs forward over whole sequences.
   func referenceTensors() -> [String: [Double]] {
     func double(_ values: [Scalar]) -> [Double] { values.map { Double($0) } }
     let reference = reference, (steps, batch) = (problem.steps, problem.batch)
@@ -176,7 +176,7 @@ extension Problem.Instance {
       y: run.y, hn: run.hn, cn: run.cn, dx: back.dx, dh0: back.dh0, dc0: back.dc0, gradients(back))
   }
 
-  /// The layer's tensors by PyTorch's names, through the calls on `Sequences`.
+  /// The layer's tensors by PyTorch's names, from the calls on `Sequences`.
   func tensors(scratch: Scratch<Scalar> = Scratch()) throws -> [String: [Scalar]] {
     let options = problem.options
     let (record, output) = try layer.record(x, initial: initial, options: options, scratch: scratch)
@@ -197,7 +197,7 @@ extension Problem.Instance {
     return tensors
   }
 
-  /// Expects every tensor to be the reference's, and `forward` to give the bits of `record`.
+  /// Expects every tensor to agree with the reference, and `forward` to give the bits of `record`.
   func expectAgreement(sourceLocation: SourceLocation = #_sourceLocation) throws {
     let tensors = try tensors(), output = try layer.forward(x, initial: initial, options: problem.options)
     for (name, expected) in referenceTensors() {

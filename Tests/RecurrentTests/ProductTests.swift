@@ -2,8 +2,8 @@ import CRecurrentKernels
 import Recurrent
 import Testing
 
-/// Every row of the table of kernels: our own kernels, BLIS's micro-kernels and a plain chain of multiply-adds, bit by
-/// bit.
+/// Compares the kernels of every row of the table, our own and BLIS's micro-kernels, with a plain chain of
+/// multiply-adds, bit by bit.
 @Suite struct ProductTests {
   // MARK: - Products
 
@@ -21,7 +21,7 @@ import Testing
       panels = GuardedScalars(tilesOf: panelCount * panelStride, &random)
     }
 
-    /// The order of addition that every kernel keeps: one chain in ascending k from zero for each block of k.
+    /// The order of addition that every kernel keeps: for each block of k one chain, in ascending k, from zero.
     func chain(_ row: Int, _ panel: Int, _ unit: Int, depth: Int, fused: Bool, onto start: Scalar?) -> Scalar {
       var result = start
       for first in stride(from: 0, to: depth, by: Int(PRODUCT_K_BLOCK)) {
@@ -42,7 +42,7 @@ import Testing
       var random = SeededGenerator(seed: 5)
       for depth in [1, 2, 3, 7, 8, 31, 64, 100, 511, 512, 513, 1100] {
         for rows in 1...row.tileRows {
-          // The rows of the tile as a matrix, with something between them and nothing behind them.
+          // The rows of the tile as a matrix, with padding between them and none behind the last one.
           let stride = depth + 3
           for panelCount in 1...5 {
             let operands = Operands<Scalar>(row, rows: rows, panelCount: panelCount, depth: depth, &random)
@@ -53,13 +53,14 @@ import Testing
             let c = GuardedScalars<Scalar>(start.count) { _ in 0 }
             for add in [false, true] {
               let expected = start.indices.map { at -> Scalar in
-                // All numbers of a small product, of others those of the last row and unit.
+                // A small product is checked everywhere, a larger one only in the last row and unit of each panel.
                 let q = at / row.width / rows, r = at / row.width % rows, u = at % row.width
                 guard depth <= 31 || r == rows - 1 && u == row.width - 1 else { return .nan }
                 return operands.chain(r, q, u, depth: depth, fused: row.isFused, onto: add ? start[at] : nil)
               }
               var results: [[Scalar]] = []
-              // Weights to be fetched meanwhile: in the time of half, all and more than the steps of k.
+              // Some runs also fetch weights ahead: so many that this takes half of the steps of k, all of them, or
+              // more.
               for (run, rowStart, rowStride, fetched) in [
                 (product_run, operands.tile, 1, nil), (product_run_own, operands.tile, 1, nil),
                 (product_run, plain, stride, nil), (product_run, operands.tile, 1, depth * 8),
@@ -70,7 +71,8 @@ import Testing
                   rows: rowStart.start, row_count: rows, row_stride: rowStride, panels: operands.panels.start,
                   panel_count: panelCount, panel_stride: operands.panelStride, k: depth, c: c.start,
                   c_panel_stride: rows * row.width, c_row_stride: row.width, add: add,
-                  next: fetched.map { _ in UnsafeRawPointer(operands.panels.start) }, next_count: fetched ?? 0)
+                  next: fetched.map { _ in UnsafeRawPointer(operands.panels.start) }, next_count: fetched ?? 0,
+                  panel_width: row.width)
                 run(row.kernels, &operands)
                 results.append(c.values)
               }
@@ -89,8 +91,8 @@ import Testing
     row.isDouble ? check(Double.self) : check(Float.self)
   }
 
-  /// BLIS's micro-kernel is one chain of multiply-adds from zero, whose sum is then added to c: for every depth the bits
-  /// of our own kernel.
+  /// BLIS's micro-kernel computes one chain of multiply-adds from zero and then adds the sum to c. For every depth it
+  /// gives the bits of our own kernel.
   @Test(arguments: TableRow.withBLIS)
   func blisAddsLikeOurOwnKernel(row: TableRow) {
     func check<Scalar: KernelScalar>(_: Scalar.Type) {
@@ -106,7 +108,7 @@ import Testing
             var product = product(
               rows: operands.tile.start, row_count: row.tileRows, row_stride: 1, panels: operands.panels.start,
               panel_count: 1, panel_stride: operands.panelStride, k: depth, c: c.start, c_panel_stride: 0,
-              c_row_stride: row.width, add: add, next: nil, next_count: 0)
+              c_row_stride: row.width, add: add, next: nil, next_count: 0, panel_width: row.width)
             run(row.kernels, &product)
           }
           #expect(byBLIS.isIdentical(byOwn.values), "\(row.testDescription), k \(depth), add \(add)")
@@ -121,7 +123,8 @@ import Testing
     row.isDouble ? check(Double.self) : check(Float.self)
   }
 
-  /// BLIS's own products with the same micro-kernels, where there are any: on every set, for the widest panels.
+  /// Compares with BLIS's whole products, which use the same micro-kernels, on every set that has them and for the
+  /// widest panels.
   @Test(arguments: TableRow.all)
   func bliGemmAgreesWithPlainLoops(row: TableRow) {
     func check<Scalar: KernelScalar>(_: Scalar.Type) {

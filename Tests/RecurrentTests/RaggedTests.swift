@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// Lengths and resets: a sequence of a batch is what it is alone, piece by piece.
+/// With lengths and resets, each piece of a sequence in a batch gives what it gives alone.
 @Suite struct RaggedTests {
   private static func problem<Scalar>(
     _ cell: Cell, _ direction: Direction, steps: Int, lengths: [Int], resets: Bool, inputs: Int, hidden: Int,
@@ -20,7 +20,8 @@ import Testing
     (5, [1, 1, 0], 2, 16, 1), (4, [0, 0], 2, 5, 2), (7, [5, 2, 7], 150, 140, 1), (3, [3], 3, 8, 2),
   ]
 
-  /// Alone, one call for each length: y, states and gradients have the same bits; parameters' gradients add up.
+  /// One call for each sequence alone gives the same bits of y, states and their gradients; the parameters' gradients
+  /// add up to those of the batch.
   @Test(arguments: Cell.all, Direction.allCases)
   func sequencesOfAnyLengthAreAsAlone(cell: Cell, direction: Direction) throws {
     for kernels in Kernels.all { try sequencesOfAnyLengthAreAsAlone(kernels.scalar, cell, direction, kernels.set) }
@@ -39,7 +40,8 @@ import Testing
     }
   }
 
-  /// With resets: each piece between two of them alone. Levels see the same pieces, so one level shows all of it.
+  /// Each piece between two resets gives what it gives alone. All levels see the same pieces, so one level is enough
+  /// here.
   @Test(arguments: Cell.all, [Direction.forward, .reverse])
   func resetsCutSequences(cell: Cell, direction: Direction) throws {
     for kernels in Kernels.all { try resetsCutSequences(kernels.scalar, cell, direction, kernels.set) }
@@ -58,7 +60,7 @@ import Testing
       let resets = try #require(problem.resets)
       try compare(try problem.instance()) { sequence in
         var pieces: [Range<Int>] = [], start = 0
-        // A reset before the first step cuts the initial state off; in reverse nothing comes from there.
+        // Forward, a reset at step 0 cuts off the initial state. In reverse nothing comes from before step 0.
         for t in 0..<lengths[sequence] where resets[t * problem.batch + sequence] && (t > 0 || direction == .forward) {
           pieces.append(start..<t)
           start = t
@@ -83,7 +85,7 @@ import Testing
     let isReverse = layer.direction == .reverse
     for sequence in 0..<problem.batch {
       var y: [Scalar] = [], dx: [Scalar] = []
-      // The walk starts from the initial state at its first piece and leaves the final one at its last.
+      // The walk takes the initial state into its first piece and leaves the final state at its last.
       let all = pieces(sequence)
       let first = isReverse ? all.count - 1 : 0, last = isReverse ? 0 : all.count - 1
       let zero = try layer.zeroState(batchSize: 1)
@@ -136,7 +138,8 @@ import Testing
 
   // MARK: - Layouts
 
-  /// Batch-major and strided buffers give what time-major ones do, and nothing between their rows is touched.
+  /// Batch-major and strided buffers give the same bits as time-major ones, and the gaps between their rows are not
+  /// touched.
   @Test(arguments: Cell.all, Direction.allCases)
   func layoutsAreOnlyPlaces(cell: Cell, direction: Direction) throws {
     for lengths in [nil, [4, 0, 6, 2, 5]] {
@@ -150,7 +153,7 @@ import Testing
       ] {
         (problem.xPlacing, problem.yPlacing) = (x, y)
         var results = try problem.instance().results()
-        // What stood in a gap before the calls.
+        // Takes the rows out of a buffer, whose gaps must still hold 7.
         func gather(_ values: inout [Float], _ placing: Problem<Float>.Placing, _ size: Int, _ name: String) {
           let (rows, gaps) = problem.gathered(values, placing, size: size)
           #expect(gaps.allSatisfy { $0 == 7 }, "between the rows of \(name), \(problem)")

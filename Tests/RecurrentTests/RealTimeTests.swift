@@ -3,8 +3,8 @@ import Foundation
 import Recurrent
 import Testing
 
-/// On one thread, calls on the caller's memory allocate nothing once scratch and record have grown, and make no system
-/// call.
+/// On one thread, calls on the caller's memory allocate nothing and make no system call, once scratch and record have
+/// grown.
 extension ProcessMemory {
   @Suite(.serialized) struct RealTimeTests {
     private static func cases() throws -> [Calls<Float>] {
@@ -28,6 +28,8 @@ extension ProcessMemory {
           problem(.bidirectional, levels: 2, .seed(1), 5, 4, 7, 33, lengths: [5, 2, 0, 4]),
           problem(.bidirectionalSum, levels: 3, .seed(2), 5, 4, 7, 33, placing: .batchMajor),
           problem(.forward, levels: 2, .off, 5, 1, 14, 33, weights: .int8),
+          problem(.forward, levels: 2, .off, 5, 1, 14, 33, weights: .bfloat16),
+          problem(.forward, levels: 1, .off, 5, 40, 140, 150, weights: .bfloat16),
           problem(
             .bidirectional, levels: 1, .off, 5, 9, 140, 150, lengths: [5, 2, 0, 4, 1, 1, 3, 2, 5], weights: .int8),
         ].map { try Calls(try $0.instance()) }
@@ -43,7 +45,7 @@ extension ProcessMemory {
           ("forward", calls.forward), ("record and backward", calls.train), ("a stream's step", calls.stepStream),
           ("a stream's chunk", calls.processStream),
         ] {
-          for _ in 0..<2 { try body() }  // memory grows
+          for _ in 0..<2 { try body() }  // memory grows here only
           let before = allocations_of_this_thread()
           for _ in 0..<10 { try body() }
           let count = allocations_of_this_thread() - before
@@ -53,11 +55,10 @@ extension ProcessMemory {
     }
 
     @Test func noSystemIsCalled() throws {
-      // A call that the mode forbids must be noticed.
+      // These two show that the mode works: it must notice a forbidden call, and a body that fails.
       let noticed = run_without_system_calls({ _ in getppid() == 0 ? 1 : 0 }, nil)
       guard noticed >= 0 else { return }
       #expect(noticed == SIGKILL)
-      // So must one that fails.
       #expect(run_without_system_calls({ _ in 3 }, nil) == FAILED_CHILD + 3)
       for calls in try RealTimeTests.cases() {
         // Twice, so that memory has grown and the dynamic linker has bound every function.

@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// The reference's backward against finite differences of its forward.
+/// Compares the reference's backward with finite differences of its forward.
 @Suite struct ReferenceTests {
   @Test(arguments: Cell.all)
   func gradientsAreFiniteDifferences(cell: Cell) throws {
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  /// The cells of the tests, their states and what printing calls them are the library's.
+  /// The cells in these tests, whether they have c, and their printed names agree with the library.
   @Test(arguments: cellReferences.indices)
   func referencesAreOfTheLibrarysCells(index: Int) throws {
     let reference = cellReferences[index]

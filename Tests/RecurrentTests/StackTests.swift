@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// Levels and directions are what single parts give, put together.
+/// A layer of several levels and directions gives what its parts give if they are run one after the other.
 @Suite struct StackTests {
   @Test(arguments: Cell.all, Direction.allCases)
   func levelsAndDirectionsAreTheirParts(cell: Cell, direction: Direction) throws {
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// A layer that runs in reverse is one that runs forward over turned sequences.
+  /// A reverse layer gives what a forward layer gives on sequences in reverse order of time.
   @Test(arguments: Cell.all)
   func reverseIsForwardOverTurnedSequences(cell: Cell) throws {
     let problem = Problem<Float>(cell, steps: 7, batch: 5, inputs: 3, hidden: 20, direction: .reverse)
@@ -97,7 +97,7 @@ import Testing
 
   // MARK: - Single parts put together
 
-  /// The tensors of a layer by their names, from layers of single parts.
+  /// The tensors of a layer by their names, computed from layers of one part each.
   private func composed<Scalar>(_ instance: Problem<Scalar>.Instance) throws -> [String: [Scalar]] {
     let problem = instance.problem, directions = problem.directions, summed = problem.direction == .bidirectionalSum
     let count = problem.batch * problem.hidden

@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// A stream gives, step by step or in chunks, what a call on the whole gives.
+/// A stream gives, step by step or in chunks, the bits of one call on the whole.
 @Suite struct StreamTests {
   @Test(arguments: Cell.all, Kernels.all)
   func streamsAreTheWhole(cell: Cell, kernels: Kernels) throws {
@@ -13,10 +13,10 @@ import Testing
   private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
     var shapes = [
       (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
-      // One row in registers, and rows that are too long for them.
+      // A batch of one sequence runs in registers, unless C or H is larger than 256.
       (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 256, 33, 1), (4, 1, 257, 16, 2), (4, 1, 16, 257, 1),
     ]
-    // Every combination of step blocks: two vectors, one, and half of one.
+    // These give every combination of step blocks: two vectors wide, one, and half of one.
     shapes += [1, 7, 9, 17, 25, 31, 41, 57, 63].map { (4, 1, 2, $0, 1) }
     for (steps, batch, inputs, hidden, levels) in shapes {
       let problem = Problem<Scalar>(
@@ -49,7 +49,8 @@ import Testing
     }
   }
 
-  /// Sequences that come and go at any time are as alone; empty slots are 0 and take their state with them.
+  /// Sequences may join and leave at any step and give the same bits as alone. Empty seats give 0, and the state of a
+  /// seat leaves with its sequence.
   @Test(arguments: Cell.all)
   func slotsJoinAndLeave(cell: Cell) throws {
     let layer = try Layer<Float>(
@@ -95,7 +96,7 @@ import Testing
     }
   }
 
-  /// One slot's rows of [T,N,features].
+  /// One seat's rows of [T,N,features].
   private func rows(_ values: [Float], of slot: Int, of slots: Int, _ features: Int) -> [Float] {
     var own: [Float] = []
     for first in stride(from: slot * features, to: values.count, by: slots * features) {
@@ -124,7 +125,7 @@ import Testing
     #expect(fork.state != stream.state)
   }
 
-  /// A stream keeps the parameters that its layer had.
+  /// A stream keeps the parameters that its layer had when the stream was made.
   @Test func streamsKeepTheirParameters() throws {
     var layer = try GRU<Float>(inputSize: 1, hiddenSize: 8)
     let stream = try layer.stream(), before = layer

@@ -3,7 +3,7 @@ import Foundation
 import Recurrent
 import Testing
 
-/// The pool itself; that its results are the same bits is BitTests'.
+/// Tests the pool itself. BitTests checks that the number of threads changes no bit.
 @Suite struct ThreadsTests {
   @Test func countsOutOfRangeAreErrors() {
     for count in [0, -1, 1025, .max] {
@@ -32,7 +32,7 @@ import Testing
 
     func run(_ share: Share) {
       for round in 1...50 {
-        // What all wrote before the barrier, read after it.
+        // Reads what another thread wrote before the last barrier.
         let before = round == 1 ? 0 : sums[(share.index + 1) % share.count]
         share.barrier()
         sums[share.index] = before + 1
@@ -75,7 +75,8 @@ import Testing
     func add() { lock.withLock { count += 1 } }
   }
 
-  /// A child of fork has the pool but not its threads: it must neither wait for them nor give anything else.
+  /// After fork, the child has the pool but not its threads. A call there must not wait for them, and must give the
+  /// same results.
   @Test func callsInAForkedChildComeBack() throws {
     final class Call {
       let instance: Problem<Float>.Instance, scratch: Scratch<Float>, expected: Output<Float>
@@ -96,14 +97,14 @@ import Testing
     #expect(call.isRight())
   }
 
-  /// In a child, where no other test allocates: a pool's threads count too.
+  /// Runs in a child process, in which no other test allocates, because the allocations of all threads count.
   @Test(.enabled(if: counts_allocations()), arguments: Cell.all)
   func callsOnThreadsAllocateNothing(cell: Cell) {
     final class Case {
       let cell: Cell
       init(_ cell: Cell) { self.cell = cell }
 
-      /// The allocations of some calls, or 100 when one of them fails.
+      /// The number of allocations of some calls; 100 if one of them fails.
       func allocations() -> Int32 {
         var count = 0
         do {
@@ -129,7 +130,7 @@ import Testing
             let before = allocations_of_this_process()
             try calls.forward()
             try calls.train()
-            // Memory grows at the first two.
+            // Memory grows in the first two rounds.
             if round >= 2 { count += allocations_of_this_process() - before }
           }
         }

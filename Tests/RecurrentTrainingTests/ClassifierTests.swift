@@ -9,7 +9,7 @@ import Testing
     let logits: [Float] = [0, 2, -3, 200, -200, 90], labels: [Float] = [1, 0, 0.25, 1, 0, 0]
     var gradient = logits
     let loss = try BinaryCrossEntropy.gradient(&gradient, labels: labels)
-    // Double precision holds σ of the smaller ones; the others are their limits.
+    // In double precision, σ is exact enough for the smaller logits; the losses of the others are their limits.
     var expected = 0.0
     for (x, label) in zip(logits.map(Double.init), labels.map(Double.init)) {
       let p = 1 / (1 + exp(-x))
@@ -66,12 +66,14 @@ import Testing
     }
   }
 
-  /// Whether symbol 1 stands anywhere in a sequence.
+  /// A classifier learns whether a sequence contains symbol 1.
   @Test(arguments: [Cell.lstm(), .gru(), .rnn(), .indRNN()])
   func aClassifierLearnsWhetherASymbolOccurs(cell: Cell) throws {
     var random = SeededGenerator(seed: 3)
     func batch() throws -> (text: Tokens, labels: [Float]) {
-      let texts = (0..<24).map { _ in (0..<Int.random(in: 5...8, using: &random)).map { _ in Int.random(in: 0..<12, using: &random) } }
+      let texts = (0..<24).map { _ in
+        (0..<Int.random(in: 5...8, using: &random)).map { _ in Int.random(in: 0..<12, using: &random) }
+      }
       return (try Tokens(padding: texts, with: 1), texts.map { $0.contains(1) ? 1 : 0 })
     }
     var model = try SequenceClassifier(cell, symbols: 12, embeddingSize: 6, hiddenSize: 8)
@@ -94,7 +96,7 @@ import Testing
     }
     #expect(right > all * 96 / 100, "\(right) of \(all)")
 
-    // Gradients that are no numbers, and an optimizer of another model, change nothing.
+    // Gradients that are not finite, and an optimizer of another model, are errors that change nothing.
     let (before, state) = (model.namedParameters().map(\.values), optimizer)
     gradients.head.withMutableValues { $0[0] = .nan }
     expectError("a gradient of head.weight is nan, expected a finite number") {

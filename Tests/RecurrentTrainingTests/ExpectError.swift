@@ -1,7 +1,7 @@
 import Recurrent
 import Testing
 
-/// - Parameter message: the whole description of the `RecurrentError` that `body` throws.
+/// - Parameter message: the whole description of the `RecurrentError` that `body` must throw.
 func expectError<Result>(
   _ message: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Result
 ) {

@@ -2,7 +2,7 @@ import Recurrent
 import RecurrentTraining
 import Testing
 
-/// Trainings that are stopped and go on.
+/// A training that is stopped and resumed gives the same bits as one that was never stopped.
 @Suite struct ResumeTests {
   private static let vocabulary = Vocabulary(of: TrainingTests.text)
   private static let numbers = vocabulary.numbers(of: Array(TrainingTests.text.prefix(2000)))
@@ -90,7 +90,7 @@ import Testing
     for wrong in ["", "3", "3:", "x:1", "-3:1", "3:g", "3:1:2"] { #expect(TextFingerprint(wrong) == nil, "\(wrong)") }
   }
 
-  /// An update whose gradients are no numbers is refused: model, optimizer and place stay.
+  /// An update whose gradients are not finite throws. The model, the optimizer and the place in the text do not change.
   @Test func gradientsThatAreNoNumbersAreNotApplied() throws {
     let trainer = try ResumeTests.trainer(.gru(), threads: 2)
     _ = try trainer.update()

@@ -36,7 +36,7 @@ import Testing
       try dense.backward(
         x: x.span, dy: dy.span, rows: rows, dx: &dxSpan, into: &gradientsSpan, scratch: Scratch())
       let dWeight = gradients[..<dense.weight.count], dBias = Array(gradients[dense.weight.count...])
-      // The loss is linear in each number, so a wide step is exact.
+      // The loss is linear in each number, so finite differences with a large distance are exact.
       for index in [0, x.count / 2, x.count - 1] {
         x[index] += 0.5
         #expect(abs(try loss() - expected - 0.5 * Double(dx[index])) < 1e-4)
@@ -61,7 +61,7 @@ import Testing
       return powers.map { $0 / powers.reduce(0, +) }
     }
     let first = probabilities(logits[0..<3]), second = probabilities(logits[3..<6])
-    // The second target's probability is exp(-100): its loss is the difference of the logits.
+    // The second target's probability is exp(-100), so its loss is the difference of the logits.
     #expect(abs(loss - (-log(first[2]) + 100) / 2) < 1e-5)
     for (index, expected) in [first[0], first[1], first[2] - 1, second[0], second[1] - 1, second[2]].enumerated() {
       #expect(abs(Double(gradient[index]) - expected / 2) < 1e-6)
@@ -84,7 +84,7 @@ import Testing
     let dx = try Sequences<Float>([1, 2, 3, 4, 5, 6], steps: 3, batchSize: 1, size: 2)
     try embedding.backward(dx, trace, into: &gradients, w)
     #expect(gradients.values == [3, 4, 0, 0, 6, 8])
-    // Padding has no gradient, whatever comes back.
+    // Padding adds nothing to the gradient, whatever dy is there.
     let padded = try embedding(try Tokens(padding: [[2], [1, 1]]), w).1
     gradients.clear()
     try embedding.backward(
@@ -177,14 +177,14 @@ import Testing
     }
     expectError("gradient of a has 1 values, expected the values' count = 2") { try step(&adam, [("a", [1])]) }
     #expect(adam == before.0 && values == before.1)
-    // Arrays that are more or fewer than the step's count are an error. The ones before it stay updated.
+    // It is an error if a step updates more or fewer values than it said. The arrays before the error stay updated.
     var more = adam
     expectError("the arrays up to b has 4 values, expected the values of all arrays = 2") {
       try step(&more, [("a", [1, 1]), ("b", [1, 1])])
     }
     #expect(more.steps == 2)
     expectError("the updated arrays has 0 values, expected the values of all arrays = 2") { try step(&more, []) }
-    // An optimizer of another model keeps its moments.
+    // After the error, the optimizer of another model still has its moments.
     let before2 = adam
     expectError("array 'first' of the optimizer has 2 values, expected the parameters' values = 3") {
       try adam.step(count: 3) { _ in Issue.record("must not be called") }
@@ -194,7 +194,7 @@ import Testing
 
   // MARK: - A whole model
 
-  /// A text of our own: sentences that follow from rules.
+  /// Sentences that follow fixed rules, so that the least possible loss is known.
   static let text: [Unicode.Scalar] = {
     var random = SeededGenerator(seed: 8)
     let who = ["the cell", "a gate", "the record", "a panel"], does = ["keeps", "opens", "reads", "packs"]
@@ -222,7 +222,8 @@ import Testing
     let trainer = try CharacterTrainer(model, numbers: trained, settings: settings)
     while !trainer.isFinished { _ = try trainer.update() }
     let after = try trainer.model.loss(of: held)
-    // Three choices of four in some 27 characters: log(64) / 27 = 0.15 nats a character, of 3.2 before.
+    // Each sentence makes three choices of four in about 27 characters: log(64) / 27 = 0.15 nats a character. An
+    // untrained model has 3.2.
     #expect(after < 0.35, "\(cell): \(after) nats a character")
     let sample = try trainer.model.sample(after: Array("the ".unicodeScalars), count: 60, temperature: 0.5, seed: 2)
     #expect(sample.unicodeScalars.count == 60 && sample.contains("\n"), "\(cell): \(sample)")
@@ -244,7 +245,7 @@ import Testing
     #expect(one.optimizer == two.optimizer)
   }
 
-  /// The gradient of all streams on one thread is the sum of the threads' gradients.
+  /// The gradient of all streams on one thread is the sum of the gradients of several threads.
   @Test func threadsShareTheBatch() throws {
     let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
     var weights: [[Float]] = []

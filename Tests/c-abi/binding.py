@@ -7,7 +7,7 @@ import numpy
 CELLS = {"rnn": 0, "lstm": 1, "gru": 2}
 DIRECTIONS = {"forward": 0, "reverse": 1, "bidirectional": 2, "bidirectional_sum": 3}
 LAYOUTS = {"time_major": 0, "batch_major": 1}
-# How the functions end that take a type's numbers.
+# The suffix of the functions for a type of numbers.
 SUFFIXES = {numpy.dtype(numpy.float32): "", numpy.dtype(numpy.float64): "_f64"}
 
 
@@ -39,7 +39,7 @@ class RecurrentError(Exception):
 
 
 def pointer(array):
-    """A contiguous array's memory, or null."""
+    """The address of a contiguous array, or null."""
     if array is None:
         return None
     assert array.dtype in SUFFIXES and array.flags.c_contiguous
@@ -128,7 +128,7 @@ class Layer:
             x_layout=LAYOUTS[layout], y_layout=LAYOUTS[layout])
 
     def forward(self, x, h, c, lengths=None, resets=None, layout="time_major", record=False):
-        """y, hn and cn; with a record for backward."""
+        """Computes y, hn and cn, and fills a record for backward if there is one."""
         y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, self.dtype)
         h, c = h.copy(), c.copy() if self.has_c else None
         sequences = self.sequences(x, lengths, resets, layout)
@@ -138,7 +138,7 @@ class Layer:
         return y, h, c
 
     def backward(self, x, dy, dh, dc):
-        """dx, dh0, dc0 and the parameters' gradients by name."""
+        """Computes dx, dh0, dc0 and the parameters' gradients by name."""
         gradients = self.library.make("gradients", self.layer)
         dx = numpy.full(x.shape, numpy.nan, self.dtype)
         dh, dc = dh.copy(), dc.copy() if self.has_c else None
@@ -153,7 +153,7 @@ class Layer:
         return dx, dh, dc, named
 
     def stream(self, x, h, c):
-        """y of a stream that starts from a state: the first step alone, the others at once."""
+        """Computes y with a stream that starts from a state: the first step alone, then the others at once."""
         y = numpy.full((*x.shape[:2], self.output_size), numpy.nan, self.dtype)
         stream = self.library.make("stream", self.layer, c_size_t(x.shape[1]))
         self.call("stream_set_state", stream, state(h, c if self.has_c else None))

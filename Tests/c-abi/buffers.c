@@ -1,5 +1,5 @@
-// Structures of other versions, buffers with wrong counts, and buffers that overlap: the messages are exact, and
-// nothing is read or written that should not be. Buffers end at a page that cannot be read.
+// Tests structures of other versions, buffers with wrong counts, and buffers that overlap. The messages must be exact,
+// and nothing may be read or written outside: the buffers end at a page that cannot be read.
 #define _GNU_SOURCE
 #include <stddef.h>
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 
 #include "expect.h"
 
-// Memory of some bytes whose end is that of the last readable page.
+// Copies bytes to memory that ends with the last readable page.
 static void *before_the_wall(const void *content, size_t size) {
   const size_t page = (size_t)sysconf(_SC_PAGESIZE);
   char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -15,7 +15,7 @@ static void *before_the_wall(const void *content, size_t size) {
   return memcpy(pages + page - size, content, size);
 }
 
-// A structure of this version with some bytes behind it.
+// A structure of this version with more bytes behind it, as a newer header has.
 #define LARGER(type)        \
   struct {                  \
     type own;               \
@@ -48,7 +48,7 @@ static void options_may_grow(void) {
   EXPECT_INVALID("expected a multiple of 8 bytes",
                  recurrent_layer_create((const recurrent_layer_options *)(const void *)((char *)&options + 4), &layer));
 
-  // Of a program that knows the sizes only: everything else is as if it were zero.
+  // A program that knows only the sizes: every later field counts as zero.
   const size_t known = offsetof(recurrent_layer_options, cell);
   options.size = known;
   EXPECT_OK(recurrent_layer_create(before_the_wall(&options, known), &layer));
@@ -83,7 +83,7 @@ void structures_may_grow(void) {
   recurrent_call call = sizes();
   EXPECT_OK(recurrent_forward(lstm, &call, x, xs, STATE(h, c), y, ys, scratch));
 
-  // A call
+  // A call.
   call.size = offsetof(recurrent_call, lengths);
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
@@ -102,7 +102,7 @@ void structures_may_grow(void) {
   EXPECT_EXACTLY(refused_tail("call", sizeof larger, sizeof call + 23, sizeof call),
                  recurrent_forward(lstm, &larger.own, x, xs, STATE(h, c), y2, ys, scratch));
 
-  // A state
+  // A state.
   call = sizes();
   recurrent_state state = {.size = offsetof(recurrent_state, c), .h = h, .h_count = states};
   EXPECT_OK(recurrent_forward(gru, &call, x, xs, before_the_wall(&state, state.size), y2, ys, scratch));
@@ -152,7 +152,7 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
   memcpy(c_before, c, sizeof c);
   memcpy(y_before, y, sizeof y);
 
-  // Every call that takes a state refuses a short one, a long one and one beyond any memory.
+  // Every call that takes a state refuses one that is too short, too long, or larger than any memory.
 #define LARGEST(place, count)                                                                           \
   is_double ? place "_count is " count ", expected at most 17592186044416: no memory is larger" \
             : place "_count is " count ", expected at most 35184372088832: no memory is larger"
@@ -191,7 +191,7 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
                  recurrent_forward(gru, &call, x, xs, PLACE(h, states, NULL, 3), y, ys, scratch));
   EXPECT(memcmp(h_before, h, sizeof h) == 0 && memcmp(c_before, c, sizeof c) == 0);
   EXPECT(memcmp(y_before, y, sizeof y) == 0);
-  // The record is still what it was.
+  // The refused calls have not changed the record.
   EXPECT_OK(recurrent_backward(lstm, record, x, xs, y, ys, STATE(h, c), NULL, 0, gradients, scratch));
   EXPECT_OK(recurrent_stream_destroy(stream));
   EXPECT_OK(recurrent_gradients_destroy(gradients));
@@ -202,7 +202,7 @@ static void lengths_and_resets_are_counted(recurrent_layer *lstm, recurrent_scra
   enum { xs = T * N * C, ys = T * N * H, states = N * H };
   scalar x[xs], y[ys], h[states] = {0}, c[states] = {0};
   fill(x, xs);
-  // Reading beyond their counts would end the process.
+  // A read beyond these counts would end the process.
   const int64_t *lengths = before_the_wall((const int64_t[N]){2, 4}, N * sizeof(int64_t));
   const uint8_t *resets = before_the_wall((const uint8_t[T *N]){0}, T * N);
 #define EXPECT_CALL(text, ...)                                                                \
@@ -230,7 +230,7 @@ static void lengths_and_resets_are_counted(recurrent_layer *lstm, recurrent_scra
   recurrent_call call = {.size = sizeof call, LENGTHS(N)};
   call.lengths = (const int64_t *)(const void *)((const char *)lengths - 4);
   EXPECT_INVALID("call.lengths is at", recurrent_forward(lstm, &call, x, xs, STATE(h, c), y, ys, scratch));
-  // More steps than there are resets, within what memory could hold or not.
+  // There are more steps than resets, both within what memory can hold and beyond.
   call = (recurrent_call){.size = sizeof call, RESETS(T * N)};
   call.steps = (size_t)1 << 31;
   EXPECT_INVALID("2147483648·2", recurrent_forward(lstm, &call, x, xs, STATE(h, c), y, ys, scratch));
@@ -260,7 +260,7 @@ void buffers_are_counted(void) {
 
 // MARK: - Overlaps
 
-// Buffers next to each other, in the order of their names; then each later one at the place of each earlier one.
+// The buffers lie next to each other in the order of their names. Then each later one is moved onto each earlier one.
 enum { most_buffers = 6 };
 typedef struct {
   size_t count;
@@ -384,7 +384,7 @@ void buffers_are_apart(void) {
   const arrangement state = {2, {"state.h", "state.c"}, {states * word, states * word}};
   expect_apart(&state, run_get_state, &use);
   expect_apart(&state, run_set_state, &use);
-  // One scalar is enough.
+  // An overlap of one scalar is enough for an error.
   scalar values[xs + ys - 1] = {0}, h[states] = {0}, c[states] = {0};
   const recurrent_call call = sizes();
   EXPECT_EXACTLY("y overlaps x in memory, expected buffers of their own",

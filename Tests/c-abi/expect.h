@@ -1,4 +1,4 @@
-// What the C tests share: how a failure is counted, and the small layer that they use.
+// The macros that count failures, and the small layer that all C tests use.
 #pragma once
 
 #include <recurrent.h>
@@ -10,7 +10,7 @@
 
 extern int failures;
 
-// The call succeeds.
+// Expects the call to succeed.
 #define EXPECT_OK(call)                                                                     \
   do {                                                                                      \
     const recurrent_status status = (call);                                                 \
@@ -20,7 +20,7 @@ extern int failures;
     }                                                                                       \
   } while (0)
 
-// The call fails with a status and a message that contains a text.
+// Expects the call to fail with a status and a message that contains a text.
 #define EXPECT_ERROR(expected, text, call)                                                                \
   do {                                                                                                    \
     const recurrent_status status = (call);                                                               \
@@ -32,7 +32,7 @@ extern int failures;
   } while (0)
 #define EXPECT_INVALID(text, call) EXPECT_ERROR(RECURRENT_INVALID_ARGUMENT, text, call)
 
-// The call fails with this message and no other word.
+// Expects the call to fail with exactly this message.
 #define EXPECT_EXACTLY(text, call)                                                                                \
   do {                                                                                                            \
     const recurrent_status status = (call);                                                                       \
@@ -74,16 +74,16 @@ static inline recurrent_call sizes(void) {
 
 static inline size_t count_of(const scalar *values, size_t count) { return values == NULL ? 0 : count; }
 
-// A state of `states` scalars in h, and in c if that is not null.
+// A state with `states` scalars in h, and as many in c unless it is null.
 #define STATE(h, c) (&(recurrent_state){sizeof(recurrent_state), h, count_of(h, states), c, count_of(c, states)})
 
 static inline void fill(scalar *values, size_t count) {
   for (size_t i = 0; i < count; i++) values[i] = (scalar)((i * 37 + 11) % 64) / 32 - 1;
 }
 
-// In buffers.c.
+// In buffers.c: structures, counts and overlaps.
 void structures_may_grow(void);
 void buffers_are_counted(void);
 void buffers_are_apart(void);
-// In scalars.c.
+// In scalars.c: handles of both scalars.
 void scalars_are_told_apart(const char *folder);

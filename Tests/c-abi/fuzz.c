@@ -1,6 +1,6 @@
-// Feeds bytes to the safetensors reader, or takes them for a program of calls with any options, sizes and handles; with
-// -DDOUBLES, of the calls for doubles. A buffer always has as many scalars as the call is told, so that whatever else
-// is touched is the library's fault.
+// Gives bytes to the safetensors reader, or reads them as a program of calls with any options, sizes and handles. With
+// -DDOUBLES, the calls are those for doubles. A buffer always has as many scalars as the call is told, so any access
+// outside of one is the library's fault.
 #define _GNU_SOURCE
 #include <recurrent.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static size_t left;
 
 static unsigned byte(void) { return left ? (left--, *next++) : 0; }
 
-// Mostly small; else one that no memory holds, around what overflows.
+// A size that is mostly small. Otherwise no memory holds it, and it is close to a number that overflows.
 static size_t some_size(unsigned most) {
   const unsigned choice = byte();
   if (choice < 240) return choice % (most + 1);
@@ -35,7 +35,8 @@ static int some_choice(unsigned most) {
   return choice < 240 ? (int)(choice % (most + 1)) : (int)choice - 248;
 }
 
-// The size of a smaller or an absurd structure: what is larger would be read.
+// The size of a smaller structure, or one that is absurd. A size slightly too large would be an error of the caller:
+// the library would read that far.
 static size_t some_structure_size(size_t most) {
   const size_t size = some_size(255);
   return size <= most || size > 4096 ? size : most;
@@ -55,20 +56,21 @@ static buffer make_scalars(size_t count) {
   return (buffer){start, count};
 }
 
-// As many scalars as expected, a few, or none.
+// As many scalars as expected, another number of them, or none.
 static buffer some_scalars(size_t expected) {
   const unsigned choice = byte();
   if (choice >= 250) return (buffer){NULL, choice & 1 ? expected : 0};
   return make_scalars(choice >= 230 || expected >= 1 << 20 ? choice : expected);
 }
 
-// h and c of some counts; sometimes null, or not where they should be, and of another version's size.
+// A state whose counts may be wrong. Sometimes h or c is null, c is there for a cell without it, or the size is that of
+// another version.
 static recurrent_state some_state(size_t count, int has_c) {
   recurrent_state state = {.size = sizeof state};
   if (byte() >= 250) has_c = !has_c;
   const buffer h = some_scalars(count), c = has_c ? some_scalars(count) : (buffer){NULL, 0};
   state.h = h.start, state.h_count = h.count, state.c = c.start, state.c_count = c.count;
-  // Smaller or absurd: what is larger would be read.
+  // Smaller or absurd, for the reason given at some_structure_size.
   const unsigned choice = byte();
   if (choice >= 250) state.size = choice & 1 ? choice % (sizeof state + 1) : SIZE_MAX - choice;
   return state;
@@ -76,7 +78,7 @@ static recurrent_state some_state(size_t count, int has_c) {
 
 static void free_state(recurrent_state state) { free(state.h), free(state.c); }
 
-// The product of sizes, or 1 << 40 where it is as large as that.
+// The product of two sizes, at most 1 << 40.
 static size_t product(size_t a, size_t b) {
   const size_t most = (size_t)1 << 40;
   return a && b > most / a ? most : a * b;
@@ -92,7 +94,7 @@ static struct {
   recurrent_gradients *gradients[per_kind];
   recurrent_stream *streams[per_kind];
 } handles;
-// What the layers and streams were made of.
+// The options that the layers and streams were made with.
 typedef struct {
   size_t inputs, units, outputs, states;
   int has_c;
@@ -104,7 +106,7 @@ static void check(recurrent_status status) {
   if (status != RECURRENT_OK && recurrent_last_message()[0] == 0) abort();
 }
 
-// Sometimes a handle of another kind.
+// The right handle, or sometimes one of another kind.
 static void *some_handle(void *right) {
   const unsigned choice = byte();
   if (choice < 240) return right;
@@ -113,7 +115,7 @@ static void *some_handle(void *right) {
   return all[choice % (sizeof all / sizeof *all)];
 }
 
-// Never another layer: buffers have the sizes of this one.
+// A layer, but never another than the i-th one, because the buffers have its sizes.
 static recurrent_layer *some_layer(unsigned i) {
   recurrent_layer *layer = some_handle(handles.layers[i]);
   return layer == handles.layers[1 - i] ? handles.layers[i] : layer;
@@ -138,9 +140,10 @@ static void make_layer(unsigned i) {
   options.no_bias = some_choice(1);
   options.flush_denormals = some_choice(1);
   options.seed = byte();
-  options.weights = (recurrent_weights)(byte() >= 200);
+  const uint8_t format = byte();
+  options.weights = (recurrent_weights)((format >= 200) + (format >= 228));
   recurrent_layer *layer = NULL;
-  // Calls must refuse a layer of the other scalar.
+  // The layer is sometimes one of the other scalar, which later calls must refuse.
   check(byte() >= 245 ? create_other_layer(&options, &layer) : recurrent_layer_create(&options, &layer));
   if (!layer) return;
   check(recurrent_layer_destroy(handles.layers[i]));
@@ -201,7 +204,7 @@ static void run(unsigned i, int records) {
   }
   call.lengths = lengths;
   call.resets = resets;
-  // Told rightly, or as fewer.
+  // The counts are right, or too small.
   call.lengths_count = lengths ? call.batch_size - (byte() >= 250 && call.batch_size > 0) : byte() >= 250;
   call.resets_count = resets ? rows - (byte() >= 250 && rows > 0) : byte() >= 250;
   buffer x = some_scalars(call.x_layout == RECURRENT_STRIDED ? 10000 : product(rows, of.inputs));
@@ -387,7 +390,7 @@ static void append_number(size_t usual) {
   append(choice < 200 ? text : numbers[choice % (sizeof numbers / sizeof *numbers)]);
 }
 
-// A header that is mostly right for the layer; returns how many bytes of content it asks for.
+// Writes a header that mostly fits the layer, and returns how many bytes of content it claims.
 static size_t make_header(void) {
   static const char *const names[] = {"weight_ih_l0", "weight_hh_l0", "__metadata__", "other", "",
                                       "\\ud800",      "\\u0000"};
@@ -423,7 +426,7 @@ static size_t make_header(void) {
     append("]}");
   }
   append("}");
-  // Some bytes of it are others.
+  // Some of its bytes may be changed.
   for (unsigned change = byte() >= 200 ? byte() % 4 : 0; change > 0; change--)
     header[(byte() * 16 + byte()) % header_length] = (char)byte();
   return end;
@@ -433,7 +436,7 @@ static void write_all(int file, const void *bytes, size_t count) {
   if (count > 0 && write(file, bytes, count) != (ssize_t)count) abort();
 }
 
-// Bytes as they are, or behind a header that is made of them.
+// Loads a file of the input's bytes, or of a header that is made from them.
 static void load(int makes_header) {
   static int file = -1;
   static char path[64];
@@ -465,7 +468,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   next = data;
   left = size;
-  // Its own part of the time: files would be lost among calls.
+  // Files are fuzzed in a run of their own: among the calls, few inputs would reach them.
   if (getenv("FUZZ_FILES")) {
     load(byte() >= 32);
     return 0;

@@ -1,8 +1,8 @@
-"""What PyTorch gives for a case in double precision: outputs and all gradients.
+"""PyTorch's results for a case in double precision: outputs and all gradients.
 
-PyTorch's own layers where it has the cell; where it has not (h = o∘c, reset before the product, z that takes the new
-state, resets, summed directions), the equations step by step under its autograd, which are held to PyTorch's layers
-wherever both exist.
+They come from PyTorch's own layer if it has the cell. Otherwise (h = o∘c, a reset gate before the product, a z that
+takes the new state, resets, summed directions) they come from the equations, step by step under PyTorch's autograd.
+Wherever both exist, they are compared.
 """
 import torch
 
@@ -43,7 +43,7 @@ def by_steps(case, x, h0, c0, parameters, lengths, resets):
             h, c = h0[len(hn)], c0[len(hn)]
             y = [None] * steps
             for t in reversed(range(steps)) if suffix else range(steps):
-                # Nothing flows between a step that starts anew and the one before it.
+                # Nothing passes between a step that starts anew and the one before it.
                 starts = resets[t + 1] if suffix and t + 1 < steps else resets[t]
                 if suffix:
                     starts = starts & (t + 1 < lengths) if t + 1 < steps else torch.zeros_like(starts)
@@ -60,7 +60,7 @@ def by_steps(case, x, h0, c0, parameters, lengths, resets):
 
 
 def by_layer(case, x, h0, c0, parameters, lengths):
-    """PyTorch's own layer. It knows no sequences of length 0: those keep their state."""
+    """PyTorch's own layer. It refuses sequences of length 0; here they keep their state."""
     kinds = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
     extra = {"nonlinearity": "relu"} if case.get("activation") else {}
     layer = kinds[case["cell"]](
@@ -78,7 +78,7 @@ def by_layer(case, x, h0, c0, parameters, lengths):
 
 
 def results(case, inputs):
-    """y, hn, cn, dx, dh0, dc0 and the gradient of each parameter behind a d, as arrays in double precision."""
+    """y, hn, cn, dx, dh0, dc0 and each parameter's gradient, named d and its name, as arrays in double precision."""
     def tensors(names):
         return [torch.tensor(inputs[name], dtype=torch.float64, requires_grad=True) for name in names]
 

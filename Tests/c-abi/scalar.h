@@ -1,5 +1,5 @@
-// The scalar of a test. The same test runs for floats and, compiled with -DDOUBLES, for doubles: it says `scalar`, and
-// the names of functions mean those for that scalar.
+// The scalar of a test. A test is compiled for floats and, with -DDOUBLES, for doubles. It says `scalar`, and the
+// functions' names mean those for that scalar.
 #pragma once
 
 #include <recurrent.h>

@@ -1,5 +1,5 @@
-// Handles of floats and of doubles beside each other: each call refuses those of the other scalar and names the call
-// that takes them, and the calls without a scalar, scratches and records serve both.
+// Uses handles of floats and of doubles together. Each call refuses those of the other scalar and names the function
+// that takes them. Functions without a scalar, scratches and records work with both.
 #include <math.h>
 
 #include "expect.h"
@@ -36,7 +36,7 @@ static recurrent_layer *make_layer_of_doubles(void) {
   return layer;
 }
 
-// The functions without a scalar say the same of both. The layer of doubles gets the values of the other.
+// The functions without a scalar give the same answers for both. The layer of doubles gets the other's values.
 static void both_are_alike(handles floats, handles doubles) {
   size_t a = 0, b = 0;
 #define EXPECT_EQUAL(name)                                     \
@@ -77,7 +77,7 @@ static void others_are_refused(handles floats, handles doubles, recurrent_record
   #kind " holds doubles, expected a recurrent_" #kind " of floats: use recurrent_" #function "_f64"
 #define FLOATS_GIVEN(kind, function) \
   #kind " holds floats, expected a recurrent_" #kind " of doubles: use recurrent_" #function
-  // Each function with a handle of the other scalar.
+  // Gives each function a handle of the other scalar.
 #define EXPECT_BOTH_REFUSED(kind, function, arguments, arguments64)                                      \
   EXPECT_REFUSED(DOUBLES_GIVEN(kind, function), recurrent_##function arguments);                         \
   EXPECT(strcmp(recurrent_last_message(), DOUBLES_GIVEN(kind, function)) == 0);                          \
@@ -108,7 +108,7 @@ static void others_are_refused(handles floats, handles doubles, recurrent_record
   EXPECT_BOTH_REFUSED(stream, stream_get_state, (doubles.stream, STATE(h, c)), (floats.stream, STATE_F64(h64, c64)));
   EXPECT_BOTH_REFUSED(stream, stream_set_state, (doubles.stream, STATE(h, c)), (floats.stream, STATE_F64(h64, c64)));
 
-  // No other function would take these: they do not fit the layer.
+  // These errors name no other function, because no function takes gradients of another scalar than the layer's.
   const char *gradients = "gradients holds doubles, expected a recurrent_gradients of floats, as layer is";
   EXPECT_OK(recurrent_record_forward(floats.layer, &call, x, xs, STATE(h, c), y, ys, record, scratch));
   EXPECT_REFUSED(gradients, recurrent_backward(floats.layer, record, x, xs, y, ys, STATE(h, c), NULL, 0,
@@ -116,7 +116,7 @@ static void others_are_refused(handles floats, handles doubles, recurrent_record
   EXPECT_REFUSED("record holds floats, expected a recurrent_record of doubles, as layer is",
                  recurrent_backward_f64(doubles.layer, record, x64, xs, NULL, 0, STATE_F64(h64, c64), NULL, 0,
                                         doubles.gradients, scratch));
-  // The record is still what it was.
+  // The refused calls have not changed the record.
   EXPECT_OK(recurrent_backward(floats.layer, record, x, xs, y, ys, STATE(h, c), NULL, 0, floats.gradients, scratch));
   EXPECT_OK(recurrent_record_forward(floats.layer, &call, x, xs, STATE(h, c), y, ys, record, scratch));
   EXPECT_OK(recurrent_record_forward_f64(doubles.layer, &call, x64, xs, STATE_F64(h64, c64), y64, ys, record, scratch));
@@ -127,7 +127,7 @@ static void others_are_refused(handles floats, handles doubles, recurrent_record
                                    doubles.gradients, scratch));
 }
 
-// One scratch and one record serve both in turn, and the scratch does not grow after the first call of each.
+// One scratch and one record work for both scalars in turn. After the first call of each, the scratch does not grow.
 static void results_are_close(handles floats, handles doubles, recurrent_record *record, recurrent_scratch *scratch) {
   const recurrent_call call = sizes();
   float x[xs], y[ys], whole[ys];
@@ -156,7 +156,7 @@ static void results_are_close(handles floats, handles doubles, recurrent_record 
   EXPECT_OK(recurrent_gradients_get_values_f64(doubles.gradients, values, most_values));
   for (int i = 0; i < most_values; i++) EXPECT(values[i] == 0);
 
-  // A stream gives the bits of a whole call, and its slots need no scalar.
+  // A stream gives the bits of one call on the whole, and the functions for its seats need no scalar.
   int active = 0;
   recurrent_stream *fork = NULL;
   EXPECT_OK(recurrent_stream_fork(doubles.stream, &fork));
@@ -175,7 +175,7 @@ static void results_are_close(handles floats, handles doubles, recurrent_record 
   EXPECT_OK(recurrent_stream_destroy(fork));
 }
 
-// A layer of doubles loses nothing in a file, takes one of floats exactly, and is rounded for a layer of floats.
+// A layer of doubles is saved without loss, loads a file of floats exactly, and is rounded in a layer of floats.
 static void files_are_of_either(handles floats, handles doubles, const char *folder) {
   char path[5000];
   snprintf(path, sizeof path, "%s/scalars.safetensors", folder);
@@ -209,7 +209,7 @@ void scalars_are_told_apart(const char *folder) {
   both_are_alike(floats, doubles);
   others_are_refused(floats, doubles, record, scratch);
   destroy_handles(doubles);
-  // The streams keep the parameters that their layers had when they were made.
+  // The streams keep the parameters that their layers had when the streams were made.
   recurrent_layer *layer = make_layer_of_doubles();
   float single[most_values];
   double twice[most_values];

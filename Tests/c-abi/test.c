@@ -1,5 +1,5 @@
-// What the C ABI does from C17: every function as it should be used, and every wrong use that has to be an error. With
-// -DDOUBLES, the functions for doubles.
+// Uses the C ABI from C17: every function as intended, and every wrong use that must be an error. With -DDOUBLES, it
+// uses the functions for doubles.
 #include <math.h>
 #include <pthread.h>
 #include <recurrent.h>
@@ -13,7 +13,7 @@ int failures;
 
 // MARK: - Allocations
 
-// What the whole process allocates, on any thread, the library included.
+// Counts the allocations of the whole process, the library included, on all threads.
 static _Atomic size_t allocations;
 static void count_one(void) { allocations++; }
 extern void *__libc_malloc(size_t size);
@@ -77,7 +77,7 @@ static void calls_allocate_nothing(void) {
   }
 }
 
-// The same with lengths and resets, in a layer that is large enough for two threads to divide it.
+// The same with lengths and resets, and with a layer so large that two threads divide it.
 static void large_calls_allocate_nothing(size_t threads, recurrent_cell cell, int has_lengths) {
   enum { inputs = 40, units = 160, batch = 24, steps = 6, states = batch * units };
   enum { xs = steps * batch * inputs, ys = steps * batch * units };
@@ -156,7 +156,7 @@ static void options_are_checked(void) {
   WITH(reset, 2, "options.reset is 2");
   WITH(update, 7, "options.update is 7");
   WITH(instruction_set, 4, "options.instruction_set is 4");
-  WITH(weights, 2, "options.weights is 2, expected 0 to 1");
+  WITH(weights, 3, "options.weights is 3, expected 0 to 2");
   WITH(dropout, 1.5f, "dropout is 1.5, expected 0 ... 1");
   WITH(dropout, -0.5f, "dropout is -0.5");
   WITH(dropout, NAN, "dropout is nan");
@@ -164,7 +164,7 @@ static void options_are_checked(void) {
 }
 
 static void forms_differ(void) {
-  // Each form of each cell gives another y; every instruction set that exists runs.
+  // Each variant of each cell gives another y, and every instruction set that exists runs.
   struct {
     recurrent_cell cell;
     int activation, cell_output, reset, update;
@@ -202,13 +202,13 @@ static void forms_differ(void) {
   EXPECT_OK(recurrent_scratch_destroy(scratch));
 }
 
-static void weights_in_8_bits(void) {
+static void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, const char *of_training) {
   enum { states = N * H };
   recurrent_layer_options options = lstm_options();
-  options.weights = RECURRENT_WEIGHTS_INT8;
+  options.weights = weights;
   recurrent_layer *layer = NULL;
   if (is_double) {
-    EXPECT_INVALID("weights is int8, expected full for a layer of Double", recurrent_layer_create(&options, &layer));
+    EXPECT_INVALID(of_doubles, recurrent_layer_create(&options, &layer));
     return;
   }
   options.seed = 3;
@@ -231,7 +231,7 @@ static void weights_in_8_bits(void) {
   EXPECT(memcmp(y, streamed, sizeof y) == 0);
   EXPECT(memcmp(y, expected, sizeof y) != 0);
   for (int i = 0; i < T * N * H; i++) EXPECT(fabs((double)(y[i] - expected[i])) < 0.02);
-  EXPECT_INVALID("weights is int8, expected full: only a layer with full weights can be trained",
+  EXPECT_INVALID(of_training,
                  recurrent_record_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, record, scratch));
   EXPECT_OK(recurrent_stream_destroy(stream));
   EXPECT_OK(recurrent_record_destroy(record));
@@ -397,7 +397,7 @@ static void forward_is_checked(void) {
   WITH_LENGTHS("lengths[1] is 9223372036854775807", T, INT64_MAX);
   WITH_LENGTHS("lengths[0] is -9223372036854775808", INT64_MIN, 0);
 #undef WITH_LENGTHS
-  // Sizes that overflow are found before lengths and resets are read.
+  // Sizes that overflow are refused before lengths and resets are read.
   call = sizes();
   call.steps = (size_t)1 << 62;
   call.lengths = (const int64_t[N]){0, 0};
@@ -457,7 +457,7 @@ static void layouts_lengths_and_resets(void) {
     EXPECT(y[2 * N * H + i] == 0);
     EXPECT(h[i] == y[N * H + i]);
   }
-  // The same batch-major, with y strided as [T][N][H + 1].
+  // The same sequences batch-major, with y strided as [T][N][H + 1].
   scalar x2[xs], y2[T * N * (H + 1)], h2[N * H] = {0}, c2[N * H] = {0};
   for (int t = 0; t < T; t++)
     for (int n = 0; n < N; n++) memcpy(x2 + (n * T + t) * C, x + (t * N + n) * C, C * sizeof(scalar));
@@ -469,7 +469,7 @@ static void layouts_lengths_and_resets(void) {
   EXPECT(memcmp(h, h2, sizeof h) == 0 && memcmp(c, c2, sizeof c) == 0);
   for (int row = 0; row < T * N; row++) EXPECT(memcmp(y + row * H, y2 + row * (H + 1), H * sizeof(scalar)) == 0);
 
-  // A sequence that starts again in the middle is two sequences.
+  // A sequence with a reset gives the same as two sequences.
   call = sizes();
   call.resets = (const uint8_t[T * N]){0, 0, 0, 0, 1, 0};
   call.resets_count = T * N;
@@ -517,7 +517,8 @@ static void training_is_checked(void) {
   call.dropout_mode = RECURRENT_DROPOUT_OFF;
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), y2, ys, record, scratch));
   EXPECT(memcmp(y, y2, sizeof y) == 0);
-  // A call of zeros drops: nobody trains without dropout by forgetting a field. Equal seeds drop equally.
+  // A call whose fields are all zero drops, so that nobody trains without dropout because of a forgotten field. Equal
+  // seeds drop the same units.
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
   call.dropout_mode = RECURRENT_DROPOUT_SEEDED;
@@ -579,7 +580,7 @@ static void training_is_checked(void) {
   double largest = 0;
   for (int i = 0; i < 4 * H; i++) largest = fmax(largest, fabs(bias[i]));
   EXPECT(largest > 0);
-  // Gradients add up, dx and dy may be left out, and zero is zero.
+  // Gradients are added to, dx and dy may be null, and zeroed gradients are 0.
   memset(h, 0, sizeof h);
   memset(c, 0, sizeof c);
   memset(dh, 0, sizeof dh);
@@ -609,7 +610,7 @@ static void training_is_checked(void) {
   EXPECT_INVALID("count is 1", recurrent_gradients_get(gradients, "bias_hh_l1", bias, 1));
   EXPECT_INVALID("name is null", recurrent_gradients_get(gradients, NULL, bias, 4 * H));
 
-  // Other parameters than those of the record.
+  // The layer no longer has the record's parameters.
   EXPECT_OK(recurrent_record_forward(layer, &call, x, xs, STATE(h, c), NULL, 0, record, scratch));
   EXPECT_OK(recurrent_layer_set_parameter(layer, "bias_hh_l1", bias, 4 * H));
   EXPECT_INVALID("other parameters than the layer has now",
@@ -647,7 +648,7 @@ static void streams_step(void) {
   EXPECT(memcmp(y, whole, sizeof y) == 0);
   EXPECT_OK(recurrent_stream_process(stream, 0, x, 0, y, 0));
 
-  // A fork and a stream that was set to the same state go on alike.
+  // A fork, and a stream that was set to the same state, continue with the same bits.
   EXPECT_OK(recurrent_stream_fork(stream, &fork));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
   EXPECT_OK(recurrent_stream_set_state(stream, STATE(h2, c2)));
@@ -698,7 +699,7 @@ static void streams_step(void) {
   EXPECT_INVALID("expected forward", recurrent_stream_create(reverse, 1, &fork));
   EXPECT_OK(recurrent_layer_destroy(reverse));
 
-  // The stream outlives its layer.
+  // A stream may outlive its layer.
   EXPECT_OK(recurrent_layer_destroy(layer));
   EXPECT_ERROR(RECURRENT_INVALID_HANDLE, "destroyed", recurrent_layer_destroy(layer));
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
@@ -748,7 +749,7 @@ static void files_are_checked(void) {
                recurrent_layer_save(loaded, "/nowhere/at.all", ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "cannot be written: the path is empty", recurrent_layer_save(loaded, "", ""));
 
-  // A truncated file at every length.
+  // The file is cut at every possible length.
   FILE *file = fopen(path, "rb");
   char bytes[4096];
   const size_t count = fread(bytes, 1, sizeof bytes, file);
@@ -812,7 +813,7 @@ static void files_are_checked(void) {
                recurrent_layer_load(loaded, write_file("{\"a\"", 4, 0), ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "header is not what",
                recurrent_layer_load(loaded, write_file("{\"a\":1}", 7, 0), ""));
-  // What failed has changed nothing.
+  // A load that failed has changed nothing.
   EXPECT_OK(recurrent_layer_get_values(loaded, after, 2));
   EXPECT(memcmp(before, after, sizeof before) == 0);
   EXPECT_OK(recurrent_layer_destroy(layer));
@@ -889,7 +890,10 @@ int main(int count, char **arguments) {
         large_calls_allocate_nothing(threads, (recurrent_cell)cell, has_lengths);
   options_are_checked();
   forms_differ();
-  weights_in_8_bits();
+  weights_in_fewer_bits(RECURRENT_WEIGHTS_INT8, "weights is int8, expected full for a layer of Double",
+                        "weights is int8, expected full: only a layer with full weights can be trained");
+  weights_in_fewer_bits(RECURRENT_WEIGHTS_BF16, "weights is bf16, expected full for a layer of Double",
+                        "weights is bf16, expected full: only a layer with full weights can be trained");
   parameters_have_pytorchs_names();
   forward_is_checked();
   layouts_lengths_and_resets();

@@ -1,5 +1,5 @@
-// The C ABI from C++17: it compiles without a warning there too, owns well behind unique_ptr, trains, and serves
-// several threads at once.
+// Uses the C ABI from C++17: the header compiles without warnings, handles fit into unique_ptr, training lowers a loss,
+// and several threads can call at once.
 #include <recurrent.h>
 
 #include <cmath>
@@ -47,7 +47,7 @@ Owned<recurrent_scratch> make_scratch(std::size_t threads) {
   return Owned<recurrent_scratch>(scratch);
 }
 
-// h, and its count; a GRU has no c.
+// A state with h and its count; a GRU has no c.
 recurrent_state state_of(std::vector<scalar> &h) {
   recurrent_state state{};
   state.size = sizeof state;
@@ -72,7 +72,7 @@ std::vector<scalar> inputs_of_all() {
   return x;
 }
 
-// The loss sum(y^2) / 2 has the gradient y, and gets smaller.
+// The loss sum(y^2) / 2 has the gradient y. Training must lower it.
 void training_lowers_the_loss() {
   const auto layer = make_gru(inputs, units, 1);
   const auto scratch = make_scratch(1);
@@ -110,7 +110,7 @@ void training_lowers_the_loss() {
     throw std::runtime_error("the loss went from " + std::to_string(first) + " to " + std::to_string(last));
 }
 
-// Threads share a layer, each with a scratch of its own, and a scratch may have threads itself.
+// Threads may share a layer if each has its own scratch, and a scratch may have threads itself.
 void threads_share_a_layer() {
   const auto layer = make_gru(inputs, units, 2);
   const auto x = inputs_of_all();

@@ -4,7 +4,7 @@ gradients of every cell and form, stacks, directions, unsorted lengths, resets, 
 floats and of doubles.
 
     python3 Tests/c-abi/test.py librecurrent.so            with the goldens
-    python3 Tests/c-abi/test.py librecurrent.so --live     with PyTorch as it is here, other numbers each time
+    python3 Tests/c-abi/test.py librecurrent.so --live     with the installed PyTorch, new numbers each time
     python3 Tests/c-abi/test.py --write                    makes the goldens
 """
 import argparse
@@ -19,12 +19,12 @@ import binding
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens.npz"
 OUTPUTS = ("y", "hn", "cn")
-# How far results may be from the reference, as a part of its largest value: outputs and gradients.
+# The largest error of outputs and of gradients, relative to the tensor's largest value.
 TOLERANCES = {numpy.float32: (1e-5, 1e-4), numpy.float64: (1e-12, 1e-12)}
 
 
 def cases():
-    """By name; sizes on both sides of lanes and tiles."""
+    """The cases by name, with sizes on both sides of lanes and tiles."""
     forms = {
         "rnn": {"cell": "rnn"}, "rnn_relu": {"cell": "rnn", "activation": 1}, "lstm": {"cell": "lstm"},
         "lstm_linear": {"cell": "lstm", "cell_output": 1}, "gru": {"cell": "gru"},
@@ -47,7 +47,7 @@ def cases():
 
 
 class Numbers:
-    """SplitMix64 as a counter; multiples of 2^-23 in [-1, 1), exact in single precision."""
+    """SplitMix64 with a counter: multiples of 2^-23 in [-1, 1), which are exact in single precision."""
 
     def __init__(self, seed):
         self.next = numpy.uint64(seed) * numpy.uint64(1 << 32)
@@ -63,7 +63,7 @@ class Numbers:
 
 
 def shapes_of(case):
-    """PyTorch's names and shapes."""
+    """The parameters' shapes by their names, as PyTorch has them."""
     gates = {"rnn": 1, "lstm": 4, "gru": 3}[case["cell"]]
     both = case["direction"].startswith("bidirectional")
     units = case["hidden_size"]
@@ -79,20 +79,20 @@ def shapes_of(case):
 
 
 def inputs_of(case, seed):
-    """Everything that a case starts from, in double precision, exact in single."""
+    """All numbers that a case starts from: doubles that are exact in single precision too."""
     numbers = Numbers(seed)
     steps, batch, units = case["steps"], case["batch"], case["hidden_size"]
     both = 2 if case["direction"].startswith("bidirectional") else 1
     width = units * (2 if case["direction"] == "bidirectional" else 1)
     state = (case["layer_count"] * both, batch, units)
-    # A power of two near 1/sqrt(H): the products stay exact in single precision.
+    # A power of two near 1/sqrt(H), so that the scaled numbers stay exact in single precision.
     scale = 2.0 ** -round(numpy.log2(units) / 2)
     inputs = {"parameters": {name: numbers.draw(*shape) * scale for name, shape in shapes_of(case).items()}}
     inputs |= {"x": numbers.draw(steps, batch, case["input_size"]), "h0": numbers.draw(*state)}
     inputs |= {"c0": numbers.draw(*state), "dy": numbers.draw(steps, batch, width), "dhn": numbers.draw(*state)}
     inputs |= {"dcn": numbers.draw(*state) * (case["cell"] == "lstm"), "lengths": None, "resets": None}
     if case.get("ragged"):
-        # Unsorted, one of them 0, one of them T.
+        # Unsorted lengths, of which one is 0 and one is T.
         lengths = numpy.floor((numbers.draw(batch) + 1) / 2 * (steps + 1)).astype(numpy.int64)
         lengths[1 % batch], lengths[batch - 1] = 0, steps
         inputs["lengths"] = lengths
@@ -102,7 +102,7 @@ def inputs_of(case, seed):
 
 
 def save_parameters(path, prefix, parameters, dtype):
-    """A safetensors file of a type's numbers."""
+    """Writes a safetensors file with numbers of one type."""
     header, content = {}, b""
     for name, values in parameters.items():
         bytes_ = values.astype(dtype).tobytes()
@@ -115,7 +115,7 @@ def save_parameters(path, prefix, parameters, dtype):
 
 
 def run(library, case, inputs, layout, threads, dtype):
-    """The library's results under the reference's names; NaN where padding should not be read."""
+    """The library's results by the reference's names. Padding holds NaN, because nothing may read it."""
     arrays = {name: None if value is None else numpy.array(value, dtype, order="C")
               for name, value in inputs.items() if name not in ("parameters", "lengths", "resets")}
     lengths, resets = inputs["lengths"], inputs["resets"]
@@ -155,7 +155,7 @@ def run(library, case, inputs, layout, threads, dtype):
 
 
 def differences(found, expected, dtype):
-    """What is further from the reference than its tolerance."""
+    """Describes each result whose error is larger than its tolerance."""
     assert found.keys() == expected.keys(), (found.keys(), expected.keys())
     for name, reference in expected.items():
         tolerance = TOLERANCES[dtype][0 if name in OUTPUTS else 1]

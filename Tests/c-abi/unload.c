@@ -1,5 +1,5 @@
-// What a host that loads plugins does: a thread loads the library, uses it on two threads and with an error, unloads it
-// and ends, while the process goes on. The library's path is the argument.
+// Does what a host of plugins does: a thread loads the library, uses it on two threads and causes an error, unloads it
+// and ends, while the process continues. The argument is the library's path.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 static const char *problem = "the thread did not run";
 
-// A function pointer of the library, without a conversion that ISO C forbids.
+// Declares a pointer to a function of the library, without a conversion that ISO C forbids.
 #define FUNCTION(name)                \
   __typeof__(&recurrent_##name) name; \
   memcpy(&name, &(void *){dlsym(library, "recurrent_" #name)}, sizeof name)
@@ -22,8 +22,8 @@ static const char *use(void *library) {
   recurrent_layer *layer = NULL;
   if (layer_create(NULL, &layer) == RECURRENT_OK || strcmp(last_message(), "options is null") != 0)
     return "the error is another";
-  // Large enough to be divided. Neither layer nor scratch is destroyed: the pool's thread still waits when the library
-  // is closed.
+  // The layer is so large that threads divide it. Neither the layer nor the scratch is destroyed, so the pool's thread
+  // still waits when the library is closed.
   enum { H = 256, N = 32, T = 4 };
   static float x[T * N * H], y[T * N * H], h[N * H], c[N * H];
   const recurrent_layer_options options = {

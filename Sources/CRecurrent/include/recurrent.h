@@ -14,7 +14,9 @@
 //
 // Outputs, states and all gradients have the same bits on every processor whose instruction set fuses multiply-adds
 // (AVX2, AVX-512): in float, in double and with weights of 8 bits. The portable kernels do not fuse multiply-adds and
-// give other bits.
+// give other bits. With weights in bf16, bits are promised within one instruction set: today AVX2 and AVX-512 agree in
+// bf16 too, but a later version may use the instructions for bf16 of processors that have them (AVX512_BF16, AMX),
+// which add in orders of their own.
 //
 // Layers, and what is made of them, hold floats. The functions at the end, whose names end in _f64, are the same for
 // doubles.
@@ -118,7 +120,11 @@ typedef enum recurrent_weights {
   // bits, with a scale for each row: max|x| / 127. The sums of their products are exact. With AVX-512 VNNI, calls take a
   // third of the time or less. A row that holds an infinity or a NaN becomes NaN. Only for layers of floats whose input
   // and hidden sizes are at most 65536; recurrent_record_forward refuses them.
-  RECURRENT_WEIGHTS_INT8 = 1
+  RECURRENT_WEIGHTS_INT8 = 1,
+  // bfloat16, the upper halves of floats. Weights are rounded once, and each step rounds the rows of x and h before it
+  // multiplies them: to the nearest number, of two equally near ones to the even one, in any rounding mode. The
+  // products are added up in floats. Only for layers of floats; recurrent_record_forward refuses them.
+  RECURRENT_WEIGHTS_BF16 = 2
 } recurrent_weights;
 
 // What a layer is made of. Zero is the default of everything but the sizes. Options of other cells are ignored.

@@ -2,17 +2,18 @@ import CRecurrentKernels
 
 /// Steps of one row whose sums stay in registers from the products to the gates.
 extension Engine {
-  /// Whether a stream's step of this many rows runs in registers. Its weights must be full, and there must be one row:
+  /// Whether a stream's step of this many rows runs in registers. They must be able to read the weights, and there must
+  /// be one row:
   /// each row would read all weights anew (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1
   /// times).
   func streamRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && !products.quantizes && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
+    rows == 1 && products.servesRegisters && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
   /// Whether forward runs steps of this many rows in registers. Its products with W would otherwise run on all steps at
   /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && !products.quantizes && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
+    rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
   }
 
   /// The operands of a stage.
@@ -20,22 +21,24 @@ extension Engine {
   /// - Parameters:
   ///   - weights: those of `packed.stepWeights`.
   ///   - x: [C]
+  ///   - roundedOperand: [H], what U multiplies if it is rounded; `x` is then rounded too.
   ///   - previousH: [H], like `h` with room for a vector after the last unit.
   ///   - h: [H], overwritten.
   ///   - c: [block][P]; nil if the cell has no c.
   @inline(__always)
   func registerOperands(
-    _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>, previousH: UnsafePointer<E>,
+    _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>,
+    roundedOperand: UnsafePointer<E>? = nil, previousH: UnsafePointer<E>,
     h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>
   ) -> register_step {
     let readsSlot = stage.product?.operandSlot != nil
     // Without a c, no stage uses that pointer. It only must not be null.
     return register_step(
-      x: x, operand: readsSlot ? UnsafePointer(between.operand) : previousH, weights: weights,
+      x: x, operand: roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH), weights: weights,
       vectors: packed.vectors.start, previous_h: previousH, h: h, c: c ?? between.kept, kept: between.kept,
       next_operand: between.operand, input_size: inputSize, hidden_size: hiddenSize,
       most_side_by_side: products.mostSideBySide, pairs: products.stepsInPairs,
-      downwards: false)
+      halves: products.rounds, downwards: false)
   }
 }
 

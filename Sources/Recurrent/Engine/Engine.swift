@@ -57,21 +57,21 @@ package final class Engine<E: Element>: @unchecked Sendable {
   /// work is the product with W.
   func paysForThreads(batchSize: Int) -> Bool {
     let depth = hasU ? hiddenSize : inputSize
-    let multiplies = Blocking.sharedMultiplies * (products.quantizes ? Blocking.int8Multiplies : 1)
+    let multiplies = Blocking.sharedMultiplies * products.multipliesInTheTime
     return blocks > 1 && program.gates * hiddenSize * depth * batchSize >= multiplies
   }
 
-  /// Whether a product's rows are packed into tiles. A single row is a tile already, if it is not packed in 8 bits.
+  /// Whether a product's rows are packed into tiles. A single row is a tile already, if it is not rounded.
   func packsRows(_ rows: Int, depth: Int) -> Bool {
-    products.quantizes || rows > 1 && depth > Blocking.plainDepth
+    products.rounds || rows > 1 && depth > Blocking.plainDepth
   }
 
-  /// Whether each thread packs its own units of h into tiles, as soon as it has computed them. In 8 bits, the scale of a
-  /// row depends on all units, so `quantizeOperand` packs them when all are known.
-  func packsH(_ rows: Int) -> Bool { hasU && !products.quantizes && packsRows(rows, depth: hiddenSize) }
+  /// Whether each thread packs its own units of h into tiles, as soon as it has computed them. In 8 bits, the scale of
+  /// a row depends on all units, so `roundOperand` packs rounded rows when all are known.
+  func packsH(_ rows: Int) -> Bool { hasU && !products.rounds && packsRows(rows, depth: hiddenSize) }
 
   /// Whether `ForwardMemory` needs tiles for the operands of the stages.
-  var packsOperands: Bool { hasU && (products.quantizes || stages.contains { $0.product?.operandSlot != nil }) }
+  var packsOperands: Bool { hasU && (products.rounds || stages.contains { $0.product?.operandSlot != nil }) }
 
   /// The largest number of rows that a chunk of a walk can have.
   func chunkRows(_ plan: RowPlan) -> Int { min(plan.rowCount, max(chunkRows, plan.batchSize)) }

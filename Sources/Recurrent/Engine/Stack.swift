@@ -40,7 +40,9 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
       for part in parts.indices {
         parts[part].packed.fill(
           values.baseAddress!, shape.parameters(ofPart: part), products: parts[part].products)
-        // Forward must not allocate or wait for a lock. A stream packs larger weights when it is made.
+        // Forward must not allocate or wait for a lock, so these are packed even if they are never used. It takes 0.4 %
+        // of the instructions of a training update (LSTM, N 32, T 100, C 32, H 5). A stream packs larger weights when
+        // it is made.
         if parts[part].forwardRunsInRegisters(rows: 1) { _ = parts[part].packed.stepWeights(parts[part].products) }
       }
     }

@@ -45,6 +45,8 @@ protocol LaneRegister: BitwiseCopyable {
   static func magnitude(_ a: inout Self)
   static func addSign(_ a: inout Self, _ b: inout Self)
   static func exp2OfShifted(_ a: inout Self)
+  static func evenHalves(_ a: inout Self, _ source: UnsafePointer<Element>)
+  static func oddHalves(_ a: inout Self, _ source: UnsafePointer<Element>)
 }
 
 /// A vector of which parts can be loaded and stored.
@@ -79,6 +81,12 @@ struct FloatRegister: PartialRegister {
   @inline(always) static func magnitude(_ a: inout FloatRegister) { lanes_magnitude_f32(&a) }
   @inline(always) static func addSign(_ a: inout FloatRegister, _ b: inout FloatRegister) { lanes_add_sign_f32(&a, &b) }
   @inline(always) static func exp2OfShifted(_ a: inout FloatRegister) { lanes_exp2_of_shifted_f32(&a) }
+  @inline(always) static func evenHalves(_ a: inout FloatRegister, _ source: UnsafePointer<Float>) {
+    lanes_even_halves_f32(&a, source)
+  }
+  @inline(always) static func oddHalves(_ a: inout FloatRegister, _ source: UnsafePointer<Float>) {
+    lanes_odd_halves_f32(&a, source)
+  }
   @inline(always) static func loadPart(_ a: inout FloatRegister, _ source: UnsafePointer<Float>, _ count: Int) {
     lanes_load_part_f32(&a, source, count)
   }
@@ -129,6 +137,12 @@ struct FloatHalfRegister: LaneRegister {
     lanes_add_sign_f32_half(&a, &b)
   }
   @inline(always) static func exp2OfShifted(_ a: inout FloatHalfRegister) { lanes_exp2_of_shifted_f32_half(&a) }
+  @inline(always) static func evenHalves(_ a: inout FloatHalfRegister, _ source: UnsafePointer<Float>) {
+    lanes_even_halves_f32_half(&a, source)
+  }
+  @inline(always) static func oddHalves(_ a: inout FloatHalfRegister, _ source: UnsafePointer<Float>) {
+    lanes_odd_halves_f32_half(&a, source)
+  }
 }
 
 struct DoubleRegister: PartialRegister {
@@ -163,6 +177,12 @@ struct DoubleRegister: PartialRegister {
     lanes_add_sign_f64(&a, &b)
   }
   @inline(always) static func exp2OfShifted(_ a: inout DoubleRegister) { lanes_exp2_of_shifted_f64(&a) }
+  @inline(always) static func evenHalves(_ a: inout DoubleRegister, _ source: UnsafePointer<Double>) {
+    lanes_even_halves_f64(&a, source)
+  }
+  @inline(always) static func oddHalves(_ a: inout DoubleRegister, _ source: UnsafePointer<Double>) {
+    lanes_odd_halves_f64(&a, source)
+  }
   @inline(always) static func loadPart(_ a: inout DoubleRegister, _ source: UnsafePointer<Double>, _ count: Int) {
     lanes_load_part_f64(&a, source, count)
   }
@@ -214,4 +234,10 @@ struct DoubleHalfRegister: LaneRegister {
     lanes_add_sign_f64_half(&a, &b)
   }
   @inline(always) static func exp2OfShifted(_ a: inout DoubleHalfRegister) { lanes_exp2_of_shifted_f64_half(&a) }
+  @inline(always) static func evenHalves(_ a: inout DoubleHalfRegister, _ source: UnsafePointer<Double>) {
+    lanes_even_halves_f64_half(&a, source)
+  }
+  @inline(always) static func oddHalves(_ a: inout DoubleHalfRegister, _ source: UnsafePointer<Double>) {
+    lanes_odd_halves_f64_half(&a, source)
+  }
 }

@@ -10,6 +10,9 @@ protocol Lanes: BitwiseCopyable {
   init(_ scalar: Scalar)
   /// The scalars from an address on.
   init(at source: UnsafePointer<Scalar>)
+  /// The scalars with these upper halves: the lower halves of those in memory, or the upper ones.
+  init(evenHalvesAt source: UnsafePointer<Scalar>)
+  init(oddHalvesAt source: UnsafePointer<Scalar>)
   func store(at target: UnsafeMutablePointer<Scalar>)
   static func + (a: Self, b: Self) -> Self
   static func - (a: Self, b: Self) -> Self
@@ -38,6 +41,14 @@ struct Vector<R: LaneRegister>: Lanes {
   @inline(always) init(_ scalar: R.Element) { register = R.splat(scalar) }
   @inline(always) init(at source: UnsafePointer<R.Element>) {
     register = UnsafeRawPointer(source).loadUnaligned(as: R.self)
+  }
+  @inline(always) init(evenHalvesAt source: UnsafePointer<R.Element>) {
+    self.init(0)
+    R.evenHalves(&register, source)
+  }
+  @inline(always) init(oddHalvesAt source: UnsafePointer<R.Element>) {
+    self.init(0)
+    R.oddHalves(&register, source)
   }
   @inline(always) func store(at target: UnsafeMutablePointer<R.Element>) {
     UnsafeMutableRawPointer(target).storeBytes(of: register, as: R.self)
@@ -127,6 +138,12 @@ struct VectorPair<R: LaneRegister>: Lanes {
   @inline(always) init(_ scalar: R.Element) { self.init(Vector(scalar), Vector(scalar)) }
   @inline(always) init(at source: UnsafePointer<R.Element>) {
     self.init(Vector(at: source), Vector(at: source + R.count))
+  }
+  @inline(always) init(evenHalvesAt source: UnsafePointer<R.Element>) {
+    self.init(Vector(evenHalvesAt: source), Vector(evenHalvesAt: source + R.count))
+  }
+  @inline(always) init(oddHalvesAt source: UnsafePointer<R.Element>) {
+    self.init(Vector(oddHalvesAt: source), Vector(oddHalvesAt: source + R.count))
   }
   @inline(always) init(_ first: Vector<R>, _ second: Vector<R>) {
     self.first = first

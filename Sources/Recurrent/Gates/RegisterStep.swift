@@ -82,13 +82,15 @@ struct StepPlace<L: Lanes> {
   ) {
     self.step = step
     self.unit = unit
-    let depth = step.input_size &+ (equations.hasU ? step.hidden_size : 0)
+    // A scalar of W and U holds one k or two.
+    func rows(_ depth: Int) -> Int { step.halves ? (depth &+ 1) / 2 : depth }
+    let depth = rows(step.input_size) &+ (equations.hasU ? rows(step.hidden_size) : 0)
     stride = equations.gates &* L.count
     biases =
       step.weights.assumingMemoryBound(to: L.Scalar.self) + unit
       &* (equations.biasedSlots &+ equations.gates &* depth)
     w = biases + equations.biasedSlots &* L.count
-    u = w + step.input_size &* stride
+    u = w + rows(step.input_size) &* stride
   }
 
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
@@ -103,8 +105,22 @@ struct StepPlace<L: Lanes> {
     var x = GateSums<L, inputs>(), h = GateSums<L, recurrents>()
     let xRow = step.x.assumingMemoryBound(to: E.self), hRow = step.operand.assumingMemoryBound(to: E.self)
     var w = self.w + input &* L.count, u = self.u + recurrent &* L.count
+    let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= step.most_side_by_side &* E.laneCount
     var k = 0
-    if recurrents > 0, (inputs &+ recurrents) &* L.count <= step.most_side_by_side &* E.laneCount {
+    if step.halves {
+      let both = besides ? min(step.input_size, step.hidden_size) / 2 &* 2 : 0
+      while k < both {
+        x.add(pair: xRow + k, times: w)
+        h.add(pair: hRow + k, times: u)
+        w += stride
+        u += stride
+        k &+= 2
+      }
+      x.add(pairs: xRow, k..<step.input_size, times: w, stride: stride)
+      if recurrents > 0 { h.add(pairs: hRow, k..<step.hidden_size, times: u, stride: stride) }
+      return (x, h)
+    }
+    if besides {
       let both = min(step.input_size, step.hidden_size)
       while k < both {
         x.add(xRow[k], times: w)
@@ -171,5 +187,37 @@ struct GateSums<L: Lanes, let gates: Int> {
     if gates > 1 { second = second.adding(L(at: weights + L.count), times: value) }
     if gates > 2 { third = third.adding(L(at: weights + 2 &* L.count), times: value) }
     if gates > 3 { fourth = fourth.adding(L(at: weights + 3 &* L.count), times: value) }
+  }
+
+  /// The same with weights in halves, for an even k or an odd one.
+  @inline(always) private mutating func add(
+    _ value: L.Scalar, timesHalves weights: UnsafePointer<L.Scalar>, _ half: (UnsafePointer<L.Scalar>) -> L
+  ) {
+    let value = L(value)
+    if gates > 0 { first = first.adding(half(weights), times: value) }
+    if gates > 1 { second = second.adding(half(weights + L.count), times: value) }
+    if gates > 2 { third = third.adding(half(weights + 2 &* L.count), times: value) }
+    if gates > 3 { fourth = fourth.adding(half(weights + 3 &* L.count), times: value) }
+  }
+
+  /// Adds two neighboring values of the row times their weights in halves.
+  @inline(always) fileprivate mutating func add(
+    pair: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>
+  ) {
+    add(pair[0], timesHalves: weights) { L(evenHalvesAt: $0) }
+    add(pair[1], timesHalves: weights) { L(oddHalvesAt: $0) }
+  }
+
+  /// Adds the values of a row from an even k on, of which the last may have no neighbor.
+  @inline(always) fileprivate mutating func add(
+    pairs row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int
+  ) {
+    var weights = weights, k = depth.lowerBound
+    while k &+ 1 < depth.upperBound {
+      add(pair: row + k, times: weights)
+      weights += stride
+      k &+= 2
+    }
+    if k < depth.upperBound { add(row[k], timesHalves: weights) { L(evenHalvesAt: $0) } }
   }
 }

@@ -97,7 +97,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     return layer
   }
 
-  /// The same layer with its weights in another format. With `.int8`, a trained layer becomes a faster one.
+  /// The same layer with its weights in another format. With `.int8` or `.bfloat16`, a trained layer becomes a
+  /// faster one.
   ///
   /// - Throws: `RecurrentError` if a layer of this scalar or size cannot have such weights.
   public func converted(to weights: WeightFormat) throws(RecurrentError) -> Layer {

@@ -97,6 +97,7 @@ extension RecurrentLayer {
   /// The cell, its sizes, and the options that differ from the defaults.
   public var description: String {
     "\(layer.shape)" + (dropout > 0 ? ", dropout \(dropout)" : "")
-      + (weightFormat == .int8 ? ", weights in int8" : "") + (flushesDenormals ? ", flushing denormal numbers" : "")
+      + (weightFormat == .full ? "" : ", weights in \(weightFormat.rawValue)")
+      + (flushesDenormals ? ", flushing denormal numbers" : "")
   }
 }

@@ -78,9 +78,10 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   /// Biases, W and U in the order in which a step in registers reads them, as `register_step` says.
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
-    let width = products.width, lanes = 64 / MemoryLayout<E>.stride, hasU = weightHH.count > 0
+    let width = products.width, lanes = products.lanes, hasU = weightHH.count > 0
+    let inputDepth = products.unitScalars(inputSize), hiddenDepth = hasU ? products.unitScalars(hiddenSize) : 0
     let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, inPairs: products.stepsInPairs)
-    let perUnit = program.biasedSlots + program.gates * (inputSize + (hasU ? hiddenSize : 0))
+    let perUnit = program.biasedSlots + program.gates * (inputDepth + hiddenDepth)
     return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
       var target = target
       blocks.forEach(lanes: lanes) { first, count in
@@ -97,8 +98,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
           }
         }
         copy(bias, rows: program.biasedSlots, depth: 1)
-        copy(weightIH, rows: program.gates, depth: inputSize)
-        if hasU { copy(weightHH, rows: program.gates, depth: hiddenSize) }
+        copy(weightIH, rows: program.gates, depth: inputDepth)
+        copy(weightHH, rows: program.gates, depth: hiddenDepth)
       }
     }
   }

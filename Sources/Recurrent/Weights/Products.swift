@@ -5,8 +5,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   package let kernels: UnsafePointer<product_kernels>
   /// P, the number of units of a panel.
   package let width: Int
-  /// The kernels for weights and rows in 8 bits; nil if the weights are scalars.
-  package let int8: UnsafePointer<int8_kernels>?
+  /// The kernels for rounded weights and rows; nil if the weights are full.
+  package let rounded: UnsafePointer<rounded_kernels>?
   /// The size in bytes of the second cache, in which loops keep their operands.
   package let secondCache: Int
   /// The weights of a step, in bytes, that the second cache does not keep until the next step.
@@ -24,7 +24,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     let chosen = try Processor.kernels(instructionSet, scalar: E.kernelScalar)
     kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
     width = kernels.pointee.panel_width
-    int8 = weights == .int8 ? int8_kernels_for(chosen.pointee.set) : nil
+    rounded = weights.rounded.map { rounded_kernels_for($0, chosen.pointee.set) }
     self.secondCache = secondCache
     farWeightBytes = Blocking.farWeightBytes(secondCache: secondCache)
   }
@@ -34,24 +34,35 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. Only our
   /// AVX-512 kernel is as fast as BLIS's (with AVX2: 11 % slower at H 512, 16 % faster at 2048).
   package func isFar(_ weights: Int) -> Bool {
-    !quantizes && weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
+    !rounds && weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
   }
 
-  /// Whether weights and the rows that they multiply are packed in 8 bits.
-  package var quantizes: Bool { int8 != nil }
+  /// Whether weights, and the rows that they multiply, are rounded to fewer bits.
+  package var rounds: Bool { rounded != nil }
 
-  /// The scalars of memory that a packed row takes, and those of a unit in a panel. Packed in 8 bits, both are words of
-  /// 4 bytes, as int8.h describes them.
-  package func rowScalars(_ depth: Int) -> Int { int8.map { int8_row_words($0, depth) } ?? depth }
-  package func unitScalars(_ depth: Int) -> Int { quantizes ? int8_unit_words(depth) : depth }
+  /// The scalars of memory that a packed row takes, and those of a unit in a panel. If they are rounded, both are words
+  /// of 4 bytes, as rounded.h describes them.
+  package func rowScalars(_ depth: Int) -> Int { rounded.map { rounded_row_words($0, depth) } ?? depth }
+  package func unitScalars(_ depth: Int) -> Int { rounded.map { rounded_unit_words($0, depth) } ?? depth }
+
+  /// How many times as many multiply-adds take the same time as those of full weights.
+  package var multipliesInTheTime: Int {
+    rounded?.pointee.format == .int8 ? Blocking.int8Multiplies : 1
+  }
+
+  /// Whether steps in registers can read the weights: full ones, or bf16, which one shift or mask unpacks.
+  package var servesRegisters: Bool { rounded.map { $0.pointee.format == .bf16 } ?? true }
+
+  /// The scalars of a vector of 64 bytes.
+  package var lanes: Int { 64 / MemoryLayout<E>.stride }
 
   /// Whether steps in registers compute two vectors at once, which needs 32 registers.
-  package var stepsInPairs: Bool { kernels.pointee.set == .avx512 }
+  package var stepsInPairs: Bool { self.set == .avx512 }
 
   /// How many vectors of 64 bytes the sums of both products of a step in registers may take to run side by side. More
   /// would find no register, or no free multiply-add unit.
   package var mostSideBySide: Int {
-    switch kernels.pointee.set {
+    switch set {
     case .avx512: 8
     case .avx2: 6
     default: 2
@@ -72,25 +83,38 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int,
     into tiles: UnsafeMutablePointer<E>
   ) {
-    if quantizes {
-      return quantizeRows(source, rows, some, stride: stride, depth: depth, piece: depth, pieceStride: 0, into: tiles)
+    if rounds {
+      return round(rowsToRound(source, count: rows.rows, stride: stride, depth: depth), rows, some, into: tiles)
     }
     rows.forEach(some) { first, count in
       pack(kernels, tiles + first * depth, count, source + first * stride, count, stride, depth, depth, 1)
     }
   }
 
-  /// Packs rows in 8 bits into row tiles. The `depth` scalars of a row lie in pieces, `pieceStride` apart.
-  package func quantizeRows(
-    _ source: UnsafePointer<E>, _ rows: RowTiles, _ some: Range<Int>? = nil, stride: Int, depth: Int, piece: Int,
-    pieceStride: Int, into tiles: UnsafeMutablePointer<E>
+  /// Rows to be rounded. The `depth` scalars of a row lie next to each other, or in pieces.
+  func rowsToRound(
+    _ source: UnsafePointer<E>, count: Int, stride: Int, depth: Int, piece: Int? = nil, pieceStride: Int = 0
+  ) -> rounded_rows {
+    rounded_rows(
+      source: Products.floats(source), row_count: count, row_stride: stride, k: depth, piece: piece ?? depth,
+      piece_stride: pieceStride)
+  }
+
+  /// Weights and rows that are rounded are floats.
+  @inline(__always)
+  static func floats(_ start: UnsafePointer<E>) -> UnsafePointer<Float> {
+    UnsafeRawPointer(start).assumingMemoryBound(to: Float.self)
+  }
+
+  /// Rounds all rows, or those of some tiles, into row tiles.
+  package func round(
+    _ source: rounded_rows, _ rows: RowTiles, _ some: Range<Int>? = nil, into tiles: UnsafeMutablePointer<E>
   ) {
-    let words = rowScalars(depth)
     rows.forEach(some) { first, count in
-      var operands = int8_rows(
-        source: UnsafeRawPointer(source + first * stride).assumingMemoryBound(to: Float.self), row_count: count,
-        row_stride: stride, k: depth, piece: piece, piece_stride: pieceStride)
-      int8!.pointee.quantize_rows(&operands, tiles + first * words)
+      var tile = source
+      tile.source += first * source.row_stride
+      tile.row_count = count
+      rounded!.pointee.round_rows(&tile, tiles + first * rowScalars(source.k))
     }
   }
 
@@ -105,18 +129,17 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Packs the rows of `source` [units][depth] into panels [panel][depth][P] that lie `panelStride` apart. With weights
-  /// in 8 bits, it packs them as int8.h describes.
+  /// Packs the rows of `source` [units][depth] into panels [panel][depth][P] that lie `panelStride` apart. If
+  /// weights are rounded, it packs them as rounded.h describes.
   package func packPanels(
     rowsOf source: UnsafePointer<E>, units: Int, depth: Int, panelStride: Int, into panels: UnsafeMutablePointer<E>
   ) {
     for panel in 0..<self.panels(units) {
       let first = panel * width
-      if let int8 {
-        int8_quantize_panel(
-          int8, panels + panel * panelStride, width,
-          UnsafeRawPointer(source + first * depth).assumingMemoryBound(to: Float.self), min(width, units - first), depth
-        )
+      if let rounded {
+        rounded_pack_panel(
+          rounded, panels + panel * panelStride, width, Products.floats(source + first * depth),
+          min(width, units - first), depth)
         continue
       }
       pack(
@@ -166,8 +189,14 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   // MARK: - Products
 
-  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix. In
-  /// 8 bits, rows are always packed, and products are always added.
+  /// Runs the product of a step of few rows on our own kernels.
+  @inline(__always)
+  func run(_ operands: UnsafePointer<product>) {
+    if let rounded { rounded.pointee.product(operands) } else { product_run_own(kernels, operands) }
+  }
+
+  /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix.
+  /// If weights are rounded, rows are always packed, and products are always added.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, count: Int, stride: Int = 1, _ panels: UnsafePointer<E>, panelCount: Int,
@@ -175,26 +204,18 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool, next: UnsafePointer<E>? = nil,
     nextCount: Int = 0
   ) {
-    if let int8 {
-      var operands = int8_product(
-        rows: rows, row_count: count, panels: panels, panel_count: panelCount, panel_stride: panelStride,
-        panel_width: width, k: depth, c: UnsafeMutableRawPointer(c).assumingMemoryBound(to: Float.self),
-        c_panel_stride: cPanelStride, c_row_stride: cRowStride)
-      int8.pointee.product(&operands)
-      return
-    }
     var operands = product(
       rows: rows, row_count: count, row_stride: stride, panels: panels, panel_count: panelCount,
-      panel_stride: panelStride, k: depth, c: c,
-      c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add, next: next, next_count: nextCount)
-    product_run(kernels, &operands)
+      panel_stride: panelStride, k: depth, c: c, c_panel_stride: cPanelStride, c_row_stride: cRowStride, add: add,
+      next: next, next_count: nextCount, panel_width: width)
+    if let rounded { rounded.pointee.product(&operands) } else { product_run(kernels, &operands) }
   }
 
   /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the
   /// panels stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before
   /// its first chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch
   /// the weights of the next chain meanwhile, and in the last chain those at `next`. Packed tiles may be deeper than
-  /// the product, which then reads a range `of` their depth. Sums of 8-bit numbers are exact, so they are one chain.
+  /// the product, which then reads a range `of` their depth. Kernels of rounded weights cut the chains themselves.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
@@ -208,10 +229,10 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     var k = 0
     let fullTiles = far ? tiles.rows / tiles.size : 0
     let fetches = fullTiles >= Blocking.fetchingTiles
-    let line = 64 / MemoryLayout<E>.stride  // The kernel fetches whole lines.
+    let line = lanes  // The kernel fetches whole lines, which are as long as a vector.
     let packedDepth = part?.whole ?? rowScalars(depth)
     while k < depth {
-      let block = quantizes ? depth : min(Int(PRODUCT_K_BLOCK), depth - k)
+      let block = rounds ? depth : min(Int(PRODUCT_K_BLOCK), depth - k)
       let following = !fetches ? nil : k + block < depth ? panels + (k + block) * width : next
       let fetched = fetches ? (block * width / fullTiles + line - 1) / line * line : 0
       tiles.forEach { row, count in

@@ -10,14 +10,14 @@ package struct QuantizedMatrix {
   /// - Parameter values: [rows][columns]
   package init(_ values: [Float], rows: Int, columns: Int) {
     // A panel of one unit: where its sum starts, its scale, then the numbers.
-    let kernels = int8_kernels_for(.portable)
-    var panel = [Float](repeating: 0, count: int8_unit_words(columns))
+    let kernels = rounded_kernels_for(.int8, .portable)
+    var panel = [Float](repeating: 0, count: rounded_unit_words(kernels, columns))
     var numbers: [Int8] = [], scales: [Float] = []
     numbers.reserveCapacity(rows * columns)
     for row in 0..<rows {
       values.withUnsafeBufferPointer { values in
         panel.withUnsafeMutableBufferPointer { panel in
-          int8_quantize_panel(kernels, panel.baseAddress!, 1, values.baseAddress! + row * columns, 1, columns)
+          rounded_pack_panel(kernels, panel.baseAddress!, 1, values.baseAddress! + row * columns, 1, columns)
         }
       }
       scales.append(panel[1])

@@ -54,8 +54,8 @@ public struct Checkpoint: Sendable {
   /// - Throws: `RecurrentError.value` if the checkpoint has a tensor of that name already.
   public mutating func store(_ model: some Parameterized, as name: String = "") throws {
     for parameter in model.namedParameters() {
-      try add(
-        try Tensor(parameter.values, shape: parameter.shape), name.isEmpty ? parameter.name : "\(name).\(parameter.name)")
+      let fullName = name.isEmpty ? parameter.name : "\(name).\(parameter.name)"
+      try add(try Tensor(parameter.values, shape: parameter.shape), fullName)
     }
     file.metadata[name.isEmpty ? "parameters" : "\(name).parameters"] = "\(model.parameterCount)"
   }

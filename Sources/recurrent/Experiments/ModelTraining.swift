@@ -47,6 +47,8 @@ struct ModelTraining<M: Module, O: Optimizer> {
       updates += 1
       return value
     } catch let error as RecurrentError {
+      // A wrong shape is not the fault of the numbers.
+      guard case .value = error else { throw error }
       let (parameter, value) = gradients.largest
       throw ToolError(
         "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): "

@@ -1,23 +1,23 @@
 import Foundation
 import Recurrent
 
-/// The equations of one cell in plain double precision: the specification that the kernels are held to. They are written
-/// from the papers' equations and are themselves held to PyTorch's goldens and to finite differences.
+/// The equations of one cell in plain double precision: the specification of the kernels. They are written from the
+/// papers' equations, and are themselves compared with PyTorch's goldens and with finite differences.
 ///
-/// A new cell adds a file with its equations and a line in `cellReferences`; every suite then tests it.
+/// To add a cell, add a file with its equations and a line in `cellReferences`; every suite then tests it.
 protocol CellReference: Sendable {
-  /// Every variant of the cell, and what it is called.
+  /// Every variant of the cell, with its printed name.
   static var variants: [(cell: Cell, name: String)] { get }
-  /// G, as the parameters count them.
+  /// G, as the parameters count the gates.
   static var gates: Int { get }
   /// Whether the state has c.
   static var hasCellState: Bool { get }
 
   /// The equations of one variant.
   init(_ cell: Cell)
-  /// Computes h, and what backward needs, of one step of one sequence.
+  /// Computes h, and what backward needs, for one step of one sequence.
   func forward(_ step: inout ReferenceStep, _ weights: ReferenceWeights)
-  /// The gradients of that step's sums and of the state before it.
+  /// Computes the gradients of that step's sums and of the state before it.
   ///
   /// - Parameters:
   ///   - dh: [H], the gradient of the step's h.
@@ -27,7 +27,7 @@ protocol CellReference: Sendable {
   ) -> ReferenceStepGradients
 }
 
-/// All cells, a line each.
+/// All cells, one on each line.
 let cellReferences: [any CellReference.Type] = [
   RNNReference.self,
   LSTMReference.self,
@@ -42,14 +42,14 @@ extension Cell {
   }
 }
 
-/// One step of one sequence, forward: what the equations read and what they give.
+/// One step of one sequence in forward: what the equations read and what they compute.
 struct ReferenceStep {
   let x: [Double]  // [C]
   let previousH: [Double]  // [H]
   let previousC: [Double]  // [H], empty for cells without c
   var h: [Double] = []  // [H]
   var c: [Double] = []  // [H]
-  /// [H] each: what backward needs beside the state, in the cell's own order.
+  /// [H] each: what backward needs beside the state, in an order of the cell's own.
   var kept: [[Double]] = []
 
   var units: Range<Int> { previousH.indices }
@@ -57,13 +57,13 @@ struct ReferenceStep {
 
 /// The gradients of one step of one sequence.
 struct ReferenceStepGradients {
-  /// [G][H]: of the sums in which W x stands.
+  /// [G][H]: the gradients of the sums that contain W x.
   var input: [[Double]]
-  /// [G][H]: of the sums in which U h' stands.
+  /// [G][H]: the gradients of the sums that contain U h'.
   var recurrent: [[Double]]
-  /// What U is multiplied with for a gate, if it is not h'; the cell then counts that product's part of dh' itself.
+  /// What U multiplies for a gate, if it is not h'. The cell then adds that product's part of dh' itself.
   var operands: [Int: [Double]] = [:]
-  /// [H]: what reaches h' other than through U h'.
+  /// [H]: the part of dh' that does not pass through U h'.
   var previousH: [Double]
   /// [H], empty for cells without c.
   var previousC: [Double]
@@ -77,7 +77,7 @@ struct ReferenceStepGradients {
   }
 }
 
-/// The parameters of one cell, with PyTorch's shapes and order of gates.
+/// The parameters of one cell, in PyTorch's shapes and order of gates.
 struct ReferenceWeights {
   let inputs: Int  // C
   let hidden: Int  // H
@@ -85,7 +85,7 @@ struct ReferenceWeights {
   var weightHH: [Double]  // [G·H,H]
   var biasIH: [Double]  // [G·H], empty without biases
   var biasHH: [Double]
-  /// What becomes of x, and of what U multiplies, before their products; nil if nothing does.
+  /// How x, and what U multiplies, are rounded before their products; nil if they are not.
   var roundX: (([Double]) -> [Double])?
   var roundH: (([Double]) -> [Double])?
 

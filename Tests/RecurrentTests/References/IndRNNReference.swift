@@ -1,6 +1,6 @@
 import Recurrent
 
-/// An RNN whose U is the diagonal matrix of u.
+/// An RNN whose matrix U is diagonal, with the diagonal u.
 struct IndRNNReference: CellReference {
   static let variants: [(cell: Cell, name: String)] = [
     (.indRNN(), "IndRNN"), (.indRNN(nonlinearity: .tanh), "IndRNN with tanh"),

@@ -1,6 +1,6 @@
 import Recurrent
 
-/// One level that runs forward, in double precision: a cell's equations over all steps and sequences.
+/// One level that runs forward in double precision: a cell's equations over all steps and sequences.
 struct Reference {
   var weights: ReferenceWeights
   private let cell: any CellReference
@@ -13,7 +13,7 @@ struct Reference {
   }
 
   struct Run {
-    /// [T,N]
+    /// [T,N].
     fileprivate(set) var steps: [ReferenceStep] = []
     fileprivate(set) var y: [Double] = []  // [T,N,H]
     fileprivate(set) var hn: [Double]  // [N,H]
@@ -24,7 +24,7 @@ struct Reference {
     var weightIH: [Double], weightHH: [Double], biasIH: [Double], biasHH: [Double]
   }
 
-  /// x [T,N,C], h0 and c0 [N,H]
+  /// Runs all steps: x is [T,N,C], h0 and c0 are [N,H].
   func forward(_ x: [Double], steps: Int, batch: Int, h0: [Double], c0: [Double]) -> Run {
     let inputs = weights.inputs
     var run = Run(hn: h0, cn: c0)
@@ -44,7 +44,7 @@ struct Reference {
     return run
   }
 
-  /// Gradients of Σ dy·y + dhn·hn + dcn·cn.
+  /// Computes the gradients of Σ dy·y + dhn·hn + dcn·cn.
   func backward(
     _ run: Run, steps: Int, batch: Int, dy: [Double], dhn: [Double], dcn: [Double]
   ) -> Gradients {

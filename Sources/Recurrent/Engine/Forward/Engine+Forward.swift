@@ -106,8 +106,8 @@ extension Engine {
     let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
     for stage in stages {
       let operandTiles =
-        products.quantizes
-        ? quantizeOperand(of: stage.product, rows, memory, share) : packOperand(of: stage.product, rows, memory, own)
+        products.rounds
+        ? roundOperand(of: stage.product, rows, memory, share) : packOperand(of: stage.product, rows, memory, own)
       // The product reads the slot of all units, so every thread must have packed its own.
       if operandTiles != nil { share.barrier() }
       forEachBlock(own, downwards: downwards) { block, next in

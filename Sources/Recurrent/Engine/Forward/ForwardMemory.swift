@@ -30,8 +30,8 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   /// h in tiles, one buffer that even steps read and one that odd steps read. While a step reads one buffer, it fills
   /// the other.
   let hTiles: (even: UnsafeMutablePointer<E>, odd: UnsafeMutablePointer<E>)?
-  /// The tiles of a slot that is the operand of a product with U, and in 8 bits also those of h'; nil if the cell has no
-  /// such stage.
+  /// The tiles of a slot that is the operand of a product with U, and those of h' if it is rounded; nil if the cell has
+  /// no such stage.
   let operandTiles: UnsafeMutablePointer<E>?
   /// [unit block][cRows][P]
   let c: UnsafeMutablePointer<E>?

@@ -3,10 +3,9 @@ import CRecurrentKernels
 /// The stages of one level's step of few rows with their operands, in even or in odd steps. The sums pass through the
 /// level's gate slots.
 struct SlotStages<E: Element>: BitwiseCopyable {
-  /// The operands of one block in the first stage, which starts from b + W x.
-  private struct FirstOperands: BitwiseCopyable {
-    var input: product
-    var call: StepOperands
+  /// The operands of one block before the first stage, which starts from b + W x.
+  private struct Input: BitwiseCopyable {
+    var product: product
     let slots: UnsafeMutablePointer<E>
     let bias: UnsafePointer<E>
   }
@@ -15,11 +14,15 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   private let rows: Engine<E>.StepRows
   private let memory: ForwardMemory<E>
   /// [block]
-  private let first: UnsafeMutablePointer<FirstOperands>
-  /// [stage after the first][block]
-  private let later: UnsafeMutablePointer<StepOperands>
+  private let inputs: UnsafeMutablePointer<Input>
+  /// [stage][block]
+  private let stages: UnsafeMutablePointer<StepOperands>
+  /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 +
+  /// stage].
+  private let rowsToRound: UnsafeMutablePointer<rounded_rows>?
 
   /// - Parameters:
+  ///   - count: at most the rows of a row tile.
   ///   - x: [rows][C]
   ///   - previousH: [rows][H]
   ///   - h: [rows][H], overwritten.
@@ -27,59 +30,84 @@ struct SlotStages<E: Element>: BitwiseCopyable {
     _ engine: Engine<E>, _ memory: ForwardMemory<E>, rows count: Int, x: UnsafePointer<E>,
     previousH: UnsafePointer<E>, h: UnsafeMutablePointer<E>
   ) {
-    let size = engine.hiddenSize, biasStride = engine.program.biasedSlots * engine.products.width
+    let inputSize = engine.inputSize, size = engine.hiddenSize, blocks = engine.blocks, layout = memory.layout
+    let biasStride = engine.program.biasedSlots * engine.products.width
     self.engine = .passUnretained(engine)
     self.memory = memory
     rows = Engine<E>.StepRows(
       count: count, firstRow: 0, previous: Engine.PreviousH(start: previousH, stride: size, tiles: nil),
       h: Engine.NextH(start: h, stride: size, tiles: nil))
-    first = .allocate(capacity: engine.blocks)
-    later = .allocate(capacity: engine.blocks * (engine.stages.count - 1))
-    for block in 0..<engine.blocks {
-      (first + block).initialize(
-        to: FirstOperands(
-          input: engine.operands(
-            x, engine.inputSize, rows, depth: engine.inputSize, engine.packed.weightIH, 0..<engine.program.gates,
-            memory, block, slot: 0),
-          call: engine.stepOperands(engine.stages[0], rows, memory, block),
-          slots: memory.slots + block * memory.layout.blockStride,
+    inputs = .allocate(capacity: blocks)
+    stages = .allocate(capacity: engine.stages.count * blocks)
+    let rounds = engine.products.rounds
+    for block in 0..<blocks {
+      (inputs + block).initialize(
+        to: Input(
+          product: engine.operands(
+            rounds ? UnsafePointer(memory.xTiles!) : x, rounds ? 1 : inputSize, rows, depth: inputSize,
+            UnsafePointer(engine.packed.weightIH.start), 0..<engine.program.gates, memory, block, slot: 0),
+          slots: memory.slots + block * layout.blockStride,
           bias: UnsafePointer(engine.packed.bias.start + block * biasStride)))
-      for stage in 1..<engine.stages.count {
-        (later + ((stage - 1) * engine.blocks + block)).initialize(
-          to: engine.stepOperands(engine.stages[stage], rows, memory, block))
+      for (index, stage) in engine.stages.enumerated() {
+        (stages + (index * blocks + block)).initialize(to: engine.stepOperands(stage, rows, memory, block))
       }
     }
+    guard rounds else {
+      rowsToRound = nil
+      return
+    }
+    let rowsToRound = UnsafeMutablePointer<rounded_rows>.allocate(capacity: 1 + engine.stages.count)
+    rowsToRound.initialize(to: engine.products.rowsToRound(x, count: count, stride: inputSize, depth: inputSize))
+    for (index, stage) in engine.stages.enumerated() {
+      (rowsToRound + (1 + index)).initialize(to: engine.operandToRound(of: stage.product, rows, memory))
+    }
+    self.rowsToRound = rowsToRound
   }
 
   func deallocate() {
-    first.deallocate()
-    later.deallocate()
+    inputs.deallocate()
+    stages.deallocate()
+    rowsToRound?.deallocate()
   }
 
   /// Sets the x [rows][C] that the next step reads.
   @inline(__always)
   func setX(_ x: UnsafePointer<E>) {
     engine._withUnsafeGuaranteedRef { engine in
-      for block in 0..<engine.blocks { first[block].input.rows = UnsafeRawPointer(x) }
+      if let rowsToRound {
+        rowsToRound.pointee.source = Products.floats(x)
+      } else {
+        for block in 0..<engine.blocks { inputs[block].product.rows = UnsafeRawPointer(x) }
+      }
     }
   }
 
   @inline(__always)
   func run(downwards: Bool) {
     engine._withUnsafeGuaranteedRef { engine in
-      let stages = engine.stages, blocks = engine.blocks, kernels = engine.products.kernels
-      engine.forEachBlock(0..<blocks, downwards: downwards) { block, _ in
-        let call = first + block
-        fill_rows(
-          kernels, call.pointee.slots, memory.layout.slotStride, engine.program.biasedSlots, call.pointee.bias,
-          rows.count)
-        product_run_own(kernels, &call.pointee.input)
-        engine.run(stages[0], &call.pointee.call)
+      let blocks = engine.blocks
+      if let rounded = engine.products.rounded, let rowsToRound, let tiles = memory.xTiles {
+        rounded.pointee.round_rows(rowsToRound, tiles)
       }
-      for stage in 1..<stages.count {
-        _ = engine.packOperand(of: stages[stage].product, rows, memory, 0..<blocks)
-        let calls = later + (stage - 1) * blocks
-        engine.forEachBlock(0..<blocks, downwards: downwards) { block, _ in engine.run(stages[stage], calls + block) }
+      for index in 0..<engine.stages.count {
+        let stage = engine.stages[index], operands = stages + index * blocks
+        if let rounded = engine.products.rounded, let rowsToRound {
+          if stage.product != nil, let tiles = memory.operandTiles {
+            rounded.pointee.round_rows(rowsToRound + (1 + index), tiles)
+          }
+        } else {
+          _ = engine.packOperand(of: stage.product, rows, memory, 0..<blocks)
+        }
+        engine.forEachBlock(0..<blocks, downwards: downwards) { block, _ in
+          if index == 0 {
+            let input = inputs + block
+            fill_rows(
+              engine.products.kernels, input.pointee.slots, memory.layout.slotStride, engine.program.biasedSlots,
+              input.pointee.bias, rows.count)
+            engine.products.run(&input.pointee.product)
+          }
+          engine.run(stage, operands + block)
+        }
       }
     }
   }

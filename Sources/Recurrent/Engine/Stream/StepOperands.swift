@@ -9,14 +9,15 @@ struct StepOperands: BitwiseCopyable {
 }
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs them, also not in 8 bits. Such a step runs on `StepOperands`.
+  /// Whether a step's rows fit one tile and no product packs or rounds them. Such a step of forward runs on
+  /// `StepOperands`.
   func servesSteps(rows: Int) -> Bool {
-    rows <= products.tiles(rows).size && !packsH(rows) && !products.quantizes
+    rows <= products.tiles(rows).size && !packsH(rows) && !products.rounds
   }
 
   /// Whether a `StepPlan` can run a step of so many rows of a stream.
   func servesPlannedSteps(rows: Int) -> Bool {
-    if products.quantizes { return rows <= products.tiles(rows).size }
+    if products.rounds { return rows <= products.tiles(rows).size }
     return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
   }
 
@@ -25,11 +26,12 @@ extension Engine {
   func stepOperands(
     _ stage: CellProgram.Stage, _ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int
   ) -> StepOperands {
-    // An operand slot is packed as one tile [H][rows]. A stage without a product gets a product of no panels.
-    let isSlot = stage.product?.operandSlot != nil
+    // An operand slot is packed as one tile [H][rows], and every operand that is rounded. A stage without a product
+    // gets a product of no panels.
+    let tile = products.rounds || stage.product?.operandSlot != nil ? memory.operandTiles : nil
     let hidden = operands(
-      isSlot ? UnsafePointer(memory.operandTiles!) : rows.previous.start, isSlot ? 1 : rows.previous.stride, rows,
-      depth: hiddenSize, packed.weightHH, stage.product?.gates ?? 0..<0, memory, block,
+      tile.map { UnsafePointer($0) } ?? rows.previous.start, tile == nil ? rows.previous.stride : 1, rows,
+      depth: hiddenSize, UnsafePointer(packed.weightHH.start), stage.product?.gates ?? 0..<0, memory, block,
       slot: stage.product?.firstSlot ?? 0)
     return StepOperands(hidden: hidden, gates: gateTile(rows, memory, block, 0, rows.count))
   }
@@ -37,21 +39,23 @@ extension Engine {
   /// The operands of slots += the rows times some gates of packed weights.
   @inline(__always)
   func operands(
-    _ source: UnsafePointer<E>, _ stride: Int, _ rows: StepRows, depth: Int, _ weights: AlignedBuffer<E>,
+    _ source: UnsafePointer<E>, _ stride: Int, _ rows: StepRows, depth: Int,
+    _ weights: UnsafePointer<E>,
     _ gates: Range<Int>, _ memory: ForwardMemory<E>, _ block: Int, slot: Int
   ) -> product {
-    let width = products.width, panelStride = depth * width, slotStride = memory.layout.slotStride
+    let width = products.width, panelStride = products.unitScalars(depth) * width, slotStride = memory.layout.slotStride
     return product(
       rows: source, row_count: rows.count, row_stride: rows.count == 1 ? 1 : stride,
-      panels: weights.start + (block * program.gates + gates.lowerBound) * panelStride, panel_count: gates.count,
+      panels: weights + (block * program.gates + gates.lowerBound) * panelStride, panel_count: gates.count,
       panel_stride: panelStride, k: depth,
       c: memory.slots + (block * memory.layout.blockStride + slot * slotStride + rows.firstRow * width),
-      c_panel_stride: slotStride, c_row_stride: width, add: true, next: nil, next_count: 0)
+      c_panel_stride: slotStride, c_row_stride: width, add: true, next: nil, next_count: 0,
+      panel_width: width)
   }
 
   @inline(__always)
   func run(_ stage: CellProgram.Stage, _ call: UnsafeMutablePointer<StepOperands>) {
-    product_run_own(products.kernels, &call.pointee.hidden)
+    products.run(&call.pointee.hidden)
     stage.pass.forward(&call.pointee.gates)
   }
 

@@ -8,6 +8,11 @@ package final class StepPlan<E: Element> {
     let run: StepFunction
     var operands: register_step
   }
+  /// A row that is rounded before a stage in registers; nothing if it has no place.
+  private struct Rounding: BitwiseCopyable {
+    var row: rounded_rows
+    let place: UnsafeMutablePointer<E>?
+  }
 
   private let rows: Int
   private let hiddenSize: Int
@@ -16,10 +21,12 @@ package final class StepPlan<E: Element> {
   private let registerStages: UnsafeMutableBufferPointer<RegisterStage>
   /// The number of stages of a level.
   private let stages: Int
-  /// [even and odd steps][level]; empty if all levels run in registers or have weights in 8 bits.
+  /// [even and odd steps][level][1 + stage]: x, and what each stage multiplies by U; empty if no rows are rounded, or
+  /// not all levels run in registers.
+  private let roundings: UnsafeMutableBufferPointer<Rounding>
+  private let kernels: UnsafePointer<rounded_kernels>?
+  /// [even and odd steps][level]; empty if all levels run in registers.
   private let slotLevels: UnsafeMutableBufferPointer<SlotStages<E>>
-  /// [even and odd steps][level]; empty if the weights are full.
-  private let int8Levels: UnsafeMutableBufferPointer<Int8Stages<E>>
   @exclusivity(unchecked) private var isDownwards = false
 
   /// - Parameters:
@@ -35,9 +42,9 @@ package final class StepPlan<E: Element> {
     stages = engines[0].stages.count
     let inRegisters = engines.allSatisfy { $0.streamRunsInRegisters(rows: rows) }, parities = 2 * engines.count
     registerStages = .allocate(capacity: inRegisters ? parities * stages : 0)
-    let inInt8 = engines[0].products.quantizes
-    slotLevels = .allocate(capacity: inRegisters || inInt8 ? 0 : parities)
-    int8Levels = .allocate(capacity: inInt8 ? parities : 0)
+    slotLevels = .allocate(capacity: inRegisters ? 0 : parities)
+    kernels = engines[0].products.rounded
+    roundings = .allocate(capacity: inRegisters && kernels != nil ? parities * (1 + stages) : 0)
     for isOdd in [false, true] {
       for (index, engine) in engines.enumerated() {
         // The first level gets its x with each step.
@@ -45,16 +52,27 @@ package final class StepPlan<E: Element> {
         let previousH = states[index].now(isOdd), h = states[index].next(isOdd), memory = memories[index]
         let place = (isOdd ? engines.count : 0) + index
         if inRegisters {
+          if kernels != nil {
+            let row = engine.products.rowsToRound(x, count: 1, stride: engine.inputSize, depth: engine.inputSize)
+            roundings.initializeElement(at: place * (1 + stages), to: Rounding(row: row, place: memory.xTiles))
+          }
           for (number, stage) in engine.stages.enumerated() {
+            if kernels != nil {
+              let operand: UnsafePointer<E> =
+                stage.product?.operandSlot == nil ? UnsafePointer(previousH) : UnsafePointer(memory.between.operand)
+              let row = engine.products.rowsToRound(operand, count: 1, stride: hiddenSize, depth: hiddenSize)
+              roundings.initializeElement(
+                at: place * (1 + stages) + 1 + number,
+                to: Rounding(row: row, place: stage.product == nil ? nil : memory.operandTiles))
+            }
             let operands = engine.registerOperands(
-              stage, weights: engine.packed.stepWeights(engine.products), x: x, previousH: previousH, h: h, c: memory.c,
-              memory.between)
+              stage, weights: engine.packed.stepWeights(engine.products),
+              x: UnsafePointer(kernels == nil ? x : memory.xTiles!),
+              roundedOperand: kernels == nil ? nil : memory.operandTiles.map { UnsafePointer($0) },
+              previousH: previousH, h: h, c: memory.c, memory.between)
             registerStages.initializeElement(
               at: place * stages + number, to: RegisterStage(run: stage.pass.step, operands: operands))
           }
-        } else if inInt8 {
-          int8Levels.initializeElement(
-            at: place, to: Int8Stages(engine, memory, rows: rows, x: x, previousH: previousH, h: h))
         } else {
           slotLevels.initializeElement(
             at: place, to: SlotStages(engine, memory, rows: rows, x: x, previousH: previousH, h: h))
@@ -66,20 +84,19 @@ package final class StepPlan<E: Element> {
   deinit {
     for level in slotLevels { level.deallocate() }
     slotLevels.deallocate()
-    for level in int8Levels { level.deallocate() }
-    int8Levels.deallocate()
     registerStages.deallocate()
+    roundings.deallocate()
   }
 
   /// One step: x [rows][C], y [rows][H].
   @inline(__always)
   package func run(_ x: UnsafePointer<E>, isOdd: Bool, into y: UnsafeMutablePointer<E>) {
-    if !registerStages.isEmpty {
+    if !roundings.isEmpty {
+      roundAndRunInRegisters(x, isOdd: isOdd)
+    } else if !registerStages.isEmpty {
       runInRegisters(x, isOdd: isOdd)
-    } else if int8Levels.isEmpty {
-      runInSlots(x, isOdd: isOdd)
     } else {
-      runInInt8(x, isOdd: isOdd)
+      runInSlots(x, isOdd: isOdd)
     }
     y.update(from: states[states.count - 1].next(isOdd), count: rows * hiddenSize)
     // Steps visit the blocks of each size upwards and downwards in turn: the weights that a step used last are still in
@@ -97,14 +114,24 @@ package final class StepPlan<E: Element> {
     }
   }
 
-  private func runInSlots(_ x: UnsafePointer<E>, isOdd: Bool) {
-    let count = slotLevels.count / 2, first = slotLevels.baseAddress! + (isOdd ? count : 0)
-    first.pointee.setX(x)
-    for index in 0..<count { first[index].run(downwards: isDownwards) }
+  private func roundAndRunInRegisters(_ x: UnsafePointer<E>, isOdd: Bool) {
+    guard let kernels else { return }
+    let count = registerStages.count / 2, first = registerStages.baseAddress! + (isOdd ? count : 0)
+    var rounding = roundings.baseAddress! + (isOdd ? roundings.count / 2 : 0)
+    rounding.pointee.row.source = Products.floats(x)
+    for index in 0..<count {
+      // x before the first stage of a level, and the operand before each stage.
+      for _ in 0..<(index % stages == 0 ? 2 : 1) {
+        if let place = rounding.pointee.place { kernels.pointee.round_rows(&rounding.pointee.row, place) }
+        rounding += 1
+      }
+      first[index].operands.downwards = isDownwards
+      first[index].run(&first[index].operands)
+    }
   }
 
-  private func runInInt8(_ x: UnsafePointer<E>, isOdd: Bool) {
-    let count = int8Levels.count / 2, first = int8Levels.baseAddress! + (isOdd ? count : 0)
+  private func runInSlots(_ x: UnsafePointer<E>, isOdd: Bool) {
+    let count = slotLevels.count / 2, first = slotLevels.baseAddress! + (isOdd ? count : 0)
     first.pointee.setX(x)
     for index in 0..<count { first[index].run(downwards: isDownwards) }
   }

@@ -112,7 +112,7 @@ enum Compare: Experiment {
         + "\(vocabulary.characters.count) different characters")
     report.set("data", .text(path.description))
     return Task(
-      symbols: vocabulary.characters.count, training: Array(pieces[..<kept]), heldOut: Array(pieces[kept...]),
+      symbols: vocabulary.count, training: Array(pieces[..<kept]), heldOut: Array(pieces[kept...]),
       lowestLoss: nil)
   }
 

@@ -70,7 +70,7 @@ enum Forecast: Experiment {
     settings.window = try options.number("window", in: 1...100_000, default: settings.window)
     settings.epochs = try options.number("epochs", in: 1...100_000, default: settings.epochs)
     settings.batchSize = try options.number("batch", in: 1...100_000, default: settings.batchSize)
-    settings.learningRate = try options.number("learning-rate", in: 1e-8...1e8, default: settings.learningRate)
+    settings.learningRate = try options.number("learning-rate", in: 1e-8...1e30, default: settings.learningRate)
     settings.weightDecay = try options.number("weight-decay", in: 0...1, default: settings.weightDecay)
     report.set("cell", .text(name))
     report.set("hidden", .integer(settings.hiddenSize))

@@ -1,0 +1,282 @@
+import CRecurrentKernels
+import Recurrent
+import Testing
+
+extension Float {
+  /// The number with 8 significant bits that is nearest to this one, found by its distances to its two neighbors.
+  var roundedToBFloat16: Float {
+    guard isFinite else { return self }
+    let below = bitPattern & 0xffff_0000, above = below &+ 0x10000
+    // Infinity's bits stand for 2¹²⁸ here, the number that would follow the largest one.
+    func magnitude(_ bits: UInt32) -> Double {
+      let value = Double(Float(bitPattern: bits & 0x7fff_ffff))
+      return value.isInfinite ? 0x1p128 : value
+    }
+    let toBelow = Double(abs(self)) - magnitude(below), toAbove = magnitude(above) - Double(abs(self))
+    let isEven = below & 0x10000 == 0
+    return Float(bitPattern: toBelow < toAbove || toBelow == toAbove && isEven ? below : above)
+  }
+}
+
+/// A row of the table of kernels for weights in bf16.
+struct BFloat16Row: Sendable, CustomTestStringConvertible {
+  let index: Int
+
+  /// All rows that this processor can run.
+  static let all = (0..<rounded_kernels_count()).map(BFloat16Row.init).filter {
+    rounded_kernels_are_supported($0.kernels) && $0.kernels.pointee.format == .bf16
+  }
+
+  var kernels: UnsafePointer<rounded_kernels> { rounded_kernels_at(index) }
+  var isFused: Bool { kernels.pointee.set != .portable }
+  var tileRows: Int { kernels.pointee.tile_rows }
+  /// The panel widths that the set has for floats.
+  var widths: [Int] { kernels.pointee.set == .avx512 ? [32, 16] : [16] }
+  var testDescription: String { String(cString: kernels.pointee.name) }
+
+  /// Rounds rows [rows][k], `stride` apart, into a row tile, and returns the tile's rows.
+  func round(_ source: UnsafePointer<Float>, rows: Int, stride: Int, k: Int, piece: Int, pieceStride: Int) -> [[Float]]
+  {
+    let tile = GuardedScalars<Float>(rows * rounded_row_words(kernels, k)) { _ in 7 }
+    var operands = rounded_rows(
+      source: source, row_count: rows, row_stride: stride, k: k, piece: piece, piece_stride: pieceStride)
+    kernels.pointee.round_rows(&operands, tile.start)
+    let values = tile.values
+    return (0..<rows).map { r in (0..<k).map { values[$0 * rows + r] } }
+  }
+}
+
+/// Compares rounding to bf16, and every kernel for weights in bf16, with the definition in rounded.h, bit by bit.
+@Suite struct BFloat16KernelTests {
+  /// Every upper half of a float, with the lower halves at which rounding changes and some between them.
+  private static let everyUpperHalf: [Float] = (0..<UInt32(1 << 16)).flatMap { upper in
+    [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map { Float(bitPattern: upper << 16 | $0) }
+  }
+
+  private static func isSame(_ a: Float, _ b: Float) -> Bool {
+    a.isNaN ? b.isNaN && a.sign == b.sign : a.bitPattern == b.bitPattern
+  }
+
+  @Test func numbersAreRoundedToTheNearest() {
+    let wrong = BFloat16KernelTests.everyUpperHalf.filter {
+      !BFloat16KernelTests.isSame($0.roundedToBFloat16, Float(bitPattern: UInt32(BFloat16.bits(of: $0)) << 16))
+    }
+    #expect(wrong.isEmpty, "\(wrong.count) numbers, such as \(wrong.prefix(8).map(\.bitPattern))")
+  }
+
+  @Test(arguments: BFloat16Row.all)
+  func rowsAreRoundedToTheNearest(row: BFloat16Row) {
+    let values = BFloat16KernelTests.everyUpperHalf, k = values.count / 6
+    values.withUnsafeBufferPointer { source in
+      for (rows, k) in [(1, values.count), (3, k), (1, 1), (1, 7), (2, 19)] {
+        let rounded = row.round(source.baseAddress!, rows: rows, stride: k, k: k, piece: k, pieceStride: 0)
+        for (r, own) in rounded.enumerated() {
+          let wrong = own.indices.filter {
+            !BFloat16KernelTests.isSame(own[$0], values[r * k + $0].roundedToBFloat16)
+          }
+          #expect(wrong.isEmpty, "\(row.testDescription), rows \(rows), k \(k): \(wrong.count) numbers")
+        }
+      }
+    }
+  }
+
+  /// The rows come from a matrix, and from pieces as in a gate slot: [piece][rows][16].
+  @Test(arguments: BFloat16Row.all)
+  func rowsArePackedAsDefined(row: BFloat16Row) {
+    var random = SeededGenerator(seed: 1)
+    for k in [1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 64, 100, 513] {
+      for count in 1...row.tileRows {
+        let rows: [[Float]] = (0..<count).map { _ in random.numbers(k) }, stride = k + 3, pieces = (k + 15) / 16
+        let matrix = GuardedScalars<Float>((count - 1) * stride + k) {
+          $0 % stride < k ? rows[$0 / stride][$0 % stride] : .nan
+        }
+        let slot = GuardedScalars<Float>((pieces - 1) * count * 16 + (count - 1) * 16 + (k - 1) % 16 + 1) { at in
+          let d = at / 16 / count * 16 + at % 16
+          return d < k ? rows[at / 16 % count][d] : .nan
+        }
+        let expected = rows.map { $0.map(\.roundedToBFloat16) }
+        for (source, rowStride, piece, pieceStride) in [(matrix, stride, k, 0), (slot, 16, 16, 16 * count)] {
+          let packed = row.round(
+            source.start, rows: count, stride: rowStride, k: k, piece: piece, pieceStride: pieceStride)
+          #expect(packed == expected, "\(row.testDescription), k \(k), rows \(count), pieces of \(piece)")
+        }
+      }
+    }
+  }
+
+  /// `count` rows, which hold numbers of every kind.
+  private static func rows(_ count: Int, _ k: Int, _ random: inout SeededGenerator) -> [[Float]] {
+    (0..<count).map { index in
+      var row: [Float] = random.numbers(k)
+      let at = Int(random.next() >> 33) % k
+      switch index % 9 {
+      case 2: row[at] = .nan
+      case 3: row[at] = .infinity
+      case 4: row[at] = -.infinity
+      case 5: row = row.map { $0 * .leastNormalMagnitude }
+      case 6: row = row.map { $0 * 0x1p100 }
+      case 7: row = row.map { $0 < 0 ? Float(-0.0) : 0 }
+      case 8: row[at] = -.greatestFiniteMagnitude
+      default: break
+      }
+      return row
+    }
+  }
+
+  /// For any rows, panels and depth, a product has the bits of plain chains of multiply-adds of rounded numbers.
+  @Test(arguments: BFloat16Row.all)
+  func productsAreChainsOfRoundedNumbers(row: BFloat16Row) {
+    var random = SeededGenerator(seed: 2)
+    for width in row.widths {
+      for k in [1, 2, 3, 4, 31, 64, 511, 512, 513, 1027] {
+        for rows in k < 100 ? Array(1...row.tileRows) : [1, 3, row.tileRows] {
+          let x = BFloat16KernelTests.rows(rows + 7, k, &random).suffix(rows).map { $0 }
+          for panelCount in k < 100 ? Array(1...5) : [3] {
+            // The last panel is not full.
+            let weights = BFloat16KernelTests.rows(panelCount * width - 5, k, &random)
+            expectChains(row, width: width, x: x, weights: weights, k: k, &random)
+          }
+        }
+      }
+    }
+  }
+
+  private func expectChains(
+    _ row: BFloat16Row, width: Int, x: [[Float]], weights: [[Float]], k: Int, _ random: inout SeededGenerator
+  ) {
+    let kernels = row.kernels, rows = x.count, panelCount = (weights.count + width - 1) / width
+    let stride = rounded_unit_words(kernels, k) * width
+    let source = GuardedScalars<Float>(rows * k) { x[$0 / k][$0 % k] }
+    let tile = GuardedScalars<Float>(rows * rounded_row_words(kernels, k)) { _ in .nan }
+    var operands = rounded_rows(
+      source: source.start, row_count: rows, row_stride: k, k: k, piece: k, piece_stride: 0)
+    kernels.pointee.round_rows(&operands, tile.start)
+    let panels = GuardedScalars<Float>(panelCount * stride) { _ in 7 }
+    for panel in 0..<panelCount {
+      let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
+      rounded_pack_panel(kernels, panels.start + panel * stride, width, own, own.count / k, k)
+    }
+    // The rows of c have padding between them.
+    let cStride = width + 3, cPanel = rows * cStride
+    let start: [Float] = random.numbers(panelCount * cPanel)
+    let c = GuardedScalars<Float>(start.count) { start[$0] }
+    var product = product(
+      rows: tile.start, row_count: rows, row_stride: 1, panels: panels.start, panel_count: panelCount,
+      panel_stride: stride, k: k, c: c.start, c_panel_stride: cPanel, c_row_stride: cStride, add: true, next: nil,
+      next_count: 0, panel_width: width)
+    kernels.pointee.product(&product)
+
+    let roundedX = x.map { $0.map(\.roundedToBFloat16) }, rounded = weights.map { $0.map(\.roundedToBFloat16) }
+    let noUnit = [Float](repeating: 0, count: k)
+    var expected = start
+    for q in 0..<panelCount {
+      for r in 0..<rows {
+        for u in 0..<width {
+          let unit = q * width + u, weights = unit < rounded.count ? rounded[unit] : noUnit
+          for first in Swift.stride(from: 0, to: k, by: Int(PRODUCT_K_BLOCK)) {
+            var sum: Float = 0
+            for d in first..<min(k, first + Int(PRODUCT_K_BLOCK)) {
+              sum = row.isFused ? sum.addingProduct(weights[d], roundedX[r][d]) : sum + weights[d] * roundedX[r][d]
+            }
+            expected[q * cPanel + r * cStride + u] += sum
+          }
+        }
+      }
+    }
+    let isSame = zip(c.values, expected).allSatisfy { $0.isNaN ? $1.isNaN : $0.bitPattern == $1.bitPattern }
+    #expect(isSame, "\(row.testDescription), P \(width), k \(k), rows \(rows), panels \(panelCount)")
+  }
+
+  @Test(arguments: Processor.available)
+  func theSetsOwnKernelsAreChosen(set: InstructionSet) throws {
+    let chosen = rounded_kernels_for(.bf16, set.kernelSet).pointee
+    #expect(chosen.set == set.kernelSet && chosen.format == .bf16)
+    #expect(chosen.tile_rows == (try Products<Float>(set).tiles(1).size))
+  }
+}
+
+/// Compares layers with weights in bf16 with layers of full weights whose operands the test rounds, bit by bit.
+@Suite struct BFloat16LayerTests {
+  /// The cells whose gates read h' only through U. A full layer can then have the rounded h' as its state.
+  private static let cells = Cell.all.filter {
+    "\($0)".hasPrefix("LSTM") || "\($0)".hasPrefix("RNN") || !$0.multipliesByMatrix
+  }
+
+  /// The results of `forward`, from single steps of full layers with rounded matrices, x and h'.
+  private func byHand(_ problem: Problem<Float>) throws -> [Float] {
+    var full = problem
+    full.weights = .full
+    var instance = try full.instance()
+    instance.layer.updateEachParameter { name, values in
+      if name.hasPrefix("weight_ih") || name.hasPrefix("weight_hh") && problem.cell.multipliesByMatrix {
+        for index in values.indices { values[index] = values[index].roundedToBFloat16 }
+      }
+    }
+    let (steps, batch, hidden) = (problem.steps, problem.batch, problem.hidden)
+    var input = (0..<steps).map { t in (0..<batch).map { Array(instance.x[t, $0]) } }
+    for level in 0..<problem.levels {
+      var outputs: [[[[Float]]]] = []
+      for direction in 0..<problem.directions {
+        let part = level * problem.directions + direction
+        let layer = try instance.sublayer(part..<part + 1, .forward)
+        let isReversed = problem.direction == .reverse || direction == 1
+        var h = Array(repeating: Array(repeating: [Float](repeating: 0, count: hidden), count: batch), count: steps)
+        for n in 0..<batch {
+          let own = (part * batch + n) * hidden, length = problem.lengths?[n] ?? steps
+          var state = State<Float>(
+            h: Array(instance.initial.h[own..<own + hidden]),
+            c: instance.initial.c.isEmpty ? [] : Array(instance.initial.c[own..<own + hidden]))
+          for t in isReversed ? Array((0..<length).reversed()) : Array(0..<length) {
+            let x = try Sequences(
+              input[t][n].map(\.roundedToBFloat16), steps: 1, batchSize: 1, size: input[t][n].count)
+            if problem.cell.multipliesByMatrix { state.h = state.h.map(\.roundedToBFloat16) }
+            state = try layer.forward(x, initial: state).final
+            h[t][n] = state.h
+          }
+        }
+        outputs.append(h)
+      }
+      input = (0..<steps).map { t in
+        (0..<batch).map { n in
+          problem.direction == .bidirectionalSum
+            ? zip(outputs[0][t][n], outputs[1][t][n]).map { $0 + $1 } : outputs.flatMap { $0[t][n] }
+        }
+      }
+    }
+    return input.flatMap { $0.flatMap { $0 } }
+  }
+
+  @Test(arguments: cells, Processor.available)
+  func layersRoundWhatTheyMultiply(cell: Cell, set: InstructionSet) throws {
+    for (steps, batch, inputs, hidden) in [
+      (4, 1, 3, 5), (3, 3, 40, 33), (2, 26, 70, 150), (3, 1, 600, 64), (2, 13, 5, 520),
+    ] {
+      var problem = Problem<Float>(
+        cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
+      problem.weights = .bfloat16
+      let instance = try problem.instance(), expected = try byHand(problem)
+      expectSameBits(
+        try instance.layer.forward(instance.x, initial: instance.initial).y.values, expected, "\(problem)")
+      let stream = try instance.layer.stream(batchSize: batch)
+      try stream.setState(instance.initial)
+      var y = [Float](repeating: .nan, count: expected.count)
+      var span = y.mutableSpan
+      try stream.process(instance.frames.span, steps: steps, into: &span)
+      expectSameBits(y, expected, "a stream of \(problem)")
+    }
+  }
+
+  @Test(arguments: cells, Direction.allCases)
+  func everyDirectionLevelAndLength(cell: Cell, direction: Direction) throws {
+    for (lengths, threads) in [(nil, 1), (nil, 2), ([3, 1, 0, 2, 3], 1), ([0, 2, 1, 3, 2], 2)] as [([Int]?, Int)] {
+      var problem = Problem<Float>(
+        cell, steps: 3, batch: 5, inputs: 9, hidden: 40, levels: 2, direction: direction, lengths: lengths,
+        threads: threads)
+      problem.weights = .bfloat16
+      let instance = try problem.instance()
+      let output = try instance.layer.forward(
+        instance.x, initial: instance.initial, options: problem.options, scratch: try problem.scratch())
+      expectSameBits(output.y.values, try byHand(problem), "\(problem)")
+    }
+  }
+}
