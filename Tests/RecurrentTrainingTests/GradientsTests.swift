@@ -58,14 +58,14 @@ import Testing
     #expect(inner == address.map { $0 + gradients.list.count - 9 }, "the view is in the same memory")
     #expect(gradients.values.last == 5 && gradients.head.values.last == 5 && gradients.totalNorm == 5)
     #expect(gradients.largest.parameter == "head.bias" && gradients.largest.value == 5)
-    gradients.embedding.markRows([7, 2, 7])
+    try gradients.embedding.markRows([7, 2, 7])
     gradients.embedding.withMutableValues { values in
       values[7 * 4] = 12
       values[3 * 4] = 100  // not marked: it does not count
     }
     #expect(gradients.totalNorm == 13)
     var other = try Gradients(model)
-    other.embedding.markRows([2, 8])
+    try other.embedding.markRows([2, 8])
     other.embedding.withMutableValues { values in (values[2 * 4], values[8 * 4 + 3]) = (1, 2) }
     try gradients.add(other)
     #expect(gradients.embedding.values[2 * 4] == 1 && gradients.embedding.values[8 * 4 + 3] == 2)
@@ -79,6 +79,43 @@ import Testing
     let count = small.list.count
     expectError("gradients has \(count) values, expected the model's parameters = \(count + 4)") {
       try gradients.add(small)
+    }
+  }
+
+  /// What is done to a part's gradients leaves those of the other parts as they are.
+  @Test func viewsAreOfTheirPartAlone() throws {
+    let model = try Sentiment(words: 9, cell: .gru(), size: 4)
+    var gradients = try Gradients(model)
+    gradients.withMutableValues { $0.update(repeating: 1) }
+    try gradients.embedding.markRows(Array(0..<9))
+    let count = gradients.list.count, head = 9, embedding = 36
+    #expect(gradients.head.totalNorm == 3)
+    gradients.head.scale(by: 2)
+    #expect(
+      gradients.values.suffix(head).allSatisfy { $0 == 2 }
+        && gradients.values.prefix(count - head).allSatisfy { $0 == 1 })
+    gradients.encoder.clear()
+    #expect(gradients.totalNorm == Double(embedding + 4 * head).squareRoot())
+    gradients.embedding.clear()
+    #expect(gradients.totalNorm == 6 && gradients.embedding.largest.value == 0)
+    #expect(gradients.head.largest.parameter == "weight" && gradients.largest.parameter == "head.weight")
+    var other = try Gradients(model)
+    other.withMutableValues { $0.update(repeating: 1) }
+    try other.embedding.markRows([3])
+    try gradients.embedding.add(other.embedding)
+    #expect(gradients.embedding.totalNorm == 2 && gradients.head.totalNorm == 6 && gradients.encoder.totalNorm == 0)
+    for row in [9, -1, .max, .min] {
+      expectError("row of weight is \(row), expected 0 to 8") { try gradients.embedding.markRows([2, row]) }
+    }
+    #expect(gradients.embedding.totalNorm == 2)
+    expectError("parameter is 1, expected 0 to 0") { try gradients.embedding.markRows([0], ofParameter: 1) }
+    var flat = try Gradients(try Embedding(symbols: 4, size: 3, seed: 1))
+    let tall = try Gradients(try Embedding(symbols: 6, size: 2, seed: 1))
+    expectError("gradients are of parameters of other shapes, expected those of the same model") { try flat.add(tall) }
+    let big = try Embedding(symbols: 900, size: 3, seed: 1)
+    let tokens = try Tokens([800], steps: 1, batchSize: 1), dx = try Sequences<Float>(steps: 1, batchSize: 1, size: 3)
+    expectError("gradients has 12 values, expected 900·3 = 2700") {
+      try big.backward(dx, tokens, into: &flat, Workspace())
     }
   }
 
@@ -216,7 +253,7 @@ extension GradientsTests {
         allSums.clear()
         try sparse.backward(dx, tokens, into: &sums, w)
         try dense.backward(dx, tokens, into: &allSums, w)
-        allSums.markRows(Array(0..<70))
+        try allSums.markRows(Array(0..<70))
         #expect(sums.totalNorm == allSums.totalNorm, "size \(size), update \(update)")
         try adam.update(&sparse, sums, clipping: .norm(0.5))
         try allAdam.update(&dense, allSums, clipping: .norm(0.5))

@@ -16,10 +16,10 @@ import Testing
     }
 
     /// The symbols that have gradients.
-    mutating func draw() -> [Int] {
+    mutating func draw() throws -> [Int] {
       let seen = (0..<3).map { _ in Int.random(in: 0..<40, using: &random) }
       gradients.clear()
-      gradients.embedding.markRows(seen)
+      try gradients.embedding.markRows(seen)
       let numbers = random.draw(gradients.list.count).map(Float.init)
       gradients.withMutableValues { values in
         for index in values.indices where index >= 160 || seen.contains(index / 4) { values[index] = numbers[index] }
@@ -39,7 +39,7 @@ import Testing
     func check(_ start: some Optimizer, _ clipping: Clipping) throws {
       var problem = try Problem(), optimizer = start, flat = start, values = problem.values
       for _ in 0..<5 {
-        _ = problem.draw()
+        _ = try problem.draw()
         let gradient = Array(problem.gradients.values)
         let norm = try optimizer.update(&problem.model, problem.gradients, clipping: clipping)
         #expect(norm == problem.gradients.totalNorm)
@@ -65,8 +65,8 @@ import Testing
       optimizer.isLazy = true
       for _ in 0..<3 {
         var same = problem
-        let seen = problem.draw(), before = problem.values, (was, state) = (optimizer.steps, optimizer.state)
-        _ = same.draw()
+        let seen = try problem.draw(), before = problem.values, (was, state) = (optimizer.steps, optimizer.state)
+        _ = try same.draw()
         try optimizer.update(&problem.model, problem.gradients)
         #expect(optimizer.steps == was + 1)
         // Symbols that were seen, and everything else, change as by an optimizer with the same state that is not lazy.
@@ -87,7 +87,7 @@ import Testing
 
   @Test func whatDoesNotFitIsRefusedAndChangesNothing() throws {
     var problem = try Problem(), adam = Adam()
-    _ = problem.draw()
+    _ = try problem.draw()
     try adam.update(&problem.model, problem.gradients)
     let before = problem.values, state = adam
     func check(_ message: String, _ gradients: Gradients<Sentiment>, _ clipping: Clipping = .none) {

@@ -211,7 +211,8 @@ import Testing
     }
     let still = try model(try Tokens(padding: [[1, 2]]), Workspace(isTraining: false))
     var sums = try Gradients(model)
-    expectError("encoder: isTraining of the workspace is false in forward, expected true before backward") {
+    expectError("encoder: the workspace's isTraining is false in forward, expected true, so that backward has a record")
+    {
       try model.backward(still.0, still.1, into: &sums, w)
     }
   }

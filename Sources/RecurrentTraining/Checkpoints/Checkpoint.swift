@@ -53,11 +53,13 @@ public struct Checkpoint: Sendable {
   /// - Parameter name: before the parameters' names, with a dot; needed only if there are several models.
   /// - Throws: `RecurrentError.value` if the checkpoint has a tensor of that name already.
   public mutating func store(_ model: some Parameterized, as name: String = "") throws {
+    var new = self
     for parameter in model.namedParameters() {
       let fullName = name.isEmpty ? parameter.name : "\(name).\(parameter.name)"
-      try add(try Tensor(parameter.values, shape: parameter.shape), fullName)
+      try new.add(try Tensor(parameter.values, shape: parameter.shape), fullName)
     }
-    file.metadata[name.isEmpty ? "parameters" : "\(name).parameters"] = "\(model.parameterCount)"
+    new.file.metadata[name.isEmpty ? "parameters" : "\(name).parameters"] = "\(model.parameterCount)"
+    self = new
   }
 
   /// Sets every parameter of a model of the same shapes.
@@ -80,15 +82,18 @@ public struct Checkpoint: Sendable {
     _ optimizer: some Optimizer, of model: M, as name: String = "optimizer"
   ) throws {
     let list = try ParameterList(model)
+    guard file.metadata[name] == nil else { throw twice(name) }
+    var new = self
     for array in optimizer.state.arrays {
       try checkCount("array '\(array.name)' of the optimizer", array.values.count, is: list.count, "the model's values")
       for (shape, range) in zip(list.shapes, list.ranges) {
-        try add(try Tensor(Array(array.values[range]), shape: shape.shape), "\(name).\(array.name).\(shape.name)")
+        try new.add(try Tensor(Array(array.values[range]), shape: shape.shape), "\(name).\(array.name).\(shape.name)")
       }
     }
-    file.metadata[name] = "\(type(of: optimizer))"
-    file.metadata["\(name).steps"] = "\(optimizer.state.steps)"
-    file.metadata["\(name).learning_rate"] = "\(optimizer.learningRate)"
+    new.file.metadata[name] = "\(type(of: optimizer))"
+    new.file.metadata["\(name).steps"] = "\(optimizer.state.steps)"
+    new.file.metadata["\(name).learning_rate"] = "\(optimizer.learningRate)"
+    self = new
   }
 
   /// Takes the count of updates, the learning rate and the arrays of an optimizer of the same kind. Its other numbers
@@ -103,11 +108,15 @@ public struct Checkpoint: Sendable {
     guard kind == "\(type(of: optimizer))" else {
       throw problem("'\(name)' is \(kind), expected \(type(of: optimizer))")
     }
-    guard let steps = Int(try text("\(name).steps")), let rate = Float(try text("\(name).learning_rate")) else {
-      throw problem("'\(name).steps' or '\(name).learning_rate' is not a number")
+    guard let steps = Int(try text("\(name).steps")), let rate = Float(try text("\(name).learning_rate")),
+      steps >= 0, steps < .max, rate >= 0, rate.isFinite
+    else {
+      throw problem("'\(name).steps' or '\(name).learning_rate' is not a number of 0 or more")
     }
     var arrays: [(name: String, values: [Float])] = []
-    for array in optimizer.state.names where file.tensors.keys.contains(where: { $0.hasPrefix("\(name).\(array).") }) {
+    // An optimizer that has made updates needs every array that its rule uses.
+    for index in steps > 0 ? try optimizer.rule(atStep: steps).usedStates : [] {
+      let array = optimizer.state.names[index]
       var values: [Float] = []
       for shape in list.shapes { values += try floats("\(name).\(array).\(shape.name)", shape.shape) }
       arrays.append((array, values))

@@ -84,10 +84,11 @@ extension LabelledText {
       if isBlank(texts[row]) { throw try wrong(row, text, was: "blank", expected: "a text") }
       if isBlank(labels[row]) { throw try wrong(row, label, was: "blank", expected: "the name of a class") }
     }
+    let different = Set(labels), areNumbers = different.allSatisfy { Int($0) != nil }
     let names =
       classes
-      ?? Set(labels).sorted {
-        if let first = Int($0), let second = Int($1), first != second { return first < second }
+      ?? different.sorted {
+        if areNumbers, let first = Int($0), let second = Int($1), first != second { return first < second }
         return $0 < $1
       }
     try checkClasses(names, of: table.name)

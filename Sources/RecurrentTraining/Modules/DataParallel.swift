@@ -13,9 +13,10 @@ import Recurrent
 public final class DataParallel<Model: Parameterized> {
   /// Computes one part: adds its gradients, times the part's share of the batch, and returns what is summed over the
   /// parts, mostly the loss times the share.
-  public typealias Body = (
-    _ part: Int, _ model: Model, _ gradients: inout Gradients<Model>, _ workspace: Workspace
-  ) throws(RecurrentError) -> Double
+  public typealias Body =
+    @Sendable (
+      _ part: Int, _ model: Model, _ gradients: inout Gradients<Model>, _ workspace: Workspace
+    ) throws(RecurrentError) -> Double
 
   /// The threads that the parts run on, and the number of parts.
   public let threads: Threads
@@ -61,7 +62,7 @@ public final class DataParallel<Model: Parameterized> {
     return sum
   }
 
-  /// The copy of the model that the threads read is gone when this returns: an update then changes it in place.
+  /// Returns only after the threads have released their copy of the model, so that an update can change it in place.
   @inline(never)
   private func run(_ model: Model, _ body: Body) {
     withoutActuallyEscaping(body) { body in

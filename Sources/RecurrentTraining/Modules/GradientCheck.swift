@@ -40,7 +40,13 @@ public func checkGradients<M: Module>(
   _ model: inout M, _ input: M.Input, _ workspace: Workspace = Workspace(), step: Float = 1e-2, samples: Int = 8,
   loss: (M.Output) throws(RecurrentError) -> (loss: Double, gradient: M.Output.Gradient)
 ) throws(RecurrentError) -> GradientCheck {
+  guard samples >= 1 else { throw .size(name: "samples", was: samples, expected: "at least 1") }
+  try checkNumber("step", step, step > 0 && step.isFinite, "more than 0")
   let masks = workspace.masks
+  // A loss that throws leaves the parameters as they were.
+  let original = model
+  var isDone = false
+  defer { if !isDone { model = original } }
   func value(_ model: M, _ input: M.Input) throws(RecurrentError) -> Double {
     workspace.masks = masks
     return try loss(try model(input, workspace).0).loss
@@ -84,6 +90,7 @@ public func checkGradients<M: Module>(
     }
   }
   workspace.masks = masks
+  isDone = true
   let largest = checks.reduce(Double.leastNormalMagnitude) { max($0, abs($1.backward), abs($1.difference)) }
   for index in checks.indices {
     checks[index].relativeError = abs(checks[index].backward - checks[index].difference) / largest

@@ -39,29 +39,49 @@ struct GradientStorage: Sendable {
     return taken
   }
 
-  /// Calls `body` with all values that may not be zero, in ascending order of the parameters with dense gradients, then
-  /// of the seen rows of the others.
-  mutating func forEachPiece(_ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
+  /// Calls `body` with all values of a part that may not be zero, in ascending order of the parameters with dense
+  /// gradients, then of the seen rows of the others.
+  mutating func forEachPiece(in part: Range<Int>, _ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
     let (dense, sparse) = (dense, sparse)
     values.withUnsafeMutableBufferPointer { all in
-      Self.forEachRange(dense, sparse) { body(UnsafeMutableBufferPointer(rebasing: all[$0])) }
+      Self.forEachRange(dense, sparse, in: part) { body(UnsafeMutableBufferPointer(rebasing: all[$0])) }
     }
   }
 
   /// The same for reading; `body` also gets the piece's first place.
-  func forEachPieceRead(_ body: (UnsafeBufferPointer<Float>, Int) -> Void) {
+  func forEachPieceRead(in part: Range<Int>, _ body: (UnsafeBufferPointer<Float>, Int) -> Void) {
     values.withUnsafeBufferPointer { all in
-      Self.forEachRange(dense, sparse) { body(UnsafeBufferPointer(rebasing: all[$0]), $0.lowerBound) }
+      Self.forEachRange(dense, sparse, in: part) { body(UnsafeBufferPointer(rebasing: all[$0]), $0.lowerBound) }
     }
   }
 
-  private static func forEachRange(_ dense: [Range<Int>], _ sparse: [SparseRows], _ body: (Range<Int>) -> Void) {
-    for range in dense { body(range) }
-    for rows in sparse {
+  private static func forEachRange(
+    _ dense: [Range<Int>], _ sparse: [SparseRows], in part: Range<Int>, _ body: (Range<Int>) -> Void
+  ) {
+    for range in dense {
+      let range = range.clamped(to: part)
+      if !range.isEmpty { body(range) }
+    }
+    for rows in sparse where rows.isIn(part) {
       for row in rows.ascending {
         let start = rows.range.lowerBound + row * rows.size
         body(start..<start + rows.size)
       }
+    }
+  }
+
+  /// No row of a part has been seen.
+  mutating func forgetRows(in part: Range<Int>) {
+    for index in sparse.indices where sparse[index].isIn(part) { sparse[index].forget() }
+  }
+
+  /// Marks the rows that another storage has marked in a part, whose parameters lie `distance` further here.
+  mutating func mark(_ others: [SparseRows], in part: Range<Int>, movedBy distance: Int) {
+    for other in others where other.isIn(part) {
+      guard let index = sparse.firstIndex(where: { $0.range.lowerBound == other.range.lowerBound + distance }) else {
+        continue
+      }
+      sparse[index].mark(other.ascending)
     }
   }
 }
@@ -70,6 +90,7 @@ struct GradientStorage: Sendable {
 struct SparseRows: Sendable {
   /// The parameter's place in the flat array.
   let range: Range<Int>
+  let rowCount: Int
   /// The number of values of a row.
   let size: Int
   /// A bit for each row. Reading these words gives the order without sorting.
@@ -77,10 +98,15 @@ struct SparseRows: Sendable {
 
   init(range: Range<Int>, rows: Int) {
     self.range = range
+    rowCount = rows
     size = range.count / rows
     bits = Array(repeating: 0, count: (rows + 63) / 64)
   }
 
+  /// Whether the parameter belongs to a part of the model.
+  func isIn(_ part: Range<Int>) -> Bool { part.contains(range.lowerBound) }
+
+  /// Each row must exist.
   mutating func mark(_ rows: [Int]) {
     bits.withUnsafeMutableBufferPointer { bits in
       for row in rows { bits[row / 64] |= 1 &<< UInt64(truncatingIfNeeded: row) }

@@ -79,35 +79,47 @@ public struct Gradients<Owner: Parameterized>: Sendable {
     }
   }
 
-  /// Says that rows of a parameter with sparse rows get gradients. Each row must exist.
+  /// Says that rows of a parameter with sparse rows get gradients.
   ///
   /// - Parameter parameter: the number of the parameter in `list`.
-  public mutating func markRows(_ rows: [Int], ofParameter parameter: Int = 0) {
+  /// - Throws: `RecurrentError.size` if the parameter or a row does not exist. Nothing is marked then.
+  public mutating func markRows(_ rows: [Int], ofParameter parameter: Int = 0) throws(RecurrentError) {
+    guard list.ranges.indices.contains(parameter) else {
+      throw .size(name: "parameter", was: parameter, expected: "0 to \(list.ranges.count - 1)")
+    }
     let start = offset + list.ranges[parameter].lowerBound
     guard let index = storage.sparse.firstIndex(where: { $0.range.lowerBound == start }) else { return }
+    let count = storage.sparse[index].rowCount
+    for row in rows where row < 0 || row >= count {
+      throw .size(name: "row of \(list.shapes[parameter].name)", was: row, expected: "0 to \(count - 1)")
+    }
     storage.sparse[index].mark(rows)
   }
 
   /// Makes all values zero.
   public mutating func clear() {
-    storage.forEachPiece { $0.update(repeating: 0) }
-    for index in storage.sparse.indices { storage.sparse[index].forget() }
+    storage.forEachPiece(in: range) { $0.update(repeating: 0) }
+    storage.forgetRows(in: range)
   }
 
   /// Multiplies all values by a factor.
   public mutating func scale(by factor: Float) {
-    storage.forEachPiece { values in for index in values.indices { values[index] *= factor } }
+    storage.forEachPiece(in: range) { values in for index in values.indices { values[index] *= factor } }
   }
 
   /// Adds the gradients of another part of a batch, for the same model.
   ///
-  /// - Throws: `RecurrentError.count` if they are those of another model. Nothing has changed then.
+  /// - Throws: `RecurrentError` if they are those of another model. Nothing has changed then.
   public mutating func add(_ other: Gradients) throws(RecurrentError) {
-    try checkCount("gradients", other.storage.values.count, is: storage.values.count, "the model's parameters")
-    for (index, rows) in other.storage.sparse.enumerated() { storage.sparse[index].mark(rows.ascending) }
+    try checkCount("gradients", other.list.count, is: list.count, "the model's parameters")
+    guard list === other.list || list.shapes == other.list.shapes else {
+      throw .shape(name: "gradients", was: "parameters of other shapes", expected: "those of the same model")
+    }
+    let distance = offset - other.offset
+    storage.mark(other.storage.sparse, in: other.range, movedBy: distance)
     storage.values.withUnsafeMutableBufferPointer { sum in
-      other.storage.forEachPieceRead { part, start in
-        for index in part.indices { sum[start + index] += part[index] }
+      other.storage.forEachPieceRead(in: other.range) { part, start in
+        for index in part.indices { sum[start + distance + index] += part[index] }
       }
     }
   }
@@ -115,7 +127,7 @@ public struct Gradients<Owner: Parameterized>: Sendable {
   /// √Σ g² over all parameters, in double precision.
   public var totalNorm: Double {
     var sum = 0.0
-    storage.forEachPieceRead { values, _ in
+    storage.forEachPieceRead(in: range) { values, _ in
       if let start = values.baseAddress { add_squares(storage.set, start, values.count, &sum) }
     }
     return sum.squareRoot()
@@ -123,8 +135,8 @@ public struct Gradients<Owner: Parameterized>: Sendable {
 
   /// The parameter with the largest gradient, by absolute value. A NaN counts as the largest.
   public var largest: (parameter: String, value: Float) {
-    var best = (at: 0, value: Float(0))
-    storage.forEachPieceRead { values, start in
+    var best = (at: offset, value: Float(0))
+    storage.forEachPieceRead(in: range) { values, start in
       for (index, value) in values.enumerated() where !(abs(value) <= abs(best.value)) {
         if !best.value.isNaN { best = (start + index, value) }
       }

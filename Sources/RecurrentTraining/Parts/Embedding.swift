@@ -70,15 +70,18 @@ extension Embedding: Module, Composite {
   ) throws(RecurrentError) {
     let size = size
     try inPart(gradients.name) { () throws(RecurrentError) in
+      try checkCount("symbols", tokens.symbols.count, is: tokens.steps * tokens.batchSize, "steps·batchSize")
       try checkCount(
         "dx", dx.values.count, is: tokens.symbols.count * size, "\(tokens.steps)·\(tokens.batchSize)·\(size)")
+      try checkCount("gradients", gradients.list.count, is: symbols * size, "\(symbols)·\(size)")
       if let lengths = tokens.lengths {
+        try checkCount("lengths", lengths.count, is: tokens.batchSize, "batchSize")
         for step in 0..<tokens.steps {
-          gradients.markRows(
+          try gradients.markRows(
             (0..<tokens.batchSize).filter { step < lengths[$0] }.map { tokens.symbols[step * tokens.batchSize + $0] })
         }
       } else {
-        gradients.markRows(tokens.symbols)
+        try gradients.markRows(tokens.symbols)
       }
       gradients.withMutableValues { sums in
         dx.values.withUnsafeBufferPointer { dx in

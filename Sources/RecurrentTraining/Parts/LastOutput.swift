@@ -34,6 +34,13 @@ extension LastOutput: Module {
     let trace = Trace(
       hCount: output.final.h.count, cCount: output.final.c.count, batchSize: output.y.batchSize,
       hiddenSize: output.hiddenSize, directions: output.y.size / output.hiddenSize)
+    let parts = output.final.h.count / max(1, output.y.batchSize * output.hiddenSize)
+    guard parts > 0, parts % trace.directions == 0,
+      output.final.h.count == parts * output.y.batchSize * output.hiddenSize
+    else {
+      throw .count(
+        name: "final.h", was: output.final.h.count, expected: output.y.batchSize * output.y.size, shape: "L·N·D·H")
+    }
     var last = try Sequences<Float>(steps: 1, batchSize: output.y.batchSize, size: output.y.size)
     last.withMutableValues { last in
       trace.forEach { state, row in

@@ -5,8 +5,10 @@ import Recurrent
 public struct LayerNorm: Sendable, Composite {
   /// weight [C] and bias [C].
   public static let parts: [Part<LayerNorm>] = [
-    Part("weight", \.weight) { [$0.weight.count] }, Part("bias", \.bias) { [$0.bias.count] },
+    Part("weight", \.weight) { [$0.size] }, Part("bias", \.bias) { [$0.size] },
   ]
+  /// C
+  public let size: Int
   /// [C], 1 at first.
   public var weight: [Float]
   /// [C], 0 at first.
@@ -18,6 +20,7 @@ public struct LayerNorm: Sendable, Composite {
   public init(size: Int, epsilon: Float = 1e-5) throws(RecurrentError) {
     _ = try checkedCount(("size", size))
     try checkNumber("epsilon", epsilon, epsilon > 0 && epsilon.isFinite, "more than 0")
+    self.size = size
     weight = Array(repeating: 1, count: size)
     bias = Array(repeating: 0, count: size)
     self.epsilon = epsilon
@@ -31,12 +34,18 @@ public struct LayerNorm: Sendable, Composite {
 }
 
 extension LayerNorm: Module {
+  private func checkParameters() throws(RecurrentError) {
+    try checkCount("weight", weight.count, is: size, "\(size)")
+    try checkCount("bias", bias.count, is: size, "\(size)")
+  }
+
   public func forward(
     _ x: Sequences<Float>, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
     try workspace.naming(self) { () throws(RecurrentError) in
-      let size = weight.count, rows = x.steps * x.batchSize
-      guard x.size == size, bias.count == size else {
+      let rows = x.steps * x.batchSize
+      try checkParameters()
+      guard x.size == size else {
         throw .size(name: "x.size", was: x.size, expected: "\(size), the size of the parameters")
       }
       var normal = x, y = try x.sameShape(size: size), factors = [Float](repeating: 0, count: rows)
@@ -67,8 +76,10 @@ extension LayerNorm: Module {
   public func backward(
     _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<LayerNorm>, _ workspace: Workspace
   ) throws(RecurrentError) -> Sequences<Float> {
-    let size = weight.count, weight = weight
+    let size = size, weight = weight
     return try inPart(gradients.name) { () throws(RecurrentError) in
+      try checkParameters()
+      try checkCount("gradients", gradients.list.count, is: 2 * size, "2·\(size)")
       try checkCount("dy", dy.values.count, is: trace.normal.values.count, "\(trace.factors.count)·\(size)")
       var dx = try trace.normal.sameShape(size: size)
       dx.withMutableValues { dx in

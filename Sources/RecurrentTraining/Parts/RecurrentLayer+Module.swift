@@ -27,10 +27,31 @@ extension Output: Differentiable where Scalar == Float {
 }
 
 /// What the backward of a layer needs; it can be used once.
-public struct LayerTrace {
-  /// Nil if the workspace did not train.
-  let record: Record<Float>?
+public final class LayerTrace {
+  private var record: Record<Float>?
+  private let wasTraining: Bool
   let x: Sequences<Float>
+
+  /// - Parameter record: nil if the workspace did not train.
+  init(record: Record<Float>?, x: Sequences<Float>) {
+    self.record = record
+    self.x = x
+    wasTraining = record != nil
+  }
+
+  /// The record, which belongs to the caller from now on: the workspace will give it to another call.
+  ///
+  /// - Throws: `RecurrentError` if there is none, or no longer.
+  func takeRecord() throws(RecurrentError) -> Record<Float> {
+    guard wasTraining else {
+      throw .value(
+        name: "the workspace's isTraining", was: "false in forward",
+        expected: "true, so that backward has a record")
+    }
+    defer { record = nil }
+    guard let record else { throw .record(.empty) }
+    return record
+  }
 }
 
 extension RecurrentLayer where Scalar == Float {
@@ -100,9 +121,7 @@ extension RecurrentLayer where Scalar == Float, Self: Parameterized {
     _ gradient: OutputGradient, _ trace: LayerTrace, into gradients: inout Gradients<Self>, _ workspace: Workspace
   ) throws(RecurrentError) -> InputGradients<Float> {
     try inPart(gradients.name) { () throws(RecurrentError) in
-      guard let record = trace.record else {
-        throw .value(name: "isTraining of the workspace", was: "false in forward", expected: "true before backward")
-      }
+      let record = try trace.takeRecord()
       // Gradients that vanish on their way back become denormal numbers, which have no effect and take long.
       let mode = flush_to_zero()
       defer { restore_denormals(mode) }

@@ -117,6 +117,11 @@ enum Forecast: Experiment {
     _ forecaster: Forecaster, _ values: [Double], season: Int, seeds: Int, _ name: String, _ report: Report
   ) throws {
     let first = report.seed, start = values.count - forecaster.testCount
+    guard start > season else {
+      throw ToolError(
+        "--test is \(forecaster.testCount) of \(values.count) values, expected at most \(values.count - season - 1): "
+          + "a season of \(season) and one more value come before the test part")
+    }
     let results = try runJobs(seeds, threads: report.threads, label: "training") { index, progress in
       try forecaster.run(seed: first + UInt64(index), progress: progress)
     }

@@ -53,7 +53,9 @@ enum Memory: Experiment {
     _ name: String, _ options: Options, among items: [(name: String, item: Item)]
   ) throws -> [Item] {
     guard let text = options[name] else { return items.map(\.item) }
-    return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard Set(parts).count == parts.count else { throw ToolError("--\(name) is '\(text)', expected each name once") }
+    return try parts.map { part in
       guard let found = items.first(where: { $0.name == part }) else {
         throw ToolError("--\(name) has '\(part)', expected some of \(items.map(\.name).joined(separator: ", "))")
       }
