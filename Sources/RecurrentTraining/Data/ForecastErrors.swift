@@ -1,6 +1,6 @@
 import Recurrent
 
-/// How far forecasts are from what came.
+/// How far forecasts are from the actual values.
 public struct ForecastErrors: Sendable, Equatable {
   /// The square root of the mean of the squared differences.
   public let rootMeanSquared: Double

@@ -4,7 +4,7 @@ import Recurrent
 /// numbers from 2, the most frequent first.
 ///
 /// Make it from the training texts only: a vocabulary that knows the words of held-out texts makes them look easier than
-/// new texts are. To save it, write `words` and `tokenizer.lowercases`.
+/// new texts are. It can be kept in a `Checkpoint`.
 public struct WordVocabulary: Sendable, Equatable {
   /// The number with which `Tokens` pads.
   public static let padding = 0

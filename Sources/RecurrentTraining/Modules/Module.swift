@@ -2,7 +2,7 @@ import Recurrent
 
 /// What flows between modules, and what its gradient is.
 public protocol Differentiable {
-  /// The gradient; `Void` of what has none, as symbols.
+  /// The type of the gradient: `Void` for values that have none, such as symbols.
   associatedtype Gradient
 }
 

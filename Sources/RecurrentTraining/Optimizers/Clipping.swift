@@ -1,6 +1,6 @@
 import Recurrent
 
-/// How large gradients may be. Both limits can be set: the norm counts first.
+/// Limits on the gradients. If both are set, the norm is limited first.
 public struct Clipping: Sendable, Equatable {
   /// The norm √Σ g² of all gradients of an update is brought down to this, which is more than 0 (Pascanu, Mikolov, Bengio
   /// 2013, arXiv 1211.5063).

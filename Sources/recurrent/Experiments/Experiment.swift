@@ -10,7 +10,7 @@ protocol Experiment: SendableMetatype {
   static var name: String { get }
   /// A sentence for the list of experiments.
   static var summary: String { get }
-  /// Its own options; those of all experiments come on top.
+  /// Its own options, besides those that all experiments have.
   static var options: [Option] { get }
   /// Runs it. `Report` takes what it finds: tables, panels of the picture, settings.
   static func run(_ options: Options, _ report: Report) throws

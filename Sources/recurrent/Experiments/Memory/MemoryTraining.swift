@@ -11,7 +11,7 @@ struct MemoryTraining: Sendable {
   /// Over sequences that are not trained on: the mean squared error of adding, the fraction of right symbols of copying.
   private(set) var score = Double.nan
   private(set) var seconds = 0.0
-  /// What a NaN or an infinite loss was; nil if there was none.
+  /// The error that ended the training; nil if there was none.
   private(set) var failure: String?
 
   init(_ problem: MemoryProblem, _ cell: MemoryCell, lag: Int) {
