@@ -60,7 +60,7 @@ public enum Cell: Equatable, Sendable, BitwiseCopyable {
   /// Whether the cell multiplies by a matrix U.
   package var multipliesByMatrix: Bool { definition.parameters.has(.recurrentWeights) }
   /// Whether the cell carries c beside h.
-  package var hasCellState: Bool { definition.innerStates > 0 }
+  package var hasCellState: Bool { definition.hasCellState }
 }
 
 extension Cell: CustomStringConvertible {
@@ -78,13 +78,13 @@ package protocol CellDefinition: Sendable, CustomStringConvertible {
   var parameters: ParameterLayout { get }
   /// The number of the forget gate among the gates of the parameters; nil if the cell has none.
   var forgetGate: Int? { get }
-  /// The states beside h that the cell carries from step to step: 1 for an LSTM's c.
-  var innerStates: Int { get }
+  /// Whether the cell carries c beside h from step to step.
+  var hasCellState: Bool { get }
   /// The program with the gate passes for a scalar and an instruction set. Its slots and stages depend on neither.
   func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram
 }
 
 extension CellDefinition {
   package var forgetGate: Int? { nil }
-  package var innerStates: Int { 0 }
+  package var hasCellState: Bool { false }
 }

@@ -18,8 +18,8 @@ package struct CellProgram: Sendable {
   package let inputGates: [Int]
   /// For each gate of the parameters, the slot that its recurrent bias is added to.
   package let recurrentBiasSlots: [Int]
-  /// The number of states beside h that the cell carries from step to step: 1 for an LSTM's c.
-  package let innerStates: Int
+  /// Whether the cell carries c beside h from step to step.
+  package let hasCellState: Bool
   /// The number of parameters with one value for each unit. A gate tile carries them as vectors.
   package let vectors: Int
   /// Whether a backward gate pass reads h'.
@@ -29,7 +29,7 @@ package struct CellProgram: Sendable {
 
   package init(
     gates: Int, slots: Int, biasedSlots: Int? = nil, gradientSlots: Int? = nil, inputGates: [Int]? = nil,
-    recurrentBiasSlots: [Int]? = nil, innerStates: Int = 0, vectors: Int = 0, readsPreviousH: Bool = false,
+    recurrentBiasSlots: [Int]? = nil, hasCellState: Bool = false, vectors: Int = 0, readsPreviousH: Bool = false,
     stages: [Stage]
   ) {
     self.gates = gates
@@ -38,7 +38,7 @@ package struct CellProgram: Sendable {
     self.gradientSlots = gradientSlots ?? slots
     self.inputGates = inputGates ?? Array(0..<gates)
     self.recurrentBiasSlots = recurrentBiasSlots ?? Array(0..<gates)
-    self.innerStates = innerStates
+    self.hasCellState = hasCellState
     self.vectors = vectors
     self.readsPreviousH = readsPreviousH
     self.stages = stages

@@ -50,7 +50,7 @@ package final class Engine<E: Element>: @unchecked Sendable {
 
   /// What a record has to know of the part: its blocks, its gate slots with those of the inner states, and P.
   package var slotLayout: PartLayout {
-    PartLayout(blocks: blocks, slots: program.slots + program.innerStates, width: products.width)
+    PartLayout(blocks: blocks, slots: program.slots + (program.hasCellState ? 1 : 0), width: products.width)
   }
 
   /// Whether a step has enough work to pay for the barrier between several threads. Of a cell without a matrix U, the

@@ -6,6 +6,8 @@ protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   associatedtype Register: PartialRegister where Register.Element == Self
   /// 32 bytes.
   associatedtype HalfRegister: LaneRegister where HalfRegister.Element == Self
+  /// Whether weights may be rounded to half as many bits. Nothing that reads halves is compiled for other scalars.
+  static var canBeHalves: Bool { get }
   /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
   /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
   ///
@@ -19,10 +21,12 @@ extension LaneElement {
 extension Float: LaneElement {
   typealias Register = FloatRegister
   typealias HalfRegister = FloatHalfRegister
+  @inline(always) static var canBeHalves: Bool { true }
 }
 extension Double: LaneElement {
   typealias Register = DoubleRegister
   typealias HalfRegister = DoubleHalfRegister
+  @inline(always) static var canBeHalves: Bool { false }
 }
 
 /// A vector. Each operation calls the one of the same name in lanes.h. It works in place, and its operands pass by

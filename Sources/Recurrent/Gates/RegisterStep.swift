@@ -83,7 +83,7 @@ struct StepPlace<L: Lanes> {
     self.step = step
     self.unit = unit
     // A scalar of W and U holds one k or two.
-    func rows(_ depth: Int) -> Int { step.halves ? (depth &+ 1) / 2 : depth }
+    func rows(_ depth: Int) -> Int { L.Scalar.canBeHalves && step.halves ? (depth &+ 1) / 2 : depth }
     let depth = rows(step.input_size) &+ (equations.hasU ? rows(step.hidden_size) : 0)
     stride = equations.gates &* L.count
     biases =
@@ -107,7 +107,7 @@ struct StepPlace<L: Lanes> {
     var w = self.w + input &* L.count, u = self.u + recurrent &* L.count
     let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= step.most_side_by_side &* E.laneCount
     var k = 0
-    if step.halves {
+    if E.canBeHalves && step.halves {
       let both = besides ? min(step.input_size, step.hidden_size) / 2 &* 2 : 0
       while k < both {
         x.add(pair: xRow + k, times: w)

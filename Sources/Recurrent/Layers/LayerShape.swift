@@ -9,8 +9,8 @@ package struct LayerShape: Sendable, Equatable {
   package let hasBias: Bool
   /// The parameters of each part.
   package let parameterLayout: ParameterLayout
-  /// The number of states of a part beside h.
-  package let innerStates: Int
+  /// Whether parts carry c beside h.
+  package let hasCellState: Bool
 
   /// - Parameter scalarBytes: the size of a scalar.
   /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
@@ -25,14 +25,19 @@ package struct LayerShape: Sendable, Equatable {
     self.hasBias = hasBias
     let definition = cell.definition
     parameterLayout = hasBias ? definition.parameters : definition.parameters.withoutBiases
-    innerStates = definition.innerStates
+    hasCellState = definition.hasCellState
     _ = try checkedCount(("inputSize", inputSize))
     _ = try checkedCount(("hiddenSize", hiddenSize))
     // The parameters and their packed copies for forward and for backward. Every other size of the layer is smaller.
+    // A row of a matrix has C values on the first level and D·H on others, then H values of U and the two biases.
+    let readsH = layerCount > 1 || cell.multipliesByMatrix
     _ = try checkedCount(
       ("layerCount", layerCount), ("directions", directions), ("gates", parameterLayout.gates),
       ("paddedHiddenSize", paddedSize),
-      ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2), ("copies", 3),
+      readsH
+        ? ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2)
+        : ("(inputSize + 2)", inputSize + 2),
+      ("copies", 3),
       scalarBytes: scalarBytes)
   }
 
@@ -43,8 +48,6 @@ package struct LayerShape: Sendable, Equatable {
   /// The largest number of scalars that a stream keeps for a sequence.
   package var streamFloats: Int { 2 * inputSize + layerCount * 12 * paddedSize }
 
-  /// Whether parts carry c beside h.
-  package var hasCellState: Bool { innerStates > 0 }
   package var directions: Int { direction == .forward || direction == .reverse ? 1 : 2 }
   package var isSummed: Bool { direction == .bidirectionalSum }
   /// D·H: the number of features of h of all parts of a level.

@@ -44,11 +44,12 @@ struct GRUCell: CellDefinition {
       recurrentBiasSlots: [1, 2, 0], readsPreviousH: true,
       stages: [
         CellProgram.Stage(
-          CellProgram.StageProduct(gates: 0..<2, firstSlot: 1), GRUGates.resetPass(scalar, set), gradients: 1..<3,
+          CellProgram.StageProduct(gates: 0..<2, firstSlot: 1), GRUResetBeforeGates.resetPass(scalar, set),
+          gradients: 1..<3,
           leavesDh: true),
         CellProgram.Stage(
           CellProgram.StageProduct(gates: 2..<3, firstSlot: 0, operandSlot: 3),
-          GRUGates.updatePass(update: update, scalar, set), gradients: 0..<1),
+          GRUResetBeforeGates.updatePass(update: update, scalar, set), gradients: 0..<1),
       ])
   }
 }

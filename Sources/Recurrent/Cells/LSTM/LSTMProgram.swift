@@ -9,12 +9,12 @@ struct LSTMCell: CellDefinition {
   var description: String { cellOutput == .linear ? "LSTM with linear output" : "LSTM" }
   var parameters: ParameterLayout { .usual(gates: 4) }
   var forgetGate: Int? { 1 }
-  var innerStates: Int { 1 }
+  var hasCellState: Bool { true }
 
   // The slots are i f g o.
   func program(_ scalar: scalar_type, _ set: instruction_set) -> CellProgram {
     CellProgram(
-      gates: parameters.gates, slots: 4, innerStates: innerStates,
+      gates: parameters.gates, slots: 4, hasCellState: hasCellState,
       stages: [
         CellProgram.Stage(
           CellProgram.StageProduct(gates: 0..<4, firstSlot: 0), LSTMGates.pass(cellOutput, scalar, set),

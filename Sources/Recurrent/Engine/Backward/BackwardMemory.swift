@@ -119,7 +119,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     transposedIH = wantsDx ? engine.packed.transposedIH(call.parameters.weightIH, products) : nil
     transposedHH = call.parameters.weightHH.map { engine.packed.transposedHH($0, products) }
     dh = arena.take(units * n)
-    dc = program.innerStates > 0 ? arena.take(units * n) : nil
+    dc = program.hasCellState ? arena.take(units * n) : nil
     dOperand = multipliesSlot ? arena.take(units * n) : nil
     let packs = engine.blocks > 1, hasU = transposedHH != nil, tileCount = n * program.gradientSlots * h
     step = packs && hasU ? .tiles(even: arena.take(tileCount), odd: arena.take(tileCount)) : .slots

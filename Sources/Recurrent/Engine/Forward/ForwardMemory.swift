@@ -70,7 +70,7 @@ extension Engine {
         hTiles: packsH(n)
           ? (arena.take(n * hiddenSize), arena.take(n * hiddenSize)) : nil,
         operandTiles: packsOperands ? arena.take(n * products.rowScalars(hiddenSize)) : nil,
-        c: program.innerStates > 0 ? arena.take(blocks * n * width) : nil, cRows: n,
+        c: program.hasCellState ? arena.take(blocks * n * width) : nil, cRows: n,
         between: BetweenStages(kept: arena.take(betweenCount), operand: arena.take(betweenCount)),
         stepWeights: runsInRegisters ? packed.stepWeights(products) : nil, turns: scratch.turns,
         farHH: products.isFar(blocks * program.gates * hiddenSize * width))
