@@ -53,6 +53,24 @@ import Testing
     }
   }
 
+  /// The state of another kind of optimizer has other arrays.
+  @Test func theStateOfAnotherKindIsRefused() throws {
+    func check(_ start: some Optimizer, _ state: OptimizerState) {
+      var optimizer = start, values: [Float] = [1, 2]
+      optimizer.state = state
+      expectError("the arrays of the optimizer's state is \(state.names), expected \(start.state.names)") {
+        try Self.step(&optimizer, &values, [1, 1])
+      }
+      #expect(values == [1, 2] && optimizer.state == state, "\(start)")
+    }
+    for optimizer in Self.optimizers {
+      for other in Self.optimizers where other.state.names != optimizer.state.names { check(optimizer, other.state) }
+    }
+    var adam = Adam()
+    adam.state = SGD().state
+    #expect(adam.first.isEmpty && adam.second.isEmpty)
+  }
+
   /// A number that is wrong is refused before anything changes.
   @Test func hyperparametersAreChecked() throws {
     func check<O: Optimizer>(_ message: String, _ optimizer: O, clippingValue: Float = .infinity) {

@@ -38,9 +38,9 @@ public struct Adam: Optimizer {
   }
 
   /// The mean of the gradients of all parameters, one after another; empty before the first update.
-  public var first: [Float] { state.values[0] }
+  public var first: [Float] { state.array("first") }
   /// The mean of the gradients' squares of all parameters, one after another; empty before the first update.
-  public var second: [Float] { state.values[1] }
+  public var second: [Float] { state.array("second") }
 
   /// The kernel of an update.
   public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
@@ -53,6 +53,7 @@ public struct Adam: Optimizer {
     try checkFraction("beta1", beta1)
     try checkFraction("beta2", beta2)
     try checkEpsilon(epsilon)
+    try state.check(names: "first", "second")
     try checkCount("second moment", second.count, is: first.count, "the first moment's count")
     let power1 = pow(Double(beta1), Double(step)), power2 = pow(Double(beta2), Double(step))
     return UpdateRule(

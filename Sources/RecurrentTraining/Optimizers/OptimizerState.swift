@@ -16,6 +16,16 @@ public struct OptimizerState: Sendable, Equatable {
     values = Array(repeating: [], count: names.count)
   }
 
+  /// The values of an array; none if there is no array of that name, as in the state of another kind of optimizer.
+  func array(_ name: String) -> [Float] { names.firstIndex(of: name).map { values[$0] } ?? [] }
+
+  /// - Throws: `RecurrentError.value` if the state is that of another kind of optimizer.
+  func check(names expected: String...) throws(RecurrentError) {
+    guard names == expected else {
+      throw .value(name: "the arrays of the optimizer's state", was: "\(names)", expected: "\(expected)")
+    }
+  }
+
   /// The arrays that are in use, by their names.
   public var arrays: [(name: String, values: [Float])] {
     zip(names, values).filter { !$1.isEmpty }.map { ($0, $1) }

@@ -48,6 +48,7 @@ public struct RMSProp: Optimizer {
     try checkFraction("decay", decay)
     try checkFraction("momentum", momentum)
     try checkEpsilon(epsilon)
+    try state.check(names: "second", "momentum", "mean")
     let kind =
       isCentered
       ? (momentum > 0 ? update_rms_centered_momentum : update_rms_centered)
