@@ -245,6 +245,31 @@ import Testing
     #expect(one.optimizer == two.optimizer)
   }
 
+  /// The rate rises over 50 updates of the optimizer, and falls along a cosine over those of the training.
+  @Test func theRateWarmsUpAndFalls() throws {
+    let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
+    var settings = CharacterTrainer.Settings()
+    (settings.streams, settings.steps, settings.epochs, settings.learningRate) = (8, 15, 2, 0.01)
+    let model = try CharacterModel(.rnn(), vocabulary: vocabulary, embeddingSize: 4, hiddenSize: 5, seed: 1)
+    for before in [0, 30, 1000] {
+      var optimizer = Adam()
+      if before > 0 {
+        let zeros = [Float](repeating: 0, count: model.parameterCount)
+        try optimizer.state.restore(steps: before, arrays: [("first", zeros), ("second", zeros)])
+      }
+      let trainer = try CharacterTrainer(model, optimizer: optimizer, numbers: numbers, settings: settings)
+      #expect(trainer.totalUpdates > 100)
+      while !trainer.isFinished {
+        let done = Double(trainer.updates) / Double(trainer.totalUpdates)
+        let warm = min(1, Double(trainer.optimizer.steps + 1) / 50)
+        let rate = 0.01 * warm * (0.02 + 0.98 * (1 + cos(.pi * done)) / 2)
+        _ = try trainer.update()
+        let actual = Double(trainer.optimizer.learningRate)
+        #expect(abs(actual - rate) < 1e-6 * rate, "update \(trainer.updates): \(actual), expected \(rate)")
+      }
+    }
+  }
+
   /// The gradient of all streams on one thread is the sum of the gradients of several threads.
   @Test func threadsShareTheBatch() throws {
     let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)

@@ -76,6 +76,11 @@ public final class CharacterTrainer {
   /// The number of updates of one epoch, which reads the text once.
   public let updatesPerEpoch: Int
   private let text: TextFingerprint
+  /// The fraction of the rate by the number of the optimizer's updates: a fiftieth more in each of the first 50. An
+  /// optimizer that was trained on another text before is warm.
+  private let warmUp: WarmUpSchedule<ConstantSchedule>
+  /// The rate by the number of this training's updates.
+  private let cosine: CosineSchedule
   private var gradients: Gradients<CharacterModel>
   private let parallel: DataParallel<CharacterModel>
   private let shards: [Shard]
@@ -113,6 +118,8 @@ public final class CharacterTrainer {
     let (updates, overflow) = updatesPerEpoch.multipliedReportingOverflow(by: settings.epochs)
     guard !overflow else { throw .size(name: "epochs", was: settings.epochs, expected: "fewer") }
     totalUpdates = updates
+    warmUp = try WarmUpSchedule(steps: 49, start: 1.0 / 50, then: ConstantSchedule(rate: 1))
+    cosine = try CosineSchedule(rate: settings.learningRate, steps: updates, lowest: settings.learningRate / 50)
     gradients = try Gradients(model)
     parallel = try DataParallel(model, threads: Threads(count: threads), seed: settings.seed)
   }
@@ -199,7 +206,7 @@ public final class CharacterTrainer {
   }
 
   private func runUpdate() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    let rate = settings.learningRate * schedule, shards = shards
+    let rate = cosine.rate(atStep: updates) * warmUp.rate(atStep: optimizer.steps), shards = shards
     parallel.masks = optimizer.steps
     let loss = try parallel.gradients(of: model, into: &gradients) {
       part, model, gradients, workspace throws(RecurrentError) in
@@ -208,13 +215,6 @@ public final class CharacterTrainer {
     optimizer.learningRate = rate
     try optimizer.update(&model, gradients, clipping: .norm(settings.clippingNorm))
     return (loss, shards.reduce(0) { $0 + $1.characters })
-  }
-
-  /// From 0 up to 1 over the first updates, then down along a cosine to a fiftieth.
-  private var schedule: Float {
-    let done = Float(updates) / Float(max(1, totalUpdates)), warm = (Float(optimizer.steps) + 1) / 50
-    let lowest: Float = 0.02
-    return min(1, warm) * (lowest + (1 - lowest) * (1 + cos(.pi * min(1, done))) / 2)
   }
 }
 
