@@ -270,6 +270,30 @@ import Testing
     }
   }
 
+  /// The same text as in `aSmallTextIsLearned`, with values dropped between the levels.
+  @Test func aModelOfSeveralLevelsLearns() throws {
+    let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)
+    var settings = CharacterTrainer.Settings()
+    (settings.streams, settings.steps, settings.epochs, settings.dropout) = (8, 20, 6, 0.05)
+    settings.learningRate = 0.01
+    let model = try CharacterModel(
+      .gru(), vocabulary: vocabulary, embeddingSize: 12, hiddenSize: 40, layerCount: 2, layerDropout: 0.05, seed: 1)
+    #expect(model.parameterShapes.contains { $0.name == "cell.weight_ih_l1" && $0.shape == [120, 40] })
+    let trainer = try CharacterTrainer(model, numbers: Array(numbers.dropLast(1000)), settings: settings)
+    while !trainer.isFinished { _ = try trainer.update() }
+    let after = try trainer.model.loss(of: Array(numbers.suffix(1000)))
+    #expect(after < 0.4, "\(after) nats a character")
+    let sample = try trainer.model.sample(after: Array("the ".unicodeScalars), count: 60, temperature: 0.5, seed: 2)
+    #expect(sample.unicodeScalars.count == 60 && sample.contains("\n"), "\(sample)")
+    expectError("dropout is 2.0, expected 0 ... 1") {
+      try CharacterModel(
+        .gru(), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, layerCount: 2, layerDropout: 2, seed: 1)
+    }
+    expectError("layerCount is 0, expected at least 1") {
+      try CharacterModel(.gru(), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, layerCount: 0, seed: 1)
+    }
+  }
+
   /// The gradient of all streams on one thread is the sum of the gradients of several threads.
   @Test func threadsShareTheBatch() throws {
     let vocabulary = Vocabulary(of: TrainingTests.text), numbers = vocabulary.numbers(of: TrainingTests.text)

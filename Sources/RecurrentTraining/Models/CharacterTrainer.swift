@@ -16,7 +16,7 @@ public final class CharacterTrainer {
     public var epochs = 16
     /// The highest learning rate, at least 0.
     public var learningRate: Float = 4e-3
-    /// The dropout rate of the layer's outputs, 0 up to less than 1.
+    /// The dropout rate of the layer's outputs, 0 up to less than 1. Between levels, the layer has its own.
     public var dropout: Float = 0.25
     /// The seed of the dropout.
     public var seed: UInt64 = 1
@@ -48,7 +48,8 @@ public final class CharacterTrainer {
     public var epoch: Int
     /// The number of steps of each stream that have been read in this epoch.
     public var position: Int
-    /// [N,H], after those steps; zeros at an epoch's beginning.
+    /// The state after those steps: [L,N,H] of the streams of each thread, one thread after another; zeros at an epoch's
+    /// beginning.
     public var state: State<Float>
     /// The fingerprint of the text that the model is trained on.
     public var text: TextFingerprint
@@ -156,8 +157,9 @@ public final class CharacterTrainer {
         expected: "a multiple of \(settings.steps) from 0 to less than \(length)")
     }
     let state = self.progress.state
-    try checkCount("h", progress.state.h.count, is: state.h.count, "streams·hiddenSize")
-    try checkCount("c", progress.state.c.count, is: state.c.count, "streams·hiddenSize of an LSTM, none of other cells")
+    try checkCount("h", progress.state.h.count, is: state.h.count, "levels·streams·hiddenSize")
+    try checkCount(
+      "c", progress.state.c.count, is: state.c.count, "levels·streams·hiddenSize of an LSTM, none of other cells")
     var rest = progress.state
     for shard in shards {
       let (h, c) = (shard.place.state.h.count, shard.place.state.c.count)
@@ -207,7 +209,9 @@ public final class CharacterTrainer {
 
   private func runUpdate() throws(RecurrentError) -> (loss: Double, characters: Int) {
     let rate = cosine.rate(atStep: updates) * warmUp.rate(atStep: optimizer.steps), shards = shards
-    parallel.masks = optimizer.steps
+    // An update draws a mask for the outputs, and one for all levels' inputs if there are several levels.
+    let masks = model.layer.dropout > 0 && model.layer.layerCount > 1 ? 2 : 1
+    parallel.masks = masks &* optimizer.steps
     let loss = try parallel.gradients(of: model, into: &gradients) {
       part, model, gradients, workspace throws(RecurrentError) in
       try shards[part].run(model, into: &gradients, workspace)
