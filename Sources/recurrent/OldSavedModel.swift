@@ -4,8 +4,8 @@ import RecurrentTraining
 
 /// The formats of character models before they were checkpoints. What users have saved stays readable.
 extension SafeTensors {
-  /// The content of a file in the format "swift-recurrent character model 1" or "2" as a `Checkpoint` has it; nil if it is
-  /// another file.
+  /// The content of a file in the format "swift-recurrent character model 1" or "2" as a `Checkpoint` has it; nil if it
+  /// is another file.
   ///
   /// The entries had no JSON around texts, the optimizer was called `adam`, and its arrays were flat. A model had one
   /// level. Format 1, of versions before 0.4, did not keep how the model was trained.

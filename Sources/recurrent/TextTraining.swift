@@ -74,7 +74,8 @@ struct TextTraining {
   let text: [Unicode.Scalar], heldOut: [Unicode.Scalar]
 
   /// - Parameter saved: a training to go on with.
-  /// - Throws: `ToolError` or `RecurrentError` if an option is wrong, or the text cannot be read or is not that of `saved`.
+  /// - Throws: `ToolError` or `RecurrentError` if an option is wrong, or the text cannot be read or is not that of
+  ///   `saved`.
   init(_ options: Options, resuming saved: ResumedTraining? = nil) throws {
     let data = try options.requiredPath("data")
     settings = try saved?.settings ?? TrainingSettings(options, default: TrainingSettings())

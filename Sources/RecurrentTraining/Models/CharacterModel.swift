@@ -1,6 +1,6 @@
 import Recurrent
 
-/// A model of text, one character after another: embedding, one recurrent layer of any number of levels, dense, softmax.
+/// A model of text, one character after another: embedding, a recurrent layer of one or more levels, dense, softmax.
 public struct CharacterModel: Composite {
   /// The embedding, the layer and the head.
   public static let parts: [Part<CharacterModel>] = [

@@ -48,8 +48,8 @@ public final class CharacterTrainer {
     public var epoch: Int
     /// The number of steps of each stream that have been read in this epoch.
     public var position: Int
-    /// The state after those steps: [L,N,H] of the streams of each thread, one thread after another; zeros at an epoch's
-    /// beginning.
+    /// The state after those steps: [L,N,H] of the streams of each thread, one thread after another; zeros at the
+    /// beginning of an epoch.
     public var state: State<Float>
     /// The fingerprint of the text that the model is trained on.
     public var text: TextFingerprint
