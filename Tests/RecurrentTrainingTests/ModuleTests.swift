@@ -44,6 +44,7 @@ import Testing
       try ModuleTests.expectRight(try Dropout(rate: 0.5), x, loss: ModuleTests.weighted)
       try ModuleTests.expectRight(TimePooling(.mean), x, loss: ModuleTests.weighted)
       try ModuleTests.expectRight(TimePooling(.max), x, loss: ModuleTests.weighted)
+      try ModuleTests.expectRight(TimePooling(.meanAndMax), x, loss: ModuleTests.weighted)
     }
     let tokens = try Tokens(padding: [[1, 2, 1], [3], [0, 2]])
     try ModuleTests.expectRight(try Embedding(symbols: 4, size: 6, seed: 1), tokens) { y throws(RecurrentError) in
@@ -116,6 +117,8 @@ import Testing
       #expect(abs(mean[0, 2].dropFirst(feature).first! - values.reduce(0, +) / 3) < 1e-6)
       #expect(largest[0, 2].dropFirst(feature).first! == values.max()!)
     }
+    let both = try TimePooling(.meanAndMax)(output.y, w).0
+    for sequence in 0..<3 { #expect(Array(both[0, sequence]) == Array(mean[0, sequence]) + largest[0, sequence]) }
   }
 
   /// PyTorch 2.15: torch.nn.functional.layer_norm([1, 2, 4, 8], (4,)), eps 1e-5.
