@@ -55,8 +55,7 @@ final class Runner<Scalar: Element> {
       for index in buffer.indices { buffer[index] = Scalar(Float.random(in: -1...1, using: &random)) }
     }
     if shape.mode == .classifier {
-      let model = try SequenceClassifier(
-        shape.cell, symbols: Case.symbols, embeddingSize: shape.inputs, hiddenSize: shape.hidden)
+      let model = try ClassifierUpdate.model(shape)
       classifier = ClassifierUpdate(
         model: model, gradients: try Gradients(model),
         text: try Tokens(
@@ -130,14 +129,29 @@ final class Runner<Scalar: Element> {
   }
 }
 
-/// A classifier in training on one batch.
+/// A classifier in training on one batch: embedding, one recurrent layer, and a dense unit on its last output.
 private struct ClassifierUpdate {
-  var model: SequenceClassifier
+  typealias Model = Chain<Chain<Chain<Embedding, Layer<Float>>, LastOutput>, Dense>
+
+  var model: Model
   var optimizer = Adam()
-  var gradients: Gradients<SequenceClassifier>
+  var gradients: Gradients<Model>
   let text: Tokens
   let labels: [Float]
   let workspace = Workspace()
+
+  static func model(_ shape: Case) throws(RecurrentError) -> Model {
+    let embedding = try Embedding(symbols: Case.symbols, size: shape.inputs, seed: 1)
+    let layer = try Layer<Float>(
+      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden, initialization: Initialization(seed: 2))
+    let head = try Dense(inputSize: shape.hidden, outputSize: 1, seed: 3)
+    return chain {
+      Link("embedding", embedding)
+      Link("layer", layer)
+      Link("last", LastOutput())
+      Link("head", head)
+    }
+  }
 
   mutating func run() throws(RecurrentError) {
     let (logits, trace) = try model(text, workspace)

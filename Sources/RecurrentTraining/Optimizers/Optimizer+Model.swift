@@ -20,8 +20,7 @@ extension Optimizer {
     let norm = gradients.totalNorm
     guard norm.isFinite else {
       let (parameter, value) = gradients.largest
-      throw .value(
-        name: "a gradient of \(parameter)", was: "\(value.isNaN ? .nan : value)", expected: "a finite number")
+      throw .number("a gradient of \(parameter)", value, expected: "a finite number")
     }
     let scale = try clippingFactor(norm: norm, limit: clipping.norm)
     let sparse = gradients.storage.sparse
