@@ -120,7 +120,8 @@ import Testing
     try check("targets has 3 values, expected 2·2 = 4", softmax, [0, 0, 0])
     try check("lengths has 1 values, expected batchSize = 2", softmax, [0, 0, 0, 0], lengths: [1])
     try check("lengths[1] is 3, expected 0 ... 2, the steps", softmax, [0, 0, 0, 0], lengths: [1, 3])
-    try check("the lengths is all 0, expected at least one valid step", softmax, [0, 0, 0, 0], lengths: [0, 0])
+    try check(
+      "the longest of the lengths is 0, expected at least 1 valid step", softmax, [0, 0, 0, 0], lengths: [0, 0])
     try check("label smoothing is 1.5, expected 0 to 1", SoftmaxCrossEntropy(labelSmoothing: 1.5), [0, 0, 0, 0])
     try check(
       "class weights has 2 values, expected the size of y = 3", SoftmaxCrossEntropy(classWeights: [1, 1]), [0, 0, 0, 0])

@@ -237,7 +237,9 @@ import Testing
 
   @Test func errorsNameThePart() throws {
     let w = Workspace(), model = try Sentiment(words: 9, cell: .gru(), size: 4)
-    expectError("embedding: symbol is 9, expected 0 to 8") { try model(try Tokens(padding: [[9]]), w) }
+    expectError("embedding: symbol of step 0 of sequence 0 is 9, expected 0 to 8") {
+      try model(try Tokens(padding: [[9]]), w)
+    }
     var wrong = model
     wrong.encoder = try Layer(.gru(), inputSize: 5, hiddenSize: 4)
     expectError("encoder: x.size is 4, expected 5, the input size") { try wrong(try Tokens(padding: [[1]]), w) }
@@ -258,7 +260,9 @@ import Testing
     }
     let bare = Bare(inner: model)
     expectError("steps is 1, expected 2 or more") { try bare(try Tokens(padding: [[1]]), w) }
-    expectError("inner.embedding: symbol is 9, expected 0 to 8") { try bare(try Tokens(padding: [[1, 9]]), w) }
+    expectError("inner.embedding: symbol of step 1 of sequence 0 is 9, expected 0 to 8") {
+      try bare(try Tokens(padding: [[1, 9]]), w)
+    }
     // Backward.
     var gradients = try Gradients(bare)
     let (logits, trace) = try bare(try Tokens(padding: [[1, 2]]), w)

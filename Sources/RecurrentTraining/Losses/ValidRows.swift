@@ -24,7 +24,7 @@ struct ValidRows {
       return
     }
     count = lengths.reduce(0, +)
-    guard count > 0 else { throw .value(name: "the lengths", was: "all 0", expected: "at least one valid step") }
+    guard count > 0 else { throw .size(name: "the longest of the lengths", was: 0, expected: "at least 1 valid step") }
   }
 
   /// Calls `body` with neighboring rows that are all valid, or all not valid, in ascending order.

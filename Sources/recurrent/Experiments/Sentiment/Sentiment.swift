@@ -59,8 +59,8 @@ enum Sentiment: Experiment {
       throw ToolError("--model is '\(model)', expected tutorial, better or both")
     }
     let cell = try options.cell()
-    if cell != nil, model == "better" {
-      throw ToolError("--cell is of the tutorial's model: expected none with --model better")
+    if let cell, model == "better" {
+      throw ToolError("--cell is '\(cell.name)', expected none with --model better: it is of the tutorial's model")
     }
     let cells = cell.map { [$0] } ?? [.rnn(), .gru(), .lstm()]
     return (model == "better" ? [] : cells.map { .tutorial($0) }) + (model == "tutorial" ? [] : [.better])
