@@ -1,8 +1,8 @@
 import CRecurrentKernels
 import Recurrent
 
-/// One update by an optimizer, which exists only inside `Optimizer.update`. The arrays come in one order, the same in each
-/// update.
+/// One update by an optimizer, which exists only inside `Optimizer.update`. The arrays come in one order, the same in
+/// each update.
 public struct OngoingUpdate: ~Copyable {
   private var rule: update_rule
   private let set: instruction_set

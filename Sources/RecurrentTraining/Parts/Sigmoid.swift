@@ -4,8 +4,9 @@ import Recurrent
 /// The probability of a yes of each feature: σ(x) = 1 / (1 + exp(-x)), for models that need it inside or at the end.
 /// [T,N,C] of logits [T,N,C], with their lengths; zeros from a sequence's length on.
 ///
-/// A model of yes and no is trained on its logits: `BinaryCrossEntropy` takes them and has σ inside, whose logarithm would
-/// be infinite for a probability that was rounded to 0. Such a model gets this part only for its use, behind the head.
+/// A model of yes and no is trained on its logits: `BinaryCrossEntropy` takes them and has σ inside, whose logarithm
+/// would be infinite for a probability that was rounded to 0. Such a model gets this part only for its use, behind the
+/// head.
 ///
 /// It is computed in double precision from exp(-|x|), which never overflows. A NaN stays one.
 public struct Sigmoid: Parameterless {

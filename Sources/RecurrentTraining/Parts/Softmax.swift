@@ -3,11 +3,11 @@ import Recurrent
 /// The probabilities of each step's classes: y[c] = exp(x[c]) / Σ exp(x[k]), for models that need them inside or at the
 /// end. [T,N,C] of logits [T,N,C], with their lengths; zeros from a sequence's length on.
 ///
-/// A classifier is trained on its logits: `SoftmaxCrossEntropy` takes them and has the softmax inside, which is more exact
-/// and faster than the logarithm of a probability. Such a model gets this part only for its use, behind the head.
+/// A classifier is trained on its logits: `SoftmaxCrossEntropy` takes them and has the softmax inside, which is more
+/// exact and faster than the logarithm of a probability. Such a model gets this part only for its use, behind the head.
 ///
-/// The largest logit is subtracted first, so no logit is too large. Probabilities below 2^-126 are zero. A row with a NaN
-/// or +∞, or with nothing but -∞, gives NaNs.
+/// The largest logit is subtracted first, so no logit is too large. Probabilities below 2^-126 are zero. A row with a
+/// NaN or +∞, or with nothing but -∞, gives NaNs.
 public struct Softmax: Parameterless {
   /// A module without options.
   public init() {}

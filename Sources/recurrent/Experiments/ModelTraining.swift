@@ -63,8 +63,8 @@ struct ModelTraining<M: Module, O: Optimizer> {
     guard updates > 0 else { return ToolError("update 1 is refused: \(error)") }
     let (parameter, value) = gradients.largest
     return ToolError(
-      "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): a lower learning "
-        + "rate may help")
+      "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): a lower "
+        + "learning rate may help")
   }
 
   /// The model's output, without what only training needs.
