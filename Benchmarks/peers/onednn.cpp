@@ -74,8 +74,8 @@ class Call {
   /// Layers, weights and h have the scalar's type; biases, c and all gradients of parameters are floats.
   Call(const Shape &shape, type scalar, const dnnl::engine &engine)
       : shape(shape), scalar(scalar), engine(engine), stream(engine) {
-    if (shape.mode == "classifier") throw std::runtime_error("has no such mode");
     const bool trains = shape.mode == "training";
+    if (!trains && shape.mode != "forward" && shape.mode != "step") throw std::runtime_error("has no such mode");
     const memory::dim gates = shape.cell == "lstm" ? 4 : shape.cell == "gru" ? 3 : 1;
     const memory::dim biases = shape.cell == "gru" ? 4 : gates;
     const auto layers = [&shape](memory::dim size, type type) {

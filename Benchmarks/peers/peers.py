@@ -6,8 +6,9 @@ Answers the benchmark's questions on standard input, a line each (Peer.swift ask
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
 CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients),
-step (T = 1 from a given state) or classifier (one update of embedding, cell, dense unit with sigmoid, by Adam). The
-first line it prints is its name and version, and the word bf16 if it computes in bf16 (PyTorch only).
+step (T = 1 from a given state) or one update of a whole model by Adam: classifier, pooled-classifier, text, brackets,
+adding or forecast, which ModelUpdate.swift describes. The first line it prints is its name and version, and the word
+bf16 if it computes in bf16 (PyTorch only).
 """
 
 import os
@@ -18,6 +19,7 @@ import numpy as np
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 SYMBOLS = 10_000
+UPDATES = ("classifier", "pooled-classifier", "text", "brackets", "adding", "forecast")
 
 
 class Torch:
@@ -42,20 +44,10 @@ class Torch:
                 layer(x)[0].backward(dy)
 
             return call
-        if mode == "classifier":
+        if mode in UPDATES:
             if self.type != torch.float32:
                 return None  # nobody trains parameters that are bf16 alone
-            embedding, head = torch.nn.Embedding(SYMBOLS, c), torch.nn.Linear(h, 1)
-            parameters = [*embedding.parameters(), *layer.parameters(), *head.parameters()]
-            optimizer, loss = torch.optim.Adam(parameters, fused=True), torch.nn.BCEWithLogitsLoss()
-            symbols, labels = torch.randint(SYMBOLS, (t, n)), torch.randint(2, (n, 1)).float()
-
-            def call():
-                optimizer.zero_grad()
-                loss(head(layer(embedding(symbols))[0][-1]), labels).backward()
-                optimizer.step()
-
-            return call
+            return self.update(layer, cell, mode, t, n, c, h)
         layer.eval()
         state = torch.rand(1, n, h).to(self.type)
         if mode == "step":
@@ -66,6 +58,61 @@ class Torch:
         def call():
             with torch.inference_mode():
                 layer(*arguments)
+
+        return call
+
+    def update(self, layer, cell, mode, t, n, c, h):
+        """One update of a model on one batch, with PyTorch's fused optimizers."""
+        torch = self.torch
+        nn = torch.nn
+        kind = type(layer)
+        symbols = {"text": 65, "brackets": 8}.get(mode, SYMBOLS)
+        x = torch.rand(t, n, c) * 2 - 1 if mode in ("adding", "forecast") else torch.randint(symbols, (t, n))
+        if mode == "pooled-classifier":
+            layer, drop = kind(c, h, bidirectional=True), nn.Dropout(0.5)
+            embedding, head = nn.Embedding(symbols, c), nn.Linear(4 * h, 1)
+
+            def forward():
+                y = layer(drop(embedding(x)))[0]
+                return head(drop(torch.cat([y.mean(0), y.amax(0)], 1)))
+
+        elif mode == "classifier":
+            embedding, head = nn.Embedding(symbols, c), nn.Linear(h, 1)
+
+            def forward():
+                return head(layer(embedding(x))[0][-1])
+
+        elif mode in ("text", "brackets"):
+            embedding, head = nn.Embedding(symbols, c), nn.Linear(h, symbols)
+            drop = nn.Dropout(0.25) if mode == "text" else nn.Identity()
+
+            def forward():
+                return head(drop(layer(embedding(x))[0])).flatten(0, 1)
+
+        else:
+            embedding, head = nn.Identity(), nn.Linear(h, 1)
+
+            def forward():
+                return head(layer(x)[0][-1])
+
+        parameters = [*embedding.parameters(), *layer.parameters(), *head.parameters()]
+        if mode == "forecast":
+            optimizer = torch.optim.AdamW(parameters, weight_decay=0.1, fused=True)
+        else:
+            optimizer = torch.optim.Adam(parameters, fused=True)
+        if mode in ("text", "brackets"):
+            loss, target = nn.CrossEntropyLoss(), torch.randint(symbols, (t * n,))
+        elif mode in ("adding", "forecast"):
+            loss, target = nn.MSELoss(), torch.rand(n, 1)
+        else:
+            loss, target = nn.BCEWithLogitsLoss(), torch.randint(2, (n, 1)).float()
+
+        def call():
+            optimizer.zero_grad()
+            loss(forward(), target).backward()
+            if mode not in ("classifier", "brackets"):
+                nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
 
         return call
 
@@ -80,7 +127,7 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
 
     def prepare(self, cell, mode, t, n, c, h):
-        if mode in ("training", "classifier"):
+        if mode == "training" or mode in UPDATES:
             return None
         from onnx import TensorProto, helper, numpy_helper
 
@@ -145,6 +192,8 @@ class Keras:
         self.name = f"Keras {keras.__version__} (TensorFlow {tensorflow.__version__})"
 
     def prepare(self, cell, mode, t, n, c, h):
+        if mode in UPDATES and mode != "classifier":
+            return None
         tensorflow, layers = self.tensorflow, self.keras.layers
         layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](h, return_sequences=True)
         if mode == "classifier":

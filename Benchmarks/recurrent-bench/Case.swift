@@ -24,6 +24,9 @@ struct Case {
     /// One update of a whole classifier: embedding of 10,000 symbols, the cell on T steps, a dense unit with σ on its
     /// last output, binary cross-entropy, Adam over every parameter.
     case classifier
+    /// One update of the other models that `recurrent experiment` trains; `modelUpdate` describes them.
+    case pooledClassifier = "pooled-classifier"
+    case text, brackets, adding, forecast
   }
 
   static let symbols = 10_000
@@ -51,7 +54,7 @@ struct Case {
   /// Whether other libraries have something like it.
   var hasPeers: Bool {
     ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .f32 && weights == .full
-      && (hasProducts || mode == .classifier)
+      && (hasProducts || isModelUpdate)
   }
   /// Whether BLIS's whole product can run the case's products alone.
   var hasProducts: Bool {
@@ -61,7 +64,11 @@ struct Case {
   var kernels: UnsafePointer<product_kernels> {
     get throws { try Processor.kernels(nil, scalar: scalar) }
   }
-  var isBidirectional: Bool { mode == .bidirectional || mode == .bidirectionalTraining }
+  var isBidirectional: Bool { [.bidirectional, .bidirectionalTraining, .pooledClassifier].contains(mode) }
+  /// Whether the case is an update of a whole model.
+  var isModelUpdate: Bool {
+    [.classifier, .pooledClassifier, .text, .brackets, .adding, .forecast].contains(mode)
+  }
   /// [N] if not all sequences have T steps. The lengths are spread evenly, in no order.
   var lengths: [Int]? {
     guard mode == .lengths || mode == .lengthsTraining else { return nil }
@@ -71,7 +78,7 @@ struct Case {
   /// Of the products only: 2·G·H·(C + H) a row, backward twice that.
   var flops: Double {
     let rows = lengths?.reduce(0, +) ?? batch * steps
-    let isTraining = [.training, .lengthsTraining, .bidirectionalTraining, .classifier].contains(mode)
+    let isTraining = isModelUpdate || [.training, .lengthsTraining, .bidirectionalTraining].contains(mode)
     let depth = inputs + (cell.multipliesByMatrix ? hidden : 0)
     return 2.0 * Double(cell.gates * hidden) * Double(depth) * Double(rows) * (isTraining ? 3 : 1)
       * (isBidirectional ? 2 : 1)
@@ -100,7 +107,16 @@ struct Case {
       }
     }
     all += cases([.kernels], (1, 1, 16), (1, 1, 32), (1, 1, 64))
-    all.append(Case(cell: cell, mode: .classifier, steps: 100, batch: 32, inputs: 32, hidden: 5))
+    func update(_ mode: Mode, steps: Int, batch: Int = 32, inputs: Int, hidden: Int) -> Case {
+      Case(cell: cell, mode: mode, steps: steps, batch: batch, inputs: inputs, hidden: hidden)
+    }
+    all += [
+      update(.classifier, steps: 100, inputs: 32, hidden: 5), update(.classifier, steps: 40, inputs: 32, hidden: 5),
+      update(.pooledClassifier, steps: 40, inputs: 64, hidden: 64),
+      update(.text, steps: 64, batch: 24, inputs: 64, hidden: 256),
+      update(.brackets, steps: 64, inputs: 32, hidden: 64),
+      update(.adding, steps: 200, inputs: 2, hidden: 32), update(.forecast, steps: 24, inputs: 3, hidden: 16),
+    ]
     all += cases([.bidirectional, .bidirectionalTraining], (50, 64, 256))
     all += cases([.lengths, .lengthsTraining], (100, 64, 256), (100, 64, 512))
     all += cases([.decay, .decayFlushed], (1, 1, 64))

@@ -27,7 +27,8 @@ final class Runner<Scalar: Element> {
   private let stream: RecurrentStream<Scalar>?
   private let kernels: KernelStep<Scalar>?
   private let options: CallOptions
-  private var classifier: ClassifierUpdate?  // of floats
+  /// One update of a model of floats.
+  private let update: (() throws -> Void)?
 
   init(_ shape: Case, threads: Threads?) throws {
     self.shape = shape
@@ -54,16 +55,7 @@ final class Runner<Scalar: Element> {
       buffer.initialize(repeating: 0)
       for index in buffer.indices { buffer[index] = Scalar(Float.random(in: -1...1, using: &random)) }
     }
-    if shape.mode == .classifier {
-      let model = try SequenceClassifier(
-        shape.cell, symbols: Case.symbols, embeddingSize: shape.inputs, hiddenSize: shape.hidden)
-      classifier = ClassifierUpdate(
-        model: model, gradients: try Gradients(model),
-        text: try Tokens(
-          (0..<rows).map { _ in Int.random(in: 0..<Case.symbols, using: &random) }, steps: shape.steps,
-          batchSize: shape.batch),
-        labels: (0..<shape.batch).map { _ in Float(Int.random(in: 0...1, using: &random)) })
-    }
+    update = try shape.modelUpdate(threads)
     state = try layer.zeroState(batchSize: shape.batch)
     dState = try layer.zeroStateGradient(batchSize: shape.batch)
     if shape.mode == .decay || shape.mode == .decayFlushed {
@@ -110,8 +102,8 @@ final class Runner<Scalar: Element> {
       case .kernels: kernels?.run()
       case .forward, .lengths, .bidirectional:
         try forward()
-      case .classifier:
-        try classifier?.run()
+      case .classifier, .pooledClassifier, .text, .brackets, .adding, .forecast:
+        try update?()
       case .training, .lengthsTraining, .bidirectionalTraining:
         try layer.record(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,
@@ -127,23 +119,5 @@ final class Runner<Scalar: Element> {
     try layer.forward(
       UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: y, options: options,
       scratch: scratch)
-  }
-}
-
-/// A classifier in training on one batch.
-private struct ClassifierUpdate {
-  var model: SequenceClassifier
-  var optimizer = Adam()
-  var gradients: Gradients<SequenceClassifier>
-  let text: Tokens
-  let labels: [Float]
-  let workspace = Workspace()
-
-  mutating func run() throws(RecurrentError) {
-    let (logits, trace) = try model(text, workspace)
-    let (_, dLogits) = try BinaryCrossEntropy()(logits, labels)
-    gradients.clear()
-    try model.backward(dLogits, trace, into: &gradients, workspace)
-    try optimizer.update(&model, gradients)
   }
 }

@@ -79,7 +79,7 @@ import Testing
     #expect(going.progress.position == 0 && going.progress.state.h.allSatisfy { $0 == 0 })
     #expect(going.progress.text == text)
     _ = try going.update()
-    #expect(going.optimizer.steps == 4 && going.updates == 1)
+    #expect(going.optimizer.updates == 4 && going.updates == 1)
   }
 
   @Test func aFingerprintTellsTextsApart() throws {

@@ -4,7 +4,7 @@ import Recurrent
 /// parameters, all of them in one array each. Checkpoints keep it.
 public struct OptimizerState: Sendable, Equatable {
   /// The number of updates so far.
-  public var steps: Int = 0
+  public var updates = 0
   /// The names of the arrays.
   public let names: [String]
   /// One array for each name: of every parameter's value, or empty before the first update that uses it.
@@ -34,12 +34,12 @@ public struct OptimizerState: Sendable, Equatable {
   /// Takes the place in a training of a checkpoint.
   ///
   /// - Parameters:
-  ///   - steps: the number of updates.
+  ///   - updates: the number of updates.
   ///   - arrays: what `arrays` gave.
   /// - Throws: `RecurrentError` if a name does not exist or is there twice, if the arrays differ in count, if a number
   ///   in them is not finite, or if a mean of squares is negative; nothing has changed then.
-  public mutating func restore(steps: Int, arrays: [(name: String, values: [Float])]) throws(RecurrentError) {
-    guard steps >= 0, steps < Int.max else { throw .size(name: "steps", was: steps, expected: "0 or more") }
+  public mutating func restore(updates: Int, arrays: [(name: String, values: [Float])]) throws(RecurrentError) {
+    try checkUpdates(updates)
     var restored: [[Float]] = Array(repeating: [], count: names.count)
     for (name, values) in arrays {
       guard let index = names.firstIndex(of: name) else {
@@ -51,13 +51,12 @@ public struct OptimizerState: Sendable, Equatable {
       try checkCount("array '\(name)' of the optimizer", values.count, is: arrays[0].values.count, arrays[0].name)
       let isSquares = name == "second"
       for (index, value) in values.enumerated() where !value.isFinite || isSquares && value < 0 {
-        throw .value(
-          name: "\(name)[\(index)] of the optimizer", was: "\(value.isNaN ? .nan : value)",
-          expected: isSquares ? "0 or more" : "a finite number")
+        throw .number(
+          "\(name)[\(index)] of the optimizer", value, expected: isSquares ? "0 or more" : "a finite number")
       }
       restored[index] = values
     }
-    self.steps = steps
+    self.updates = updates
     values = restored
   }
 

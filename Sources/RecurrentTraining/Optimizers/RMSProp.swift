@@ -43,7 +43,7 @@ public struct RMSProp: Optimizer {
   }
 
   /// The kernel of an update.
-  public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
+  public func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule {
     try checkRate(l1: l1, l2: l2)
     try checkFraction("decay", decay)
     try checkFraction("momentum", momentum)

@@ -34,7 +34,7 @@ public struct SGD: Optimizer {
   }
 
   /// The kernel of an update.
-  public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
+  public func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule {
     try checkRate(l1: l1, l2: l2)
     try checkFraction("momentum", momentum)
     try state.check(names: "momentum")

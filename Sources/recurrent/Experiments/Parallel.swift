@@ -1,4 +1,4 @@
-import Foundation
+import Recurrent
 import Synchronization
 import ToolSupport
 
@@ -20,7 +20,7 @@ func runJobs<Result: Sendable>(
     Jobs<Result>(
       results: Array(repeating: nil, count: count), errors: Array(repeating: nil, count: count),
       fractions: Array(repeating: 0, count: count), bar: ProgressBar(label)))
-  DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
+  let work = Work {
     while true {
       let index: Int? = state.withLock { state in
         guard state.next < count, state.errors.allSatisfy({ $0 == nil }) else { return nil }
@@ -47,11 +47,19 @@ func runJobs<Result: Sendable>(
       }
     }
   }
+  try Threads(count: max(1, min(threads, count))).run(work)
   return try state.withLock { state in
     state.bar.finish()
     if let error = state.errors.compactMap({ $0 }).first { throw error }
     return state.results.map { $0! }
   }
+}
+
+/// What each thread runs.
+private struct Work: SharedWork {
+  let body: @Sendable () -> Void
+
+  func run(_ share: Share) { body() }
 }
 
 /// What the threads of `runJobs` share.

@@ -21,7 +21,7 @@ struct SentimentModel: Module, Composite {
 
   struct Trace {
     var embedding: Embedding.Trace, inputDropout: Dropout.Trace, encoder: LayerTrace, last: LastOutput.Trace?,
-      mean: TimePooling.Trace?, largest: TimePooling.Trace?, headDropout: Dropout.Trace, head: Dense.Trace
+      pooled: TimePooling.Trace?, headDropout: Dropout.Trace, head: Dense.Trace
   }
 
   /// - Parameters:
@@ -56,23 +56,18 @@ struct SentimentModel: Module, Composite {
     let (vectors, embedded) = try embedding(text, w)
     let (x, dropped) = try inputDropout(vectors, w)
     let (states, encoded) = try encoder(x, w)
-    var row: Sequences<Float>, last: LastOutput.Trace?, mean: TimePooling.Trace?, largest: TimePooling.Trace?
+    let row: Sequences<Float>
+    var last: LastOutput.Trace?, pooled: TimePooling.Trace?
     switch summary {
-    case .last:
-      let (output, trace) = try LastOutput()(states, w)
-      (row, last) = (output, trace)
-    case .pooled:
-      let (average, first) = try TimePooling(.mean)(states.y, w)
-      let (most, second) = try TimePooling(.max)(states.y, w)
-      (mean, largest) = (first, second)
-      row = try joined(average, most)
+    case .last: (row, last) = try LastOutput()(states, w)
+    case .pooled: (row, pooled) = try TimePooling(.meanAndMax)(states.y, w)
     }
     let (kept, droppedRow) = try headDropout(row, w)
     let (logits, decided) = try head(kept, w)
     return (
       logits,
       Trace(
-        embedding: embedded, inputDropout: dropped, encoder: encoded, last: last, mean: mean, largest: largest,
+        embedding: embedded, inputDropout: dropped, encoder: encoded, last: last, pooled: pooled,
         headDropout: droppedRow, head: decided)
     )
   }
@@ -85,38 +80,11 @@ struct SentimentModel: Module, Composite {
     var dStates = OutputGradient()
     if let last = trace.last {
       dStates = try LastOutput().backward(dRow, last, w)
-    } else if let mean = trace.mean, let largest = trace.largest {
-      let (dMean, dLargest) = try halves(dRow)
-      var dy = try TimePooling(.mean).backward(dMean, mean, w)
-      let other = try TimePooling(.max).backward(dLargest, largest, w)
-      dy.withMutableValues { values in for index in values.indices { values[index] += other.values[index] } }
-      dStates = OutputGradient(dy: dy)
+    } else if let pooled = trace.pooled {
+      dStates = OutputGradient(dy: try TimePooling(.meanAndMax).backward(dRow, pooled, w))
     }
     let dx = try encoder.backward(dStates, trace.encoder, into: &g.encoder, w)
     let dVectors = try inputDropout.backward(dx, trace.inputDropout, w)
     try embedding.backward(dVectors, trace.embedding, into: &g.embedding, w)
-  }
-
-  /// Two rows of each sequence, one behind the other.
-  private func joined(_ a: Sequences<Float>, _ b: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
-    var row: [Float] = []
-    for sequence in 0..<a.batchSize { row += a[0, sequence] + b[0, sequence] }
-    return try Sequences(row, steps: 1, batchSize: a.batchSize, size: a.size + b.size)
-  }
-
-  /// The two rows of each sequence again.
-  private func halves(
-    _ row: Sequences<Float>
-  ) throws(RecurrentError) -> (Sequences<Float>, Sequences<Float>) {
-    let size = row.size / 2
-    var a: [Float] = [], b: [Float] = []
-    for sequence in 0..<row.batchSize {
-      a += row[0, sequence].prefix(size)
-      b += row[0, sequence].suffix(size)
-    }
-    return (
-      try Sequences(a, steps: 1, batchSize: row.batchSize, size: size),
-      try Sequences(b, steps: 1, batchSize: row.batchSize, size: size)
-    )
   }
 }
