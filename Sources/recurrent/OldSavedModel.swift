@@ -24,7 +24,7 @@ extension SafeTensors {
       new.metadata[name] = String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
     }
     new.metadata["optimizer"] = "Adam"
-    new.metadata["optimizer.steps"] = metadata["updates"]
+    new.metadata["optimizer.updates"] = metadata["updates"]
     // A training sets the rate before every update.
     new.metadata["optimizer.learning_rate"] = "0"
     for (name, tensor) in tensors {

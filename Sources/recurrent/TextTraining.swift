@@ -19,14 +19,7 @@ struct TextModelShape {
 
   /// - Throws: `ToolError` if an option is not a number, out of its range, or no cell.
   init(_ options: Options, default standard: TextModelShape) throws {
-    cell = standard.cell
-    if let name = options["cell"] {
-      guard let known = SavedModel.cells[name] else {
-        let names = SavedModel.cells.keys.sorted().joined(separator: ", ")
-        throw ToolError("--cell is '\(name)', expected one of \(names)")
-      }
-      cell = known
-    }
+    cell = try options.cell() ?? standard.cell
     hiddenSize = try options.number("hidden", in: 1...100_000, default: standard.hiddenSize)
     levels = try options.number("levels", in: 1...1000, default: standard.levels)
     embeddingSize = try options.number("embedding", in: 1...100_000, default: standard.embeddingSize)

@@ -101,8 +101,8 @@ import Testing
     }
     let optimizer = training.optimizer
     for (name, value, expected) in [
-      ("optimizer.steps", "-1", "a whole number of 0 or more"),
-      ("optimizer.steps", "\(Int.max)", "a whole number of 0 or more"),
+      ("optimizer.updates", "-1", "a whole number of 0 or more"),
+      ("optimizer.updates", "\(Int.max)", "a whole number of 0 or more"),
       ("optimizer.learning_rate", "inf", "a number of 0 or more"),
     ] {
       let wrong = try edited { $0.metadata[name] = value }

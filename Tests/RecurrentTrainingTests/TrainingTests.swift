@@ -245,13 +245,13 @@ import Testing
       var optimizer = Adam()
       if before > 0 {
         let zeros = [Float](repeating: 0, count: model.parameterCount)
-        try optimizer.state.restore(steps: before, arrays: [("first", zeros), ("second", zeros)])
+        try optimizer.state.restore(updates: before, arrays: [("first", zeros), ("second", zeros)])
       }
       let trainer = try CharacterTrainer(model, optimizer: optimizer, numbers: numbers, settings: settings)
       #expect(trainer.totalUpdates > 100)
       while !trainer.isFinished {
         let done = Double(trainer.updates) / Double(trainer.totalUpdates)
-        let warm = min(1, Double(trainer.optimizer.steps + 1) / 50)
+        let warm = min(1, Double(trainer.optimizer.updates + 1) / 50)
         let rate = 0.01 * warm * (0.02 + 0.98 * (1 + cos(.pi * done)) / 2)
         _ = try trainer.update()
         let actual = Double(trainer.optimizer.learningRate)

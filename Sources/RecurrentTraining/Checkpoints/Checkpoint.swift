@@ -99,7 +99,7 @@ public struct Checkpoint: Sendable {
       }
     }
     new.file.metadata[name] = "\(type(of: optimizer))"
-    new.file.metadata["\(name).steps"] = "\(optimizer.state.steps)"
+    new.file.metadata["\(name).updates"] = "\(optimizer.updates)"
     new.file.metadata["\(name).learning_rate"] = "\(optimizer.learningRate)"
     self = new
   }
@@ -116,22 +116,22 @@ public struct Checkpoint: Sendable {
     guard kind == "\(type(of: optimizer))" else {
       throw problem("'\(name)' is \(kind), expected \(type(of: optimizer))")
     }
-    let stepsText = try text("\(name).steps"), rateText = try text("\(name).learning_rate")
-    guard let steps = Int(stepsText), (0..<Int.max).contains(steps) else {
-      throw problem("'\(name).steps' is '\(stepsText)', expected a whole number of 0 or more")
+    let updatesText = try text("\(name).updates"), rateText = try text("\(name).learning_rate")
+    guard let updates = Int(updatesText), (0..<Int.max).contains(updates) else {
+      throw problem("'\(name).updates' is '\(updatesText)', expected a whole number of 0 or more")
     }
     guard let rate = Float(rateText), rate >= 0, rate.isFinite else {
       throw problem("'\(name).learning_rate' is '\(rateText)', expected a number of 0 or more")
     }
     var arrays: [(name: String, values: [Float])] = []
     // An optimizer that has made updates needs every array that its rule uses.
-    for index in steps > 0 ? try optimizer.rule(atStep: steps).usedStates : [] {
+    for index in updates > 0 ? try optimizer.rule(ofUpdate: updates).usedStates : [] {
       let array = optimizer.state.names[index]
       var values: [Float] = []
       for shape in list.shapes { values += try floats("\(name).\(array).\(shape.name)", shape.shape) }
       arrays.append((array, values))
     }
-    do { try optimizer.state.restore(steps: steps, arrays: arrays) } catch { throw problem("\(error)") }
+    do { try optimizer.state.restore(updates: updates, arrays: arrays) } catch { throw problem("\(error)") }
     optimizer.learningRate = rate
   }
 

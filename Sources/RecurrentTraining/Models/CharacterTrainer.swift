@@ -208,10 +208,10 @@ public final class CharacterTrainer {
   }
 
   private func runUpdate() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    let rate = cosine.rate(atStep: updates) * warmUp.rate(atStep: optimizer.steps), shards = shards
+    let rate = cosine.rate(atStep: updates) * warmUp.rate(atStep: optimizer.updates), shards = shards
     // An update draws a mask for the outputs, and one for all levels' inputs if there are several levels.
     let masks = model.layer.dropout > 0 && model.layer.layerCount > 1 ? 2 : 1
-    parallel.masks = masks &* optimizer.steps
+    parallel.masks = masks &* optimizer.updates
     let loss = try parallel.gradients(of: model, into: &gradients) {
       part, model, gradients, workspace throws(RecurrentError) in
       try shards[part].run(model, into: &gradients, workspace)
