@@ -98,6 +98,7 @@ def loss_goldens():
     y, targets = random.draw(t, n, c) * 4, random.draw(t, n, c) * 4
     classes = torch.tensor([(random.next() >> 32) % c for _ in range(t * n)]).reshape(t, n)
     answers, weights, positive = random.draw(t, n, c) / 2 + 0.5, random.draw(c) + 1, random.draw(c) * 2 + 2
+    some = weights * torch.tensor([float(index % 3 != 0) for index in range(c)])
     losses = {
         "mse": lambda y, rows: functional.mse_loss(y, targets[rows]),
         "l1": lambda y, rows: functional.l1_loss(y, targets[rows]),
@@ -114,6 +115,9 @@ def loss_goldens():
         "ce_smoothing": lambda y, rows: functional.cross_entropy(y, classes[rows], label_smoothing=0.125),
         "ce_both": lambda y, rows: functional.cross_entropy(
             y, classes[rows], weight=weights, label_smoothing=0.125
+        ),
+        "ce_zero_weights": lambda y, rows: functional.cross_entropy(
+            y, classes[rows], weight=some, label_smoothing=0.125
         ),
     }
     for name, loss in losses.items():

@@ -76,10 +76,12 @@ typedef struct softmax_row {
   const float *_Nullable weights;  // [count]; 1 each if there are none
   ptrdiff_t count;
   float factor;
-  float smoothing;
+  float smoothing;  // 0 unless has_distance
+  // Whether distance is asked for. A gradient whose factor is 0 has a smoothing of 0, and its loss needs the distance.
+  bool has_distance;
   float largest;   // of the values, written
   float sum;       // Σ exp(x - largest), written
-  float distance;  // Σ weight·(largest - x), written if smoothing is not 0
+  float distance;  // Σ weight·(largest - x), written if has_distance
 } softmax_row;
 void softmax_run(instruction_set set, softmax_row *row);
 

@@ -113,7 +113,7 @@ LANES void softmax_of(bool smooths, softmax_row *s) {
 LANES void softmax_run_body(instruction_set set, softmax_row *s) {
   // Probabilities far from the largest would be denormal in the gradient, and slow whatever reads them.
   const unsigned mode = flush_to_zero();
-  if (s->smoothing != 0) {
+  if (s->has_distance) {
     softmax_of(true, s);
   } else {
     softmax_of(false, s);

@@ -18,29 +18,34 @@ package func readFile(_ path: FilePath) throws(FileError) -> Data { try InputFil
 
 /// A file, or a pipe, that is read piece by piece. It is read and not mapped: a mapped file that another process cuts
 /// short would end this one.
-final class InputFile {
+package final class InputFile {
   private let path: FilePath
   private let descriptor: Int32
+  /// The `S_IFMT` bits of its mode; 0 if they are not known.
+  package let kind: mode_t
   /// The count of bytes of a regular file; nil for a pipe, whose count is not known in advance.
-  let count: Int?
+  package let count: Int?
 
   private static let action = "cannot be read"
 
-  init(_ path: FilePath) throws(FileError) {
+  /// - Parameter waits: whether opening a pipe waits for a writer.
+  package init(_ path: FilePath, waits: Bool = true) throws(FileError) {
     try path.check(InputFile.action)
     self.path = path
+    let flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (waits ? 0 : O_NONBLOCK)
     do throws(SystemError) {
-      descriptor = try call { path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NOCTTY) } }
+      descriptor = try call { path.withCString { open($0, flags) } }
     } catch { throw FileError(path, InputFile.action, error) }
     var status = stat()
-    count = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+    kind = fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0
+    count = kind == S_IFREG ? Int(status.st_size) : nil
   }
 
   deinit { close(descriptor) }
 
   /// The next bytes: `limit` of them, or fewer if the file ends before. The memory grows with what is read, so that
   /// a limit that the file only claims costs nothing.
-  func next(_ limit: Int) throws(FileError) -> Data {
+  package func next(_ limit: Int) throws(FileError) -> Data {
     // One byte more than a file has, so that its end is seen without growing.
     var capacity = min(limit, max(count ?? 0, 1 << 16) + 1), filled = 0
     var memory = malloc(capacity)

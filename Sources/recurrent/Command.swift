@@ -1,3 +1,4 @@
+import Recurrent
 import RecurrentFiles
 import ToolSupport
 
@@ -33,6 +34,17 @@ struct EarlyEnd: Error {
 }
 
 extension Options {
+  /// The cell that `--cell` names; nil if it was not given.
+  ///
+  /// - Throws: `ToolError` if there is no cell of that name.
+  func cell() throws -> Cell? {
+    guard let name = self["cell"] else { return nil }
+    guard let cell = SavedModel.cells[name] else {
+      throw ToolError("--cell is '\(name)', expected one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
+    }
+    return cell
+  }
+
   /// - Throws: `ToolError` if the option was not given.
   func requiredPath(_ name: String) throws -> FilePath {
     guard let path = path(name) else { throw ToolError("--\(name) FILE is missing; see --help") }

@@ -1,6 +1,21 @@
 import Foundation
 import RecurrentFiles
+import RecurrentTraining
 import ToolSupport
+
+extension CharacterModel {
+  /// What `--prompt` gives the model to read. Says which characters of it the model does not know.
+  func prompt(_ options: Options) -> [Unicode.Scalar] {
+    let bytes = options.argument("prompt")?.bytes.dropLast().map(UInt8.init(bitPattern:)) ?? []
+    let prompt = characters(of: bytes)
+    let unknown = Set(zip(prompt, vocabulary.numbers(of: prompt)).filter { $0.1 == 0 }.map(\.0)).sorted()
+    if !unknown.isEmpty {
+      let list = unknown.map { "'\($0.escaped(asASCII: false))'" }.joined(separator: ", ")
+      complain("recurrent: the model has never seen \(list), and reads any such character as one unknown character")
+    }
+    return prompt
+  }
+}
 
 /// `recurrent generate`: text from a model that `recurrent train-text` has trained.
 enum Generate: Command {
@@ -20,13 +35,7 @@ enum Generate: Command {
     let length = try options.number("length", in: 0...10_000_000, default: 400)
     let temperature = try options.number("temperature", in: Float(0.01)...100, default: 0.8)
     let seed = try options.number("seed", in: 0...UInt64.max, default: 1)
-    let bytes = options.argument("prompt")?.bytes.dropLast().map(UInt8.init(bitPattern:)) ?? []
-    let prompt = characters(of: bytes), model = try SavedModel(contentsOf: path).model
-    let unknown = Set(zip(prompt, model.vocabulary.numbers(of: prompt)).filter { $0.1 == 0 }.map(\.0)).sorted()
-    if !unknown.isEmpty {
-      let list = unknown.map { "'\($0.escaped(asASCII: false))'" }.joined(separator: ", ")
-      complain("recurrent: the model has never seen \(list), and reads any such character as one unknown character")
-    }
+    let model = try SavedModel(contentsOf: path).model, prompt = model.prompt(options)
     for character in prompt { write(character) }
     try model.sample(after: prompt, count: length, temperature: temperature, seed: seed, write)
     write("\n")

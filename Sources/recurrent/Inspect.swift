@@ -57,5 +57,7 @@ extension Tensor {
 
 extension StringProtocol {
   /// The text on one line, with escapes for what a terminal would act on.
-  fileprivate var escaped: String { unicodeScalars.map { $0.escaped(asASCII: false) }.joined() }
+  fileprivate var escaped: String {
+    unicodeScalars.map { $0 == "\"" || $0 == "'" ? String($0) : $0.escaped(asASCII: false) }.joined()
+  }
 }

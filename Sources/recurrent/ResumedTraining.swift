@@ -23,15 +23,17 @@ struct ResumedTraining {
           + "it, --resume cannot")
     }
     let settings = try TrainingSettings(options, default: training.settings), layer = saved.model.layer
-    let given = [
-      ("cell", options["cell"] ?? layer.cell.name),
-      ("hidden", "\(try options.number("hidden", in: 1...100_000, default: layer.hiddenSize))"),
-      ("embedding", "\(try options.number("embedding", in: 1...100_000, default: layer.inputSize))"),
-    ]
-    let kept = [("cell", layer.cell.name), ("hidden", "\(layer.hiddenSize)"), ("embedding", "\(layer.inputSize)")]
-    for (given, kept) in zip(given + settings.entries, kept + training.settings.entries)
-    where given.1 != kept.1 && given.0 != "epochs" {
-      throw ToolError("--\(given.0) is '\(given.1)', expected '\(kept.1)', as it was when \(path) was trained")
+    func expect(_ name: String, _ given: String, _ kept: String) throws {
+      guard given != kept else { return }
+      throw ToolError("--\(name) is '\(given)', expected '\(kept)', as it was when \(path) was trained")
+    }
+    let shape = try TextModelShape(options, default: TextModelShape(layer))
+    try expect("cell", shape.cell.name, layer.cell.name)
+    try expect("hidden", "\(shape.hiddenSize)", "\(layer.hiddenSize)")
+    try expect("levels", "\(shape.levels)", "\(layer.layerCount)")
+    try expect("embedding", "\(shape.embeddingSize)", "\(layer.inputSize)")
+    for (given, kept) in zip(settings.entries, training.settings.entries) where given.name != "epochs" {
+      try expect(given.name, "\(given.value)", "\(kept.value)")
     }
     guard settings.trainer.epochs >= training.progress.epoch else {
       throw ToolError(

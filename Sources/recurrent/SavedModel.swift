@@ -4,9 +4,9 @@ import RecurrentFiles
 import RecurrentTraining
 import ToolSupport
 
-/// A character model with its optimizer and the progress of its training, as a safetensors file. The cell's parameters
-/// have PyTorch's names with the prefix `cell.`, the optimizer's moments have the prefixes `adam.first.` and
-/// `adam.second.`, and the state of the streams has the prefix `progress.`. The rest is metadata.
+/// A character model with its optimizer and the progress of its training, as a `Checkpoint`. The parameters have
+/// PyTorch's names: `embedding.weight`, `cell.weight_ih_l0`, `head.bias`. The state of the streams is in `progress.h`
+/// and `progress.c`. Sizes, vocabulary, settings and the place in the text are an entry of the metadata each.
 struct SavedModel {
   /// The progress of the training.
   struct Training {
@@ -28,8 +28,8 @@ struct SavedModel {
   /// Nil if a version before 0.4 wrote the file, or if its weights are not full.
   var training: Training?
 
-  private static let format = "swift-recurrent character model 2"
-  private static let oldFormat = "swift-recurrent character model 1"
+  /// What the metadata calls a file of this kind.
+  static let kind = "character model"
 
   /// The cells by their names. A model always has a cell without a variant.
   static let cells = Dictionary(uniqueKeysWithValues: [Cell.lstm(), .gru(), .rnn()].map { ($0.name, $0) })
@@ -50,33 +50,33 @@ struct SavedModel {
   // MARK: - Writing
 
   func write(to path: FilePath) throws {
-    var file = SafeTensors(tensors: model.layer.tensors(prefix: "cell.", weights: model.layer.weightFormat))
-    let (v, d, h) = (model.embedding.symbols, model.embedding.size, model.layer.hiddenSize)
-    file.tensors["embedding.weight"] = try Tensor(model.embedding.weight, shape: [v, d])
-    file.tensors["head.weight"] = try Tensor(model.head.weight, shape: [v, h])
-    file.tensors["head.bias"] = try Tensor(model.head.bias, shape: [v])
-    let list = try ParameterList(model)
-    for (array, values) in optimizer.state.arrays {
-      for (shape, range) in zip(list.shapes, list.ranges) {
-        file.tensors["adam.\(array).\(shape.name)"] = try Tensor(Array(values[range]), shape: [shape.count])
-      }
+    var file = Checkpoint()
+    let layer = model.layer, weights = layer.weightFormat
+    if weights == .full {
+      try file.store(model)
+    } else {
+      try file.store(model.embedding, as: "embedding")
+      try file.store(model.head, as: "head")
+      for (name, tensor) in layer.tensors(prefix: "cell.", weights: weights) { try file.store(tensor, as: name) }
     }
-    var characters = String.UnicodeScalarView()
-    characters.append(contentsOf: model.vocabulary.characters)
-    file.metadata = [
-      "format": SavedModel.format, "cell": model.layer.cell.name, "embedding_size": "\(d)", "hidden_size": "\(h)",
-      "updates": "\(optimizer.steps)", "characters": String(characters),
-    ]
-    if model.layer.weightFormat != .full { file.metadata["weights"] = model.layer.weightFormat.rawValue }
+    try file.store(SavedModel.kind, as: "model")
+    try file.store(layer.cell.name, as: "cell")
+    try file.store(layer.inputSize, as: "embedding_size")
+    try file.store(layer.hiddenSize, as: "hidden_size")
+    try file.store(layer.layerCount, as: "levels")
+    try file.store(weights.rawValue, as: "weights")
+    try file.store(model.vocabulary, as: "characters")
     if let training {
-      let progress = training.progress
-      for (name, value) in training.settings.entries { file.metadata[name] = value }
-      file.metadata["epoch"] = "\(progress.epoch)"
-      file.metadata["position"] = "\(progress.position)"
-      file.metadata["text"] = "\(progress.text)"
-      file.metadata["held_out_text"] = "\(training.heldOutText)"
-      file.tensors["progress.h"] = try Tensor(progress.state.h, shape: [progress.state.h.count / h, h])
-      file.tensors["progress.c"] = try Tensor(progress.state.c, shape: [progress.state.c.count / h, h])
+      let progress = training.progress, h = layer.hiddenSize
+      try file.store(optimizer, of: model)
+      for (name, value) in training.settings.entries { try file.store(value, as: name) }
+      try file.store(progress.epoch, as: "epoch")
+      try file.store(progress.position, as: "position")
+      try file.store(progress.text.description, as: "text")
+      try file.store(training.heldOutText.description, as: "held_out_text")
+      for (name, state) in [("progress.h", progress.state.h), ("progress.c", progress.state.c)] {
+        try file.store(try Tensor(state, shape: [state.count / h, h]), as: name)
+      }
     }
     try file.write(to: path)
   }
@@ -84,52 +84,45 @@ struct SavedModel {
   // MARK: - Reading
 
   init(contentsOf path: FilePath) throws {
-    let file = try SafeTensors(contentsOf: path), entries = Metadata(path: path, entries: file.metadata)
-    let format = try entries.text("format")
-    guard [SavedModel.format, SavedModel.oldFormat].contains(format) else {
-      throw entries.error("format", "'\(SavedModel.format)'")
-    }
-    guard let cell = SavedModel.cells[try entries.text("cell")] else {
-      throw entries.error("cell", "one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
+    let content = try SafeTensors(contentsOf: path)
+    let file = try Checkpoint(try content.upgradedCharacterModel() ?? content, path: path), tensors = file.file
+    let entries = Metadata(path: path, file: file), kind = try entries.text("model")
+    guard kind == SavedModel.kind else { throw entries.error("model", kind, "'\(SavedModel.kind)'") }
+    let name = try entries.text("cell")
+    guard let cell = SavedModel.cells[name] else {
+      throw entries.error("cell", name, "one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
     }
     let characters = Array(try entries.text("characters").unicodeScalars)
     guard !characters.isEmpty, Set(characters).count == characters.count else {
       throw ToolError("\(path): 'characters' has \(characters.count), expected at least one, and none of them twice")
     }
-    let vocabulary = Vocabulary(characters)
     // The tensors' shapes are checked before anything of the claimed sizes is allocated.
-    let v = vocabulary.count, d = try entries.number("embedding_size", in: 1...100_000)
-    let h = try entries.number("hidden_size", in: 1...100_000)
-    let embedding = try file.floats("embedding.weight", shape: [v, d], path: path)
-    let headWeight = try file.floats("head.weight", shape: [v, h], path: path)
-    model = try CharacterModel(cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, seed: 0)
-    model.embedding.weight = embedding
-    model.head.weight = headWeight
-    model.head.bias = try file.floats("head.bias", shape: [v], path: path)
-    try model.layer.load(file, prefix: "cell.", path: path)
-    if let name = file.metadata["weights"] {
-      guard let weights = WeightFormat(rawValue: name) else {
-        throw entries.error("weights", "one of \(WeightFormat.allCases.map(\.rawValue).joined(separator: ", "))")
-      }
+    let vocabulary = Vocabulary(characters), v = vocabulary.count
+    let d = try entries.number("embedding_size", in: 1...100_000)
+    let h = try entries.number("hidden_size", in: 1...100_000), levels = try entries.number("levels", in: 1...1000)
+    _ = try tensors.floats("embedding.weight", shape: [v, d], path: path)
+    _ = try tensors.floats("head.weight", shape: [v, h], path: path)
+    guard tensors.tensors["cell.weight_hh_l\(levels - 1)"] != nil else {
+      throw entries.error("levels", "\(levels)", "the number of levels of the file's tensors")
+    }
+    let settings = tensors.metadata["epoch"] == nil ? nil : try TrainingSettings(entries, default: TrainingSettings())
+    model = try CharacterModel(
+      cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, layerCount: levels,
+      layerDropout: settings?.trainer.dropout ?? 0, seed: 0)
+    try file.restore(&model)
+    let format = try entries.text("weights")
+    guard let weights = WeightFormat(rawValue: format) else {
+      let known = WeightFormat.allCases.map(\.rawValue).joined(separator: ", ")
+      throw entries.error("weights", format, "one of \(known)")
+    }
+    guard weights == .full else {
       model.layer = try model.layer.converted(to: weights)
-      if weights != .full { return }
+      return
     }
-    let steps = try entries.number("updates", in: 0...(1 << 53))
-    var first: [Float] = [], second: [Float] = []
-    for shape in steps > 0 ? model.parameterShapes : [] {
-      first += try file.floats("adam.first.\(shape.name)", shape: [shape.count], path: path)
-      let values = try file.floats("adam.second.\(shape.name)", shape: [shape.count], path: path)
-      if let wrong = values.first(where: { !($0 >= 0) }) {
-        throw ToolError("\(path): 'adam.second.\(shape.name)' has a value of \(wrong), expected 0 or more")
-      }
-      second += values
-    }
-    let arrays = steps > 0 ? [(name: "first", values: first), (name: "second", values: second)] : []
-    try optimizer.state.restore(steps: steps, arrays: arrays)
-    guard format == SavedModel.format else { return }
-    let settings = try TrainingSettings(entries, default: TrainingSettings())
+    guard let settings else { return }
+    try file.restore(&optimizer, of: model)
     func state(_ tensor: String) throws -> [Float] {
-      try file.floats(tensor, shape: file.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: path)
+      try tensors.floats(tensor, shape: tensors.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: path)
     }
     training = Training(
       progress: .init(
@@ -143,31 +136,40 @@ struct SavedModel {
 /// The metadata of a file that `--save` wrote.
 private struct Metadata: NumberSource {
   let path: FilePath
-  let entries: [String: String]
+  let file: Checkpoint
 
-  func error(_ name: String, _ expected: String) -> ToolError {
-    ToolError("\(path): '\(name)' is '\(entries[name] ?? "")', expected \(expected)")
+  func error(_ name: String, _ value: String, _ expected: String) -> ToolError {
+    ToolError("\(path): '\(name)' is '\(value)', expected \(expected)")
+  }
+
+  /// An entry as it is in the file, which is JSON.
+  private func json(_ name: String) throws -> String {
+    guard let json = file.file.metadata[name] else {
+      throw ToolError("\(path): has no '\(name)' in its metadata; expected a file that --save wrote")
+    }
+    return json
   }
 
   func text(_ name: String) throws -> String {
-    guard let value = entries[name] else {
-      throw ToolError("\(path): has no '\(name)' in its metadata; expected a file that --save wrote")
-    }
-    return value
+    _ = try json(name)
+    return try file.value(name)
   }
 
   func fingerprint(_ name: String) throws -> TextFingerprint {
-    guard let fingerprint = TextFingerprint(try text(name)) else {
-      throw error(name, "a count and a hexadecimal number, with a colon between them")
+    let text = try text(name)
+    guard let fingerprint = TextFingerprint(text) else {
+      throw error(name, text, "a count and a hexadecimal number, with a colon between them")
     }
     return fingerprint
   }
 
+  /// The JSON of a number is its text.
   func number<Number: LosslessStringConvertible & Comparable>(
     _ name: String, in range: ClosedRange<Number>
   ) throws -> Number {
-    guard let number = Number(try text(name)), range.contains(number) else {
-      throw error(name, "a number from \(range.lowerBound) to \(range.upperBound)")
+    let json = try json(name)
+    guard let number = Number(json), range.contains(number) else {
+      throw error(name, json, "a number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
   }

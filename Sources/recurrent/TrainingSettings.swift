@@ -26,13 +26,12 @@ struct TrainingSettings: Equatable {
     heldOut = try source.number("held-out", in: 0...0.9, default: standard.heldOut)
   }
 
-  /// Each setting by its option's name, so that the number can be read again without loss.
-  var entries: [(name: String, value: String)] {
+  /// Each setting by its option's name.
+  var entries: [(name: String, value: any Encodable & CustomStringConvertible)] {
     [
-      ("epochs", "\(trainer.epochs)"), ("streams", "\(trainer.streams)"), ("steps", "\(trainer.steps)"),
-      ("learning-rate", "\(trainer.learningRate)"), ("clip", "\(trainer.clippingNorm)"),
-      ("dropout", "\(trainer.dropout)"), ("threads", "\(trainer.threads)"), ("seed", "\(trainer.seed)"),
-      ("held-out", "\(heldOut)"),
+      ("epochs", trainer.epochs), ("streams", trainer.streams), ("steps", trainer.steps),
+      ("learning-rate", trainer.learningRate), ("clip", trainer.clippingNorm), ("dropout", trainer.dropout),
+      ("threads", trainer.threads), ("seed", trainer.seed), ("held-out", heldOut),
     ]
   }
 

@@ -92,6 +92,34 @@ import Testing
       try checkpoint.restore(&wide)
     }
     #expect(wide.namedParameters().map(\.values) == before)
+    // The numbers of a file are checked before the optimizer changes.
+    func edited(_ change: (inout SafeTensors) throws -> Void) throws -> Checkpoint {
+      var file = checkpoint.file
+      try change(&file)
+      try file.write(to: path)
+      return try Checkpoint(contentsOf: path)
+    }
+    let optimizer = training.optimizer
+    for (name, value, expected) in [
+      ("optimizer.updates", "-1", "a whole number of 0 or more"),
+      ("optimizer.updates", "\(Int.max)", "a whole number of 0 or more"),
+      ("optimizer.learning_rate", "inf", "a number of 0 or more"),
+    ] {
+      let wrong = try edited { $0.metadata[name] = value }
+      expectProblem("\(path): '\(name)' is '\(value)', expected \(expected)") {
+        try wrong.restore(&training.optimizer, of: training.model)
+      }
+    }
+    let negative = try edited { $0.tensors["optimizer.second.head.bias"] = try Tensor([-1], shape: [1]) }
+    expectProblem("\(path): second[\(optimizer.second.count - 1)] of the optimizer is -1.0, expected 0 or more") {
+      try negative.restore(&training.optimizer, of: training.model)
+    }
+    #expect(training.optimizer == optimizer)
+    let overflowing = try edited { $0.metadata["stopping"] = #"{"epochs":\#(Int.max)}"# }
+    training.stopping.state = try overflowing.value("stopping")
+    expectProblem(
+      "the state is epoch \(Int.max) with the best one unknown, expected 0 or more epochs, of which the best one is one"
+    ) { _ = try training.stopping.update(metric: 1) }
     var sgd = SGD(learningRate: 0.1)
     expectProblem("\(path): 'optimizer' is Adam, expected SGD") { try checkpoint.restore(&sgd, of: training.model) }
     expectProblem("\(path): its metadata has no 'nothing'") { _ = try checkpoint.value("nothing", as: Int.self) }
@@ -106,6 +134,12 @@ import Testing
     expectProblem("'place' is in the checkpoint already, expected a name of its own") {
       try twice.store(1, as: "place")
     }
+    try twice.store(try Tensor([1, 2], shape: [2]), as: "state")
+    #expect(twice.file.tensors["state"]?.floats == [1, 2])
+    expectProblem("'state' is in the checkpoint already, expected a name of its own") {
+      try twice.store(try Tensor([3], shape: [1]), as: "state")
+    }
+    #expect(twice.file.tensors["state"]?.floats == [1, 2])
     try SafeTensors(metadata: ["format": "other"]).write(to: path)
     expectProblem("\(path): its metadata has the format 'other', expected 'swift-recurrent checkpoint 1'") {
       _ = try Checkpoint(contentsOf: path)

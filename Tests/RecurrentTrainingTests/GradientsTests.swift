@@ -111,7 +111,9 @@ import Testing
     expectError("parameter is 1, expected 0 to 0") { try gradients.embedding.markRows([0], ofParameter: 1) }
     var flat = try Gradients(try Embedding(symbols: 4, size: 3, seed: 1))
     let tall = try Gradients(try Embedding(symbols: 6, size: 2, seed: 1))
-    expectError("gradients are of parameters of other shapes, expected those of the same model") { try flat.add(tall) }
+    expectError(
+      "gradients are of weight [6, 2] with sparse rows, expected weight [4, 3] with sparse rows, as in the model"
+    ) { try flat.add(tall) }
     let big = try Embedding(symbols: 900, size: 3, seed: 1)
     let tokens = try Tokens([800], steps: 1, batchSize: 1), dx = try Sequences<Float>(steps: 1, batchSize: 1, size: 3)
     expectError("gradients has 12 values, expected 900·3 = 2700") {
@@ -289,7 +291,7 @@ extension GradientsTests {
     }
     #expect(results[0] == results[1])
     var unusable = try Gradients(model)
-    expectError("embedding: symbol is 30, expected 0 to 29") {
+    expectError("embedding: symbol of step 0 of sequence 0 is 30, expected 0 to 29") {
       try parallel.gradients(of: model, into: &unusable) { part, model, gradients, workspace throws(RecurrentError) in
         _ = try model(try Tokens(padding: [[part == 0 ? 30 : 1]]), workspace)
         return 0

@@ -42,6 +42,9 @@ import Testing
         #expect(zip(gradient.values, dy).allSatisfy { $1 != 0 || $0 == 0 }, "\(name)\(suffix): zeros stay zeros")
         let half = try loss(inputs.sequences, targets, lengths: lengths, weight: 0.5)
         #expect(half.loss == value && half.gradient.values == gradient.values.map { $0 / 2 }, "\(name)\(suffix)")
+        // A part of a batch that does not count has a loss all the same.
+        let none = try loss(inputs.sequences, targets, lengths: lengths, weight: 0)
+        #expect(none.loss == value && none.gradient.values.allSatisfy { $0 == 0 }, "\(name)\(suffix)")
         names.formUnion(["\(name)\(suffix).loss", "\(name)\(suffix).gradient"])
       }
     }
@@ -57,6 +60,9 @@ import Testing
     try check("ce_weights", SoftmaxCrossEntropy(classWeights: inputs.weights), inputs.classes)
     try check("ce_smoothing", SoftmaxCrossEntropy(labelSmoothing: 0.125), inputs.classes)
     try check("ce_both", SoftmaxCrossEntropy(labelSmoothing: 0.125, classWeights: inputs.weights), inputs.classes)
+    // A class without weight gets no loss as a target, but its probability counts in what smoothing adds.
+    let some = inputs.weights.enumerated().map { $0 % 3 == 0 ? 0 : $1 }
+    try check("ce_zero_weights", SoftmaxCrossEntropy(labelSmoothing: 0.125, classWeights: some), inputs.classes)
     #expect(names == Set(goldens.keys))
 
     let shaped = try Sequences(inputs.targets, steps: 4, batchSize: 3, size: 21)
@@ -114,7 +120,8 @@ import Testing
     try check("targets has 3 values, expected 2·2 = 4", softmax, [0, 0, 0])
     try check("lengths has 1 values, expected batchSize = 2", softmax, [0, 0, 0, 0], lengths: [1])
     try check("lengths[1] is 3, expected 0 ... 2, the steps", softmax, [0, 0, 0, 0], lengths: [1, 3])
-    try check("the lengths is all 0, expected at least one valid step", softmax, [0, 0, 0, 0], lengths: [0, 0])
+    try check(
+      "the longest of the lengths is 0, expected at least 1 valid step", softmax, [0, 0, 0, 0], lengths: [0, 0])
     try check("label smoothing is 1.5, expected 0 to 1", SoftmaxCrossEntropy(labelSmoothing: 1.5), [0, 0, 0, 0])
     try check(
       "class weights has 2 values, expected the size of y = 3", SoftmaxCrossEntropy(classWeights: [1, 1]), [0, 0, 0, 0])
@@ -182,7 +189,7 @@ import Testing
             weights.withUnsafeBufferPointer { weights in
               var row = softmax_row(
                 values: values.baseAddress!, weights: hasWeights ? weights.baseAddress : nil, count: count,
-                factor: factor, smoothing: smoothing, largest: 0, sum: 0, distance: 0)
+                factor: factor, smoothing: smoothing, has_distance: smoothing != 0, largest: 0, sum: 0, distance: 0)
               softmax_run(set.kernelSet, &row)
               sums = (row.largest, row.sum, row.distance)
             }

@@ -44,9 +44,9 @@ import Testing
         let norm = try optimizer.update(&problem.model, problem.gradients, clipping: clipping)
         #expect(norm == problem.gradients.totalNorm)
         let scale = try clippingFactor(norm: norm, limit: clipping.norm)
-        try flat.step(count: values.count, clippingValue: clipping.value) { step throws(RecurrentError) in
+        try flat.update(count: values.count, clippingValue: clipping.value) { update throws(RecurrentError) in
           try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
-            try step.update("all", values, gradient: gradient, scale: scale)
+            try update.apply("all", values, gradient: gradient, scale: scale)
           }
         }
         #expect(problem.values == values && optimizer == flat, "\(start), \(clipping)")
@@ -65,10 +65,10 @@ import Testing
       optimizer.isLazy = true
       for _ in 0..<3 {
         var same = problem
-        let seen = try problem.draw(), before = problem.values, (was, state) = (optimizer.steps, optimizer.state)
+        let seen = try problem.draw(), before = problem.values, (was, state) = (optimizer.updates, optimizer.state)
         _ = try same.draw()
         try optimizer.update(&problem.model, problem.gradients)
-        #expect(optimizer.steps == was + 1)
+        #expect(optimizer.updates == was + 1)
         // Symbols that were seen, and everything else, change as by an optimizer with the same state that is not lazy.
         every.state = state
         try every.update(&same.model, same.gradients)
@@ -115,6 +115,6 @@ import Testing
     #expect(adam == state)
     adam.learningRate = .nan
     expectError("learning rate is nan, expected 0 or more") { try adam.update(&problem.model, problem.gradients) }
-    #expect(problem.values == before && adam.steps == 1)
+    #expect(problem.values == before && adam.updates == 1)
   }
 }

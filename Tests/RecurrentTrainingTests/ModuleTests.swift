@@ -1,3 +1,4 @@
+import Foundation
 import Recurrent
 import RecurrentTraining
 import Testing
@@ -45,6 +46,8 @@ import Testing
       try ModuleTests.expectRight(TimePooling(.mean), x, loss: ModuleTests.weighted)
       try ModuleTests.expectRight(TimePooling(.max), x, loss: ModuleTests.weighted)
       try ModuleTests.expectRight(TimePooling(.meanAndMax), x, loss: ModuleTests.weighted)
+      try ModuleTests.expectRight(Softmax(), x, loss: ModuleTests.weighted)
+      try ModuleTests.expectRight(Sigmoid(), x, loss: ModuleTests.weighted)
     }
     let tokens = try Tokens(padding: [[1, 2, 1], [3], [0, 2]])
     try ModuleTests.expectRight(try Embedding(symbols: 4, size: 6, seed: 1), tokens) { y throws(RecurrentError) in
@@ -60,6 +63,62 @@ import Testing
       }
       return (loss, gradient)
     }
+  }
+
+  /// The probabilities in double precision, of small and of huge logits, in widths that fill a vector or do not.
+  @Test func probabilitiesAreThoseOfDoubles() throws {
+    let w = Workspace()
+    for size in [1, 5, 16, 33] {
+      for spread: Float in [1, 30, 1e4, 1e30] {
+        var x = try ModuleTests.numbers(steps: 3, batchSize: 2, size: size, lengths: [3, 1])
+        x.withMutableValues { values in for index in values.indices { values[index] *= spread } }
+        let (shares, shareTrace) = try Softmax()(x, w), (answers, answerTrace) = try Sigmoid()(x, w)
+        #expect(shares.lengths == x.lengths && answers.lengths == x.lengths)
+        let (_, dy) = try ModuleTests.weighted(x)
+        let dShares = try Softmax().backward(dy, shareTrace, w), dAnswers = try Sigmoid().backward(dy, answerTrace, w)
+        for row in 0..<6 {
+          let range = row * size..<(row + 1) * size, isPadding = row % 2 == 1 && row > 1
+          let logits = x.values[range].map(Double.init), largest = logits.max()!
+          let powers = logits.map { exp($0 - largest) }, sum = powers.reduce(0, +)
+          let mean = zip(powers, dy.values[range]).reduce(0) { $0 + $1.0 / sum * Double($1.1) }
+          for (index, place) in range.enumerated() {
+            let share = powers[index] / sum, answer = 1 / (1 + exp(-logits[index])), d = Double(dy.values[place])
+            for (name, was, expected) in [
+              ("softmax", shares, share), ("sigmoid", answers, answer), ("softmax's dx", dShares, share * (d - mean)),
+              ("sigmoid's dx", dAnswers, d * answer * (1 - answer)),
+            ] {
+              let distance = abs(Double(was.values[place]) - (isPadding ? 0 : expected))
+              // A float of 30 has an error of 2e-6, which exp turns into that of its result.
+              #expect(distance < 2e-6, "\(name) of \(size) logits within \(spread), row \(row), \(index)")
+              #expect(!isPadding || distance == 0, "\(name), padding")
+            }
+          }
+        }
+      }
+    }
+    let huge = try Sequences<Float>([.infinity, 0, -.infinity, .nan], steps: 1, batchSize: 1, size: 4)
+    #expect(try Sigmoid()(huge, w).0.values.prefix(3) == [1, 0.5, 0])
+    #expect(try Sigmoid()(huge, w).0.values[3].isNaN && Softmax()(huge, w).0.values.allSatisfy(\.isNaN))
+  }
+
+  /// A model that ends in probabilities, and one that has them inside.
+  @Test func probabilitiesAreLinksOfAChain() throws {
+    let x = try ModuleTests.numbers(steps: 4, batchSize: 3, size: 5, lengths: [4, 1, 3])
+    let gated = try chain {
+      Link("gate", try Dense(inputSize: 5, outputSize: 6, seed: 1))
+      Link("sigmoid", Sigmoid())
+      Link("layer", try GRU<Float>(inputSize: 6, hiddenSize: 4))
+      Link("last", LastOutput())
+      Link("head", try Dense(inputSize: 4, outputSize: 3, seed: 2))
+      Link("softmax", Softmax())
+    }
+    try ModuleTests.expectRight(gated, x, loss: ModuleTests.weighted)
+    let y = try gated(x, Workspace(isTraining: false)).0
+    for sequence in 0..<3 { #expect(abs(y[0, sequence].reduce(0, +) - 1) < 1e-6) }
+    #expect(gated.parameterShapes.map(\.name).first == "gate.weight")
+    let wrong = try Sequences<Float>(steps: 1, batchSize: 3, size: 2)
+    expectError("dy has 6 values, expected 4·3·5 = 60") { try Softmax().backward(wrong, try Softmax()(x, .init()).1) }
+    expectError("dy has 6 values, expected 4·3·5 = 60") { try Sigmoid().backward(wrong, try Sigmoid()(x, .init()).1) }
   }
 
   @Test(arguments: [
@@ -181,7 +240,9 @@ import Testing
 
   @Test func errorsNameThePart() throws {
     let w = Workspace(), model = try Sentiment(words: 9, cell: .gru(), size: 4)
-    expectError("embedding: symbol is 9, expected 0 to 8") { try model(try Tokens(padding: [[9]]), w) }
+    expectError("embedding: symbol of step 0 of sequence 0 is 9, expected 0 to 8") {
+      try model(try Tokens(padding: [[9]]), w)
+    }
     var wrong = model
     wrong.encoder = try Layer(.gru(), inputSize: 5, hiddenSize: 4)
     expectError("encoder: x.size is 4, expected 5, the input size") { try wrong(try Tokens(padding: [[1]]), w) }
@@ -202,7 +263,9 @@ import Testing
     }
     let bare = Bare(inner: model)
     expectError("steps is 1, expected 2 or more") { try bare(try Tokens(padding: [[1]]), w) }
-    expectError("inner.embedding: symbol is 9, expected 0 to 8") { try bare(try Tokens(padding: [[1, 9]]), w) }
+    expectError("inner.embedding: symbol of step 1 of sequence 0 is 9, expected 0 to 8") {
+      try bare(try Tokens(padding: [[1, 9]]), w)
+    }
     // Backward.
     var gradients = try Gradients(bare)
     let (logits, trace) = try bare(try Tokens(padding: [[1, 2]]), w)

@@ -22,16 +22,17 @@ import Testing
         let noise = random.draw(35)
         let gradient = values.indices.map { Float(slope[$0] * Double(values[$0]) + noise[$0]) }
         let parts = [Array(gradient[..<15]), Array(gradient[15...])]
-        let scale = try clippingFactor(norm: gradientNorm(parts), limit: clippingNorm)
-        try optimizer.step(count: 35, clippingValue: clippingValue) { step throws(RecurrentError) in
+        let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+        let scale = try clippingFactor(norm: norm, limit: clippingNorm)
+        try optimizer.update(count: 35, clippingValue: clippingValue) { update throws(RecurrentError) in
           try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
-            try step.update("w", .init(rebasing: values[..<15]), gradient: parts[0], scale: scale)
-            try step.update("v", .init(rebasing: values[15...]), gradient: parts[1], scale: scale)
+            try update.apply("w", .init(rebasing: values[..<15]), gradient: parts[0], scale: scale)
+            try update.apply("v", .init(rebasing: values[15...]), gradient: parts[1], scale: scale)
           }
         }
         if [1, 10, 100].contains(step) { results[step] = values }
       }
-      #expect(optimizer.steps == 100)
+      #expect(optimizer.updates == 100)
     }
   }
 

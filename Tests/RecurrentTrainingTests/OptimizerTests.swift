@@ -11,9 +11,9 @@ import Testing
   private static func step(
     _ optimizer: inout some Optimizer, _ values: inout [Float], _ gradient: [Float], clippingValue: Float = .infinity
   ) throws(RecurrentError) {
-    try optimizer.step(count: values.count, clippingValue: clippingValue) { step throws(RecurrentError) in
+    try optimizer.update(count: values.count, clippingValue: clippingValue) { update throws(RecurrentError) in
       try values.withUnsafeMutableBufferPointer { values throws(RecurrentError) in
-        try step.update("values", values, gradient: gradient)
+        try update.apply("values", values, gradient: gradient)
       }
     }
   }
@@ -26,7 +26,7 @@ import Testing
       for _ in 0..<5 { try Self.step(&optimizer, &values, random.draw(37).map(Float.init)) }
       var restored = start, same = values
       let saved = optimizer.state
-      try restored.state.restore(steps: saved.steps, arrays: saved.arrays)
+      try restored.state.restore(updates: saved.updates, arrays: saved.arrays)
       #expect(restored == optimizer)
       let gradient = random.draw(37).map(Float.init)
       try Self.step(&optimizer, &values, gradient)
@@ -39,7 +39,7 @@ import Testing
   @Test func aStateThatDoesNotFitIsRefused() throws {
     var state = RMSProp().state
     let wrong: [(String, Int, [(name: String, values: [Float])])] = [
-      ("steps is -1, expected 0 or more", -1, []),
+      ("updates is -1, expected 0 to \(Int.max - 1)", -1, []),
       ("array of the optimizer 'first' does not exist, there are: second, momentum, mean", 1, [("first", [1])]),
       ("array 'mean' of the optimizer is there twice, expected once", 1, [("mean", [1]), ("mean", [1])]),
       ("array 'mean' of the optimizer has 1 values, expected second = 2", 1, [("second", [1, 2]), ("mean", [1])]),
@@ -47,10 +47,28 @@ import Testing
       ("second[0] of the optimizer is nan, expected 0 or more", 1, [("second", [.nan, 1])]),
       ("mean[1] of the optimizer is inf, expected a finite number", 1, [("mean", [1, .infinity])]),
     ]
-    for (message, steps, arrays) in wrong {
-      expectError(message) { try state.restore(steps: steps, arrays: arrays) }
+    for (message, updates, arrays) in wrong {
+      expectError(message) { try state.restore(updates: updates, arrays: arrays) }
       #expect(state == RMSProp().state, "\(message)")
     }
+  }
+
+  /// The state of another kind of optimizer has other arrays.
+  @Test func theStateOfAnotherKindIsRefused() throws {
+    func check(_ start: some Optimizer, _ state: OptimizerState) {
+      var optimizer = start, values: [Float] = [1, 2]
+      optimizer.state = state
+      expectError("the arrays of the optimizer's state is \(state.names), expected \(start.state.names)") {
+        try Self.step(&optimizer, &values, [1, 1])
+      }
+      #expect(values == [1, 2] && optimizer.state == state, "\(start)")
+    }
+    for optimizer in Self.optimizers {
+      for other in Self.optimizers where other.state.names != optimizer.state.names { check(optimizer, other.state) }
+    }
+    var adam = Adam()
+    adam.state = SGD().state
+    #expect(adam.first.isEmpty && adam.second.isEmpty)
   }
 
   /// A number that is wrong is refused before anything changes.
@@ -58,7 +76,7 @@ import Testing
     func check<O: Optimizer>(_ message: String, _ optimizer: O, clippingValue: Float = .infinity) {
       var changed = optimizer, values: [Float] = [1, 2]
       expectError(message) { try Self.step(&changed, &values, [1, 1], clippingValue: clippingValue) }
-      #expect(values == [1, 2] && changed.steps == 0 && changed.state.arrays.isEmpty, "\(message)")
+      #expect(values == [1, 2] && changed.updates == 0 && changed.state.arrays.isEmpty, "\(message)")
     }
     check("learning rate is nan, expected 0 or more", SGD(learningRate: .nan))
     check("momentum is 1.0, expected 0 up to less than 1", SGD(momentum: 1))
@@ -86,6 +104,6 @@ import Testing
       try Self.step(&sgd, &values, [1])
       #expect(values == [expected])
     }
-    #expect(sgd.state.arrays.map(\.name) == ["momentum"] && sgd.steps == 3)
+    #expect(sgd.state.arrays.map(\.name) == ["momentum"] && sgd.updates == 3)
   }
 }

@@ -71,6 +71,41 @@ import Testing
     #expect(accuracy.bestEpoch == 1)
   }
 
+  /// A damaged file can hold any counts: they are errors, and nothing overflows.
+  @Test func impossibleStatesAreRefused() throws {
+    let counts: [(epochs: Int, best: Int?)] = [
+      (.max, nil), (.max, 3), (-1, nil), (.min, 0), (2, 2), (2, .max), (2, -1), (2, .min), (0, 0),
+    ]
+    for (epochs, best) in counts {
+      var stopping = try EarlyStopping(patience: 1)
+      (stopping.state.epochs, stopping.state.bestEpoch, stopping.state.best) = (epochs, best, 1)
+      let before = stopping
+      #expect(!stopping.shouldStop, "\(epochs), \(String(describing: best))")
+      expectError(
+        "the state is epoch \(epochs) with the best one \(best.map { "\($0)" } ?? "unknown"), "
+          + "expected 0 or more epochs, of which the best one is one"
+      ) { try stopping.update(metric: 1) }
+      #expect(stopping == before)
+    }
+    var last = try EarlyStopping(patience: 1)
+    (last.state.epochs, last.state.bestEpoch, last.state.best) = (.max - 1, 0, 1)
+    #expect(last.shouldStop)
+    #expect(try !last.update(metric: 0.5) && last.state.epochs == .max && !last.shouldStop)
+
+    let changes: [(String, (inout PlateauSchedule.State) -> Void)] = [
+      ("badCount of the state is \(Int.max), expected 0 or more, and less than \(Int.max)", { $0.badCount = .max }),
+      ("badCount of the state is -1, expected 0 or more, and less than \(Int.max)", { $0.badCount = -1 }),
+      ("cooldown of the state is \(Int.min), expected 0 or more, and less than \(Int.max)", { $0.cooldown = .min }),
+      ("learning rate of the state is nan, expected 0 or more", { $0.rate = .nan }),
+      ("learning rate of the state is -1.0, expected 0 or more", { $0.rate = -1 }),
+    ]
+    for (message, change) in changes {
+      var plateau = try PlateauSchedule(rate: 1)
+      change(&plateau.state)
+      expectError(message) { try plateau.update(metric: 1) }
+    }
+  }
+
   @Test func numbersOutOfRangeAreRefused() throws {
     expectError("learning rate is nan, expected 0 or more") { try ConstantSchedule(rate: .nan) }
     expectError("period is 0, expected at least 1") { try StepSchedule(rate: 1, period: 0) }

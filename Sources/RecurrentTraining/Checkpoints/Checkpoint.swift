@@ -21,7 +21,8 @@ public struct Checkpoint: Sendable {
   /// Where the checkpoint was read from, for errors.
   private let path: FilePath
 
-  private static let format = "swift-recurrent checkpoint 1"
+  /// The entry `format` of the metadata.
+  package static let format = "swift-recurrent checkpoint 1"
 
   /// An empty checkpoint.
   public init() {
@@ -33,8 +34,15 @@ public struct Checkpoint: Sendable {
   ///
   /// - Throws: `FileError` if the file cannot be read or is not a checkpoint.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
-    file = try SafeTensors(contentsOf: path)
-    self.path = path.filePath
+    try self.init(try SafeTensors(contentsOf: path), path: path.filePath)
+  }
+
+  /// The content of a file that was read, or brought into this format.
+  ///
+  /// - Throws: `FileError` if it is not a checkpoint.
+  package init(_ file: SafeTensors, path: FilePath) throws(FileError) {
+    self.file = file
+    self.path = path
     guard file.metadata["format"] == Checkpoint.format else {
       throw problem(
         "its metadata has the format '\(file.metadata["format"] ?? "")', expected '\(Checkpoint.format)'")
@@ -91,7 +99,7 @@ public struct Checkpoint: Sendable {
       }
     }
     new.file.metadata[name] = "\(type(of: optimizer))"
-    new.file.metadata["\(name).steps"] = "\(optimizer.state.steps)"
+    new.file.metadata["\(name).updates"] = "\(optimizer.updates)"
     new.file.metadata["\(name).learning_rate"] = "\(optimizer.learningRate)"
     self = new
   }
@@ -108,24 +116,32 @@ public struct Checkpoint: Sendable {
     guard kind == "\(type(of: optimizer))" else {
       throw problem("'\(name)' is \(kind), expected \(type(of: optimizer))")
     }
-    guard let steps = Int(try text("\(name).steps")), let rate = Float(try text("\(name).learning_rate")),
-      steps >= 0, steps < .max, rate >= 0, rate.isFinite
-    else {
-      throw problem("'\(name).steps' or '\(name).learning_rate' is not a number of 0 or more")
+    let updatesText = try text("\(name).updates"), rateText = try text("\(name).learning_rate")
+    guard let updates = Int(updatesText), (0..<Int.max).contains(updates) else {
+      throw problem("'\(name).updates' is '\(updatesText)', expected a whole number of 0 or more")
+    }
+    guard let rate = Float(rateText), rate >= 0, rate.isFinite else {
+      throw problem("'\(name).learning_rate' is '\(rateText)', expected a number of 0 or more")
     }
     var arrays: [(name: String, values: [Float])] = []
     // An optimizer that has made updates needs every array that its rule uses.
-    for index in steps > 0 ? try optimizer.rule(atStep: steps).usedStates : [] {
+    for index in updates > 0 ? try optimizer.rule(ofUpdate: updates).usedStates : [] {
       let array = optimizer.state.names[index]
       var values: [Float] = []
       for shape in list.shapes { values += try floats("\(name).\(array).\(shape.name)", shape.shape) }
       arrays.append((array, values))
     }
-    try optimizer.state.restore(steps: steps, arrays: arrays)
+    do { try optimizer.state.restore(updates: updates, arrays: arrays) } catch { throw problem("\(error)") }
     optimizer.learningRate = rate
   }
 
   // MARK: - Everything else
+
+  /// Keeps a tensor: the state of streams, or the weights of a layer in fewer bits, as its `tensors` gives them. `file`
+  /// has it by its name.
+  ///
+  /// - Throws: `RecurrentError.value` if the checkpoint has a tensor of that name already.
+  public mutating func store(_ tensor: Tensor, as name: String) throws(RecurrentError) { try add(tensor, name) }
 
   /// Keeps a value as JSON in the metadata: a vocabulary, a place in the data, a schedule's state, the number of masks.
   ///
@@ -151,7 +167,8 @@ public struct Checkpoint: Sendable {
   // MARK: - Pieces
 
   private mutating func add(_ tensor: Tensor, _ name: String) throws(RecurrentError) {
-    guard file.tensors.updateValue(tensor, forKey: name) == nil else { throw twice(name) }
+    guard file.tensors[name] == nil else { throw twice(name) }
+    file.tensors[name] = tensor
   }
 
   private func twice(_ name: String) -> RecurrentError {

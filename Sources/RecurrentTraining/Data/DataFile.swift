@@ -1,18 +1,18 @@
 import Foundation
 import Recurrent
+import RecurrentFiles
 
-/// The path of a file or folder of data, as the bytes that the operating system gets. The names in a folder need not be
-/// UTF-8.
+/// The path of a file or folder of data. The names in a folder need not be UTF-8.
 struct DataPath {
-  /// Without the zero at the end.
-  let bytes: [UInt8]
+  private let path: FilePath
+  private var bytes: [UInt8] { path.bytes }
 
-  init(_ path: String) { bytes = Array(path.utf8) }
+  init(_ path: String) { self.path = FilePath(path) }
 
-  private init(bytes: [UInt8]) { self.bytes = bytes }
+  private init(bytes: [UInt8]) { path = FilePath(bytes: bytes) }
 
   /// For messages and names: what is not UTF-8 is replaced.
-  var description: String { String(decoding: bytes, as: UTF8.self) }
+  var description: String { path.description }
 
   /// The part after the last `/`.
   var lastComponent: String { String(decoding: bytes.split(separator: UInt8(ascii: "/")).last ?? [], as: UTF8.self) }
@@ -54,7 +54,7 @@ struct DataPath {
       throw .value(name: description, was: "a path with a zero byte", expected: expected)
     }
     var status = stat()
-    let result = withCString { stat($0, &status) }
+    let result = path.withCString { stat($0, &status) }
     guard result == 0 else { throw refused(errno, expected: expected) }
     return status.st_mode & S_IFMT
   }
@@ -62,15 +62,6 @@ struct DataPath {
   /// Whether the path leads to a folder.
   var isFolder: Bool {
     get throws(RecurrentError) { try kind(expected: "a file or a folder") == S_IFDIR }
-  }
-
-  /// The path as C takes it. `errno` is that of `body`.
-  private func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-    let (result, code) = (bytes + [0]).withUnsafeBytes {
-      (body($0.assumingMemoryBound(to: CChar.self).baseAddress!), errno)
-    }
-    errno = code  // freeing the bytes may have changed it
-    return result
   }
 
   // MARK: - Reading
@@ -81,7 +72,7 @@ struct DataPath {
   func entries() throws(RecurrentError) -> [DataPath] {
     let kind = try kind(expected: "a folder")
     guard kind == S_IFDIR else { throw wrongKind(kind, expected: "a folder") }
-    guard let folder = withCString({ opendir($0) }) else { throw refused(errno, expected: "a folder") }
+    guard let folder = path.withCString({ opendir($0) }) else { throw refused(errno, expected: "a folder") }
     defer { closedir(folder) }
     var names: [[UInt8]] = []
     errno = 0
@@ -102,31 +93,22 @@ struct DataPath {
   /// - Throws: `RecurrentError` if it is something else or cannot be read.
   func read() throws(RecurrentError) -> [UInt8] {
     try checkFile()
+    let file: InputFile
     // If the file becomes a pipe after the check, opening does not wait.
-    let descriptor = withCString { open($0, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) }
-    guard descriptor >= 0 else { throw refused(errno, expected: "a file") }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw refused(errno, expected: "a file") }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw wrongKind(status.st_mode & S_IFMT, expected: "a file") }
+    do throws(FileError) { file = try InputFile(path, waits: false) } catch { throw refused(error) }
+    guard let count = file.count else { throw wrongKind(file.kind, expected: "a file") }
     let most = largestCount * MemoryLayout<Float>.size
-    guard status.st_size <= most else {
+    guard count <= most else {
       throw .value(
-        name: description, was: "a file of \(status.st_size) bytes",
+        name: description, was: "a file of \(count) bytes",
         expected: "at most \(most), what this machine's memory holds")
     }
-    var content: [UInt8] = []
-    content.reserveCapacity(Int(status.st_size))
-    var piece = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = piece.withUnsafeMutableBytes { Foundation.read(descriptor, $0.baseAddress, $0.count) }
-      if count == 0 { return content }
-      if count > 0 {
-        content.append(contentsOf: piece[..<count])
-      } else if errno != EINTR {
-        throw refused(errno, expected: "a file")
-      }
-    }
+    do throws(FileError) { return Array(try file.next(.max)) } catch { throw refused(error) }
+  }
+
+  private func refused(_ error: FileError) -> RecurrentError {
+    if case .system(let code) = error.reason { return refused(code, expected: "a file") }
+    return .value(name: description, was: error.problem, expected: "a file")
   }
 
   /// A plain file's text, without a byte order mark. It is UTF-8, or else Latin-1.

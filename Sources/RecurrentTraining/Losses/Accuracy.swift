@@ -13,10 +13,7 @@ public func accuracy(
   _ logits: Sequences<Float>, _ targets: [Int], lengths: [Int]? = nil
 ) throws(RecurrentError) -> Double {
   let rows = try ValidRows(logits, lengths: lengths), classes = logits.size
-  try checkCount("targets", targets.count, is: rows.steps * rows.batchSize, "\(rows.steps)·\(rows.batchSize)")
-  if let row = rows.first(in: targets, size: 1, where: { $0 < 0 || $0 >= classes }) {
-    throw .size(name: "target of \(rows.place(row))", was: targets[row], expected: "0 to \(classes - 1)")
-  }
+  try rows.checkClasses(targets, count: classes)
   var right = 0
   logits.values.withUnsafeBufferPointer { values in
     rows.forEachRun { rows, isValid in

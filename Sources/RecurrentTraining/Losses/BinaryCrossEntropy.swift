@@ -28,12 +28,10 @@ public struct BinaryCrossEntropy: Loss {
     _ y: inout Sequences<Float>, _ targets: [Float], lengths: [Int]? = nil, weight: Float = 1
   ) throws(RecurrentError) -> Double {
     let rows = try ValidRows(y, lengths: lengths), size = y.size
-    try checkCount("targets", targets.count, is: y.values.count, "\(y.steps)·\(y.batchSize)·\(size)")
     try checkWeights("positive weights", positiveWeights, size: size)
     try checkWeights("feature weights", featureWeights, size: size)
-    if let index = rows.first(in: targets, size: size, where: { !(0...1).contains($0) }) {
-      try Self.refuse(targets[index], "the target of \(rows.place(index / size))")
-    }
+    try rows.checkNumbers(
+      targets, size: size, { (0...1).contains($0) }, expected: "0 for no, 1 for yes or something between")
     let count = Double(rows.count * size)
     let loss = y.withMutableValues { values in
       var loss = 0.0
@@ -51,27 +49,6 @@ public struct BinaryCrossEntropy: Loss {
     return loss
   }
 
-  /// The mean loss of a batch without lengths or options, and its gradient in the logits' place.
-  ///
-  /// - Parameters:
-  ///   - logits: [rows]; overwritten by the gradient of the mean loss.
-  ///   - labels: [rows], each from 0 to 1.
-  /// - Returns: the mean loss in nats, which is infinite or NaN if that is what the logits give.
-  /// - Throws: `RecurrentError` if a label or a count is wrong; nothing has been written then.
-  public static func gradient(_ logits: inout [Float], labels: [Float]) throws(RecurrentError) -> Double {
-    let count = try checkedCount(("rows", logits.count)), scale = 1 / Double(count)
-    try checkCount("labels", labels.count, is: count, "the logits' count")
-    for label in labels where !(0...1).contains(label) { try refuse(label, "a label") }
-    return logits.withUnsafeMutableBufferPointer {
-      BinaryCrossEntropy().sum($0, labels, 0..<count, size: 1, scale: scale) * scale
-    }
-  }
-
-  private static func refuse(_ label: Float, _ name: String) throws(RecurrentError) {
-    throw .value(
-      name: name, was: "\(label.isNaN ? .nan : label)", expected: "0 for no, 1 for yes or something between")
-  }
-
   /// The sum of the losses of the values in a range, and the gradients of that sum times `scale` in the logits' place.
   private func sum(
     _ logits: UnsafeMutableBufferPointer<Float>, _ targets: [Float], _ range: Range<Int>, size: Int, scale: Double
@@ -84,8 +61,7 @@ public struct BinaryCrossEntropy: Loss {
       // -(p·t·log σ + (1 - t)·log(1 - σ)) = q·log(1 + exp(x)) - p·t·x
       let q = 1 + (positive - 1) * target
       loss += weight * (q * max(x, 0) - positive * target * x + q * log1p(small))
-      let sigma = (x > 0 ? 1 : small) / (1 + small)
-      logits[index] = Float(weight * (q * sigma - positive * target) * scale)
+      logits[index] = Float(weight * (q * sigmoid(x, small: small) - positive * target) * scale)
     }
     return loss
   }

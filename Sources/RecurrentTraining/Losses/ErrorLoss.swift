@@ -13,13 +13,7 @@ func meanError(
   _ kind: error_kind, delta: Float = 1, _ y: inout Sequences<Float>, _ targets: [Float], lengths: [Int]?, weight: Float
 ) throws(RecurrentError) -> Double {
   let rows = try ValidRows(y, lengths: lengths), size = y.size
-  try checkCount("targets", targets.count, is: y.values.count, "\(y.steps)·\(y.batchSize)·\(size)")
-  if let index = rows.first(in: targets, size: size, where: { !$0.isFinite }) {
-    let target = targets[index]
-    throw .value(
-      name: "the target of \(rows.place(index / size))", was: "\(target.isNaN ? .nan : target)",
-      expected: "a finite number")
-  }
+  try rows.checkNumbers(targets, size: size, { $0.isFinite }, expected: "a finite number")
   let count = Double(rows.count * size), set = try Processor.active.kernelSet
   let loss = y.withMutableValues { values in
     targets.withUnsafeBufferPointer { targets in

@@ -30,12 +30,9 @@ public struct SoftmaxCrossEntropy: Loss {
     _ y: inout Sequences<Float>, _ targets: [Int], lengths: [Int]? = nil, weight: Float = 1
   ) throws(RecurrentError) -> Double {
     let rows = try ValidRows(y, lengths: lengths), classes = y.size
-    try checkCount("targets", targets.count, is: rows.steps * rows.batchSize, "\(rows.steps)·\(rows.batchSize)")
     try checkNumber("label smoothing", labelSmoothing, labelSmoothing >= 0 && labelSmoothing <= 1, "0 to 1")
     try checkWeights("class weights", classWeights, size: classes)
-    if let row = rows.first(in: targets, size: 1, where: { $0 < 0 || $0 >= classes }) {
-      throw .size(name: "target of \(rows.place(row))", was: targets[row], expected: "0 to \(classes - 1)")
-    }
+    try rows.checkClasses(targets, count: classes)
     var total = Double(rows.count)
     if let classWeights {
       total = 0
@@ -66,37 +63,20 @@ public struct SoftmaxCrossEntropy: Loss {
     return loss
   }
 
-  /// The mean loss of a batch without lengths or options, and its gradient in the logits' place.
-  ///
-  /// - Parameters:
-  ///   - logits: [rows, classes]; overwritten by the gradient of the mean loss.
-  ///   - targets: [rows], each from 0 to classes - 1.
-  ///   - weight: the gradient's factor, of a batch that is a part of another.
-  /// - Returns: the mean loss in nats, which is infinite or NaN if that is what the logits give.
-  /// - Throws: `RecurrentError` if a target or a count is wrong; nothing has been written then.
-  public static func gradient(
-    _ logits: inout [Float], targets: [Int], classes: Int, weight: Float = 1
-  ) throws(RecurrentError) -> Double {
-    _ = try checkedCount(("rows", targets.count), ("classes", classes))
-    try checkCount("logits", logits.count, is: targets.count * classes, "\(targets.count)·\(classes)")
-    for target in targets where target < 0 || target >= classes {
-      throw .size(name: "target", was: target, expected: "0 to \(classes - 1)")
-    }
-    let total = Double(targets.count), set = try Processor.active.kernelSet
-    return logits.withUnsafeMutableBufferPointer { logits in
-      targets.withUnsafeBufferPointer {
-        SoftmaxCrossEntropy().sum(logits, $0, scale: Double(weight) / total, set) / total
-      }
-    }
-  }
-
   /// The probabilities of one row of logits, in its place.
   public static func softmax(_ logits: UnsafeMutableBufferPointer<Float>) {
     // An error says that a set which was forced does not exist; every processor has the portable one.
     let set = (try? Processor.active.kernelSet) ?? InstructionSet.portable.kernelSet
+    softmax(logits, set)
+  }
+
+  /// The probabilities of one row of logits, in its place, by the kernel of an instruction set.
+  static func softmax(_ logits: UnsafeMutableBufferPointer<Float>, _ set: instruction_set) {
     guard let start = logits.baseAddress else { return }
     var row = softmax_row(
-      values: start, weights: nil, count: logits.count, factor: 1, smoothing: 0, largest: 0, sum: 0, distance: 0)
+      values: start, weights: nil, count: logits.count, factor: 1, smoothing: 0, has_distance: false, largest: 0,
+      sum: 0,
+      distance: 0)
     softmax_run(set, &row)
   }
 
@@ -127,7 +107,7 @@ public struct SoftmaxCrossEntropy: Loss {
       let own = (1 - Double(labelSmoothing)) * Double(weights?[target] ?? 1)
       var row = softmax_row(
         values: values, weights: weights?.baseAddress, count: classes, factor: Float((own + spread * ofAll) * scale),
-        smoothing: Float(spread * scale), largest: 0, sum: 0, distance: 0)
+        smoothing: Float(spread * scale), has_distance: spread != 0, largest: 0, sum: 0, distance: 0)
       softmax_run(set, &row)
       values[target] -= Float(own * scale)
       // -log p of a class is log(sum) plus the distance of its logit from the largest one.

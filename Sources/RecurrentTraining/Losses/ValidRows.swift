@@ -24,7 +24,7 @@ struct ValidRows {
       return
     }
     count = lengths.reduce(0, +)
-    guard count > 0 else { throw .value(name: "the lengths", was: "all 0", expected: "at least one valid step") }
+    guard count > 0 else { throw .size(name: "the longest of the lengths", was: 0, expected: "at least 1 valid step") }
   }
 
   /// Calls `body` with neighboring rows that are all valid, or all not valid, in ascending order.
@@ -61,13 +61,49 @@ struct ValidRows {
   /// "step 3 of sequence 1"
   func place(_ row: Int) -> String { "step \(row / batchSize) of sequence \(row % batchSize)" }
 
+  /// Whether there is a class from 0 to C - 1 for each row, of those that are valid.
+  ///
+  /// - Parameter targets: [T,N]
+  /// - Throws: `RecurrentError` that names the row of the first target that is no class, or the count.
+  func checkClasses(_ targets: [Int], count classes: Int) throws(RecurrentError) {
+    try checkCount("targets", targets.count, is: steps * batchSize, "\(steps)·\(batchSize)")
+    if let row = first(in: targets, size: 1, where: { $0 < 0 || $0 >= classes }) {
+      throw .size(name: "target of \(place(row))", was: targets[row], expected: "0 to \(classes - 1)")
+    }
+  }
+
+  /// Whether there is a number in a range for each feature of each row, of those that are valid.
+  ///
+  /// - Parameters:
+  ///   - targets: [T,N,size]
+  ///   - expected: the range, in errors.
+  /// - Throws: `RecurrentError` that names the row of the first target that is not right, or the count.
+  func checkNumbers(
+    _ targets: [Float], size: Int, _ isRight: (Float) -> Bool, expected: String
+  ) throws(RecurrentError) {
+    try checkCount("targets", targets.count, is: steps * batchSize * size, "\(steps)·\(batchSize)·\(size)")
+    if let index = first(in: targets, size: size, where: { !isRight($0) }) {
+      throw .number("the target of \(place(index / size))", targets[index], expected: expected)
+    }
+  }
+
   /// - Throws: `RecurrentError` that names the first row of the gradients with a number that is not finite, if the loss
   ///   is not finite.
   func checkFinite(_ loss: Double, _ gradients: Sequences<Float>) throws(RecurrentError) {
     guard !loss.isFinite else { return }
     let index = first(in: gradients.values, size: gradients.size) { !$0.isFinite }
-    let name = index.map { "the loss at \(place($0 / gradients.size))" } ?? "the loss"
-    throw .value(name: name, was: "\(loss.isNaN ? .nan : loss)", expected: "a finite number")
+    let row = index.map { " at \(place($0 / gradients.size))" } ?? ""
+    throw .number(RecurrentError.loss + row, loss, expected: "a finite number")
+  }
+}
+
+extension RecurrentError {
+  /// How the name of a loss begins in errors.
+  fileprivate static let loss = "the loss"
+
+  /// Whether this error says that a loss is not finite.
+  package var isOfLoss: Bool {
+    if case .value(let name, _, _) = self { name.hasPrefix(RecurrentError.loss) } else { false }
   }
 }
 

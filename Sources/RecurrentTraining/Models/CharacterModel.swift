@@ -1,6 +1,6 @@
 import Recurrent
 
-/// A model of text, one character after another: embedding, one recurrent layer, dense, softmax.
+/// A model of text, one character after another: embedding, a recurrent layer of one or more levels, dense, softmax.
 public struct CharacterModel: Composite {
   /// The embedding, the layer and the head.
   public static let parts: [Part<CharacterModel>] = [
@@ -24,16 +24,19 @@ public struct CharacterModel: Composite {
   ///   - vocabulary: every character that the model is to know.
   ///   - embeddingSize: D, the size of a character's vector.
   ///   - hiddenSize: H
+  ///   - layerCount: L, the number of levels of the recurrent layer.
+  ///   - layerDropout: the rate at which training drops values between the levels.
   ///   - seed: equal seeds give equal models.
-  /// - Throws: `RecurrentError` if a size is not positive.
+  /// - Throws: `RecurrentError` if a size is not positive, or the rate not from 0 to 1.
   public init(
-    _ cell: Cell, vocabulary: Vocabulary, embeddingSize: Int, hiddenSize: Int, seed: UInt64
+    _ cell: Cell, vocabulary: Vocabulary, embeddingSize: Int, hiddenSize: Int, layerCount: Int = 1,
+    layerDropout: Float = 0, seed: UInt64
   ) throws(RecurrentError) {
     self.vocabulary = vocabulary
     embedding = try Embedding(symbols: vocabulary.count, size: embeddingSize, seed: seed)
     // An LSTM that remembers from the start learns sooner.
     layer = try Layer(
-      cell, inputSize: embeddingSize, hiddenSize: hiddenSize,
+      cell, inputSize: embeddingSize, hiddenSize: hiddenSize, layerCount: layerCount, dropout: layerDropout,
       initialization: Initialization(forgetBias: cell.definition.forgetGate == nil ? nil : 1, seed: seed &+ 1))
     head = try Dense(inputSize: hiddenSize, outputSize: vocabulary.count, seed: seed &+ 2)
     dropout = try Dropout(rate: 0)
@@ -143,7 +146,7 @@ extension CharacterModel: Module {
   ///
   /// - Parameters:
   ///   - text: [T,N], the characters' numbers.
-  ///   - state: [N,H], after the piece of the text before; zero if nil. No gradient goes back into it.
+  ///   - state: [L,N,H], after the piece of the text before; zero if nil. No gradient goes back into it.
   ///   - workspace: as in every module.
   /// - Returns: the logits, the state after this piece, and the trace.
   /// - Throws: `RecurrentError` if a number or the state's count is wrong.

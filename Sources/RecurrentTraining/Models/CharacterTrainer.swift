@@ -16,7 +16,7 @@ public final class CharacterTrainer {
     public var epochs = 16
     /// The highest learning rate, at least 0.
     public var learningRate: Float = 4e-3
-    /// The dropout rate of the layer's outputs, 0 up to less than 1.
+    /// The dropout rate of the layer's outputs, 0 up to less than 1. Between levels, the layer has its own.
     public var dropout: Float = 0.25
     /// The seed of the dropout.
     public var seed: UInt64 = 1
@@ -48,7 +48,8 @@ public final class CharacterTrainer {
     public var epoch: Int
     /// The number of steps of each stream that have been read in this epoch.
     public var position: Int
-    /// [N,H], after those steps; zeros at an epoch's beginning.
+    /// The state after those steps: [L,N,H] of the streams of each thread, one thread after another; zeros at the
+    /// beginning of an epoch.
     public var state: State<Float>
     /// The fingerprint of the text that the model is trained on.
     public var text: TextFingerprint
@@ -76,6 +77,11 @@ public final class CharacterTrainer {
   /// The number of updates of one epoch, which reads the text once.
   public let updatesPerEpoch: Int
   private let text: TextFingerprint
+  /// The fraction of the rate by the number of the optimizer's updates: a fiftieth more in each of the first 50. An
+  /// optimizer that was trained on another text before is warm.
+  private let warmUp: WarmUpSchedule<ConstantSchedule>
+  /// The rate by the number of this training's updates.
+  private let cosine: CosineSchedule
   private var gradients: Gradients<CharacterModel>
   private let parallel: DataParallel<CharacterModel>
   private let shards: [Shard]
@@ -113,6 +119,8 @@ public final class CharacterTrainer {
     let (updates, overflow) = updatesPerEpoch.multipliedReportingOverflow(by: settings.epochs)
     guard !overflow else { throw .size(name: "epochs", was: settings.epochs, expected: "fewer") }
     totalUpdates = updates
+    warmUp = try WarmUpSchedule(steps: 49, start: 1.0 / 50, then: ConstantSchedule(rate: 1))
+    cosine = try CosineSchedule(rate: settings.learningRate, steps: updates, lowest: settings.learningRate / 50)
     gradients = try Gradients(model)
     parallel = try DataParallel(model, threads: Threads(count: threads), seed: settings.seed)
   }
@@ -149,8 +157,9 @@ public final class CharacterTrainer {
         expected: "a multiple of \(settings.steps) from 0 to less than \(length)")
     }
     let state = self.progress.state
-    try checkCount("h", progress.state.h.count, is: state.h.count, "streams·hiddenSize")
-    try checkCount("c", progress.state.c.count, is: state.c.count, "streams·hiddenSize of an LSTM, none of other cells")
+    try checkCount("h", progress.state.h.count, is: state.h.count, "levels·streams·hiddenSize")
+    try checkCount(
+      "c", progress.state.c.count, is: state.c.count, "levels·streams·hiddenSize of an LSTM, none of other cells")
     var rest = progress.state
     for shard in shards {
       let (h, c) = (shard.place.state.h.count, shard.place.state.c.count)
@@ -199,8 +208,10 @@ public final class CharacterTrainer {
   }
 
   private func runUpdate() throws(RecurrentError) -> (loss: Double, characters: Int) {
-    let rate = settings.learningRate * schedule, shards = shards
-    parallel.masks = optimizer.steps
+    let rate = cosine.rate(atStep: updates) * warmUp.rate(atStep: optimizer.updates), shards = shards
+    // An update draws a mask for the outputs, and one for all levels' inputs if there are several levels.
+    let masks = model.layer.dropout > 0 && model.layer.layerCount > 1 ? 2 : 1
+    parallel.masks = masks &* optimizer.updates
     let loss = try parallel.gradients(of: model, into: &gradients) {
       part, model, gradients, workspace throws(RecurrentError) in
       try shards[part].run(model, into: &gradients, workspace)
@@ -208,13 +219,6 @@ public final class CharacterTrainer {
     optimizer.learningRate = rate
     try optimizer.update(&model, gradients, clipping: .norm(settings.clippingNorm))
     return (loss, shards.reduce(0) { $0 + $1.characters })
-  }
-
-  /// From 0 up to 1 over the first updates, then down along a cosine to a fiftieth.
-  private var schedule: Float {
-    let done = Float(updates) / Float(max(1, totalUpdates)), warm = (Float(optimizer.steps) + 1) / 50
-    let lowest: Float = 0.02
-    return min(1, warm) * (lowest + (1 - lowest) * (1 + cos(.pi * min(1, done))) / 2)
   }
 }
 

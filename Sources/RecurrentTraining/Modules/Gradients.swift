@@ -112,8 +112,11 @@ public struct Gradients<Owner: Parameterized>: Sendable {
   /// - Throws: `RecurrentError` if they are those of another model. Nothing has changed then.
   public mutating func add(_ other: Gradients) throws(RecurrentError) {
     try checkCount("gradients", other.list.count, is: list.count, "the model's parameters")
-    guard list === other.list || list.shapes == other.list.shapes else {
-      throw .shape(name: "gradients", was: "parameters of other shapes", expected: "those of the same model")
+    if list !== other.list {
+      for (shape, own) in zip(other.list.shapes, list.shapes) where shape != own {
+        throw .shape(name: "gradients", was: shape.description, expected: "\(own.description), as in the model")
+      }
+      try checkCount("gradients' parameters", other.list.shapes.count, is: list.shapes.count, "the model's parameters")
     }
     let distance = offset - other.offset
     storage.mark(other.storage.sparse, in: other.range, movedBy: distance)

@@ -37,6 +37,9 @@ public struct ParameterShape: Sendable, Equatable {
 
   /// The number of values.
   public var count: Int { shape.reduce(1, *) }
+
+  /// "weight [4, 3]", for messages.
+  var description: String { "\(name) \(shape)\(hasSparseRows ? " with sparse rows" : "")" }
 }
 
 extension Parameterized {

@@ -38,23 +38,26 @@ public struct Adam: Optimizer {
   }
 
   /// The mean of the gradients of all parameters, one after another; empty before the first update.
-  public var first: [Float] { state.values[0] }
+  public var first: [Float] { state.array("first") }
   /// The mean of the gradients' squares of all parameters, one after another; empty before the first update.
-  public var second: [Float] { state.values[1] }
+  public var second: [Float] { state.array("second") }
 
   /// The kernel of an update.
-  public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
-    try rule(atStep: step, keep: 1)
+  public func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule {
+    try rule(ofUpdate: update, keep: 1)
   }
 
-  /// - Parameter keep: the factor of each value before the update.
-  func rule(atStep step: Int, keep: Float) throws(RecurrentError) -> UpdateRule {
+  /// - Parameters:
+  ///   - update: the number of the update, from 1.
+  ///   - keep: the factor of each value before the update.
+  func rule(ofUpdate update: Int, keep: Float) throws(RecurrentError) -> UpdateRule {
     try checkRate(l1: l1, l2: l2)
     try checkFraction("beta1", beta1)
     try checkFraction("beta2", beta2)
     try checkEpsilon(epsilon)
+    try state.check(names: "first", "second")
     try checkCount("second moment", second.count, is: first.count, "the first moment's count")
-    let power1 = pow(Double(beta1), Double(step)), power2 = pow(Double(beta2), Double(step))
+    let power1 = pow(Double(beta1), Double(update)), power2 = pow(Double(beta2), Double(update))
     return UpdateRule(
       update_adam, rate: learningRate / Float(1 - power1), beta1: beta1, beta2: beta2,
       correction: Float(1 / (1 - power2)), epsilon: epsilon, l1: l1, l2: l2, keep: keep)

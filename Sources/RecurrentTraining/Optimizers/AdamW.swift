@@ -35,11 +35,12 @@ public struct AdamW: Optimizer {
   }
 
   /// The kernel of an update.
-  public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
+  public func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule {
     try checkRate(l1: l1, l2: 0)
+    try state.check(names: "first", "second")
     let limit = 1 / max(learningRate, .leastNormalMagnitude)
     try checkNumber("weight decay", weightDecay, weightDecay >= 0 && weightDecay <= limit, "0 to 1 / learning rate")
     let adam = Adam(learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, l1: l1)
-    return try adam.rule(atStep: step, keep: Float(1 - Double(learningRate) * Double(weightDecay)))
+    return try adam.rule(ofUpdate: update, keep: Float(1 - Double(learningRate) * Double(weightDecay)))
   }
 }

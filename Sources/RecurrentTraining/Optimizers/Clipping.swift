@@ -22,13 +22,6 @@ public struct Clipping: Sendable, Equatable {
   public static func value(_ value: Float) -> Clipping { Clipping(value: value) }
 }
 
-/// √Σ g² over some arrays, in double precision.
-public func gradientNorm(_ gradients: [[Float]]) -> Double {
-  var sum = 0.0
-  for gradient in gradients { for value in gradient { sum += Double(value) * Double(value) } }
-  return sum.squareRoot()
-}
-
 /// The factor that brings gradients of a norm down to at most `limit` (Pascanu, Mikolov, Bengio 2013, arXiv 1211.5063).
 ///
 /// - Parameters:
@@ -46,6 +39,13 @@ public func clippingFactor(norm: Double, limit: Double) throws(RecurrentError) -
 func checkNumber(
   _ name: String, _ number: some BinaryFloatingPoint, _ isRight: Bool, _ expected: String
 ) throws(RecurrentError) {
-  // A NaN's sign says nothing.
-  guard isRight else { throw .value(name: name, was: "\(number.isNaN ? .nan : number)", expected: expected) }
+  guard isRight else { throw .number(name, number, expected: expected) }
+}
+
+extension RecurrentError {
+  /// A number that is out of its range.
+  static func number(_ name: String, _ number: some BinaryFloatingPoint, expected: String) -> RecurrentError {
+    // A NaN's sign says nothing.
+    .value(name: name, was: "\(number.isNaN ? .nan : number)", expected: expected)
+  }
 }

@@ -20,27 +20,26 @@ extension Optimizer {
     let norm = gradients.totalNorm
     guard norm.isFinite else {
       let (parameter, value) = gradients.largest
-      throw .value(
-        name: "a gradient of \(parameter)", was: "\(value.isNaN ? .nan : value)", expected: "a finite number")
+      throw .number("a gradient of \(parameter)", value, expected: "a finite number")
     }
     let scale = try clippingFactor(norm: norm, limit: clipping.norm)
     let sparse = gradients.storage.sparse
-    try step(count: list.count, clippingValue: clipping.value) { step throws(RecurrentError) in
+    try update(count: list.count, clippingValue: clipping.value) { update throws(RecurrentError) in
       var failure: RecurrentError?
       gradients.storage.values.withUnsafeBufferPointer { all in
         model.updateParameters { values in
-          let start = gradients.offset + step.position
+          let start = gradients.offset + update.position
           guard failure == nil, values.count <= gradients.offset + list.count - start else {
-            return failure = failure ?? Self.tooMany(step.position + values.count, list)
+            return failure = failure ?? Self.tooMany(update.position + values.count, list)
           }
           let gradient = UnsafeBufferPointer(rebasing: all[start..<start + values.count])
           do throws(RecurrentError) {
             if let part = sparse.first(where: { $0.range.lowerBound == start }), part.range.count == values.count {
               try part.ascending.withUnsafeBufferPointer { rows throws(RecurrentError) in
-                try step.update("the model", values, gradient: gradient, rows: rows, size: part.size, scale: scale)
+                try update.apply("the model", values, gradient: gradient, rows: rows, size: part.size, scale: scale)
               }
             } else {
-              try step.update("the model", values, gradient: gradient, scale: scale)
+              try update.apply("the model", values, gradient: gradient, scale: scale)
             }
           } catch { failure = error }
         }

@@ -16,35 +16,35 @@ public protocol Optimizer: Sendable, Equatable {
   var state: OptimizerState { get set }
   /// The kernel of an update.
   ///
-  /// - Parameter step: the number of the update, from 1.
+  /// - Parameter update: the number of the update, from 1.
   /// - Throws: `RecurrentError` if a hyperparameter is not a number or out of its range.
-  func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule
+  func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule
 }
 
 extension Optimizer {
   /// The number of updates so far.
-  public var steps: Int {
-    get { state.steps }
-    set { state.steps = newValue }
+  public var updates: Int {
+    get { state.updates }
+    set { state.updates = newValue }
   }
 
-  /// One update of some arrays, in one order: `updates` gets an `UpdateStep` and calls its `update` for each of them.
+  /// One update of some arrays, in one order: `body` gets an `OngoingUpdate` and calls its `apply` for each of them.
   ///
   /// An update that fails before its first array is not counted. If it fails later, the arrays before that stay
   /// updated.
   ///
   /// - Parameters:
   ///   - count: the number of values of all arrays, the same in each update.
-  ///   - clippingValue: each gradient is brought into ±clippingValue, after the factor of `update`; more than 0.
-  ///   - updates: updates each array once.
+  ///   - clippingValue: each gradient is brought into ±clippingValue, after the factor of `apply`; more than 0.
+  ///   - body: updates each array once.
   /// - Throws: `RecurrentError` if a hyperparameter is not a number or out of its range, if the optimizer's state
-  ///   belongs to another count of values, and what `updates` throws.
-  public mutating func step(
-    count: Int, clippingValue: Float = .infinity, _ updates: (inout UpdateStep) throws(RecurrentError) -> Void
+  ///   belongs to another count of values, and what `body` throws.
+  public mutating func update(
+    count: Int, clippingValue: Float = .infinity, _ body: (inout OngoingUpdate) throws(RecurrentError) -> Void
   ) throws(RecurrentError) {
-    guard steps >= 0, steps < Int.max else { throw .size(name: "steps", was: steps, expected: "0 or more") }
+    try checkUpdates(updates)
     try checkNumber("clipping value", clippingValue, clippingValue > 0, "more than 0")
-    let rule = try rule(atStep: steps + 1)
+    let rule = try rule(ofUpdate: updates + 1)
     for index in state.names.indices where !state.values[index].isEmpty {
       try checkCount(
         "array '\(state.names[index])' of the optimizer", state.values[index].count, is: count,
@@ -55,17 +55,24 @@ extension Optimizer {
     let set = try Processor.active.kernelSet, isLazy = isLazy
     var updated = 0, failure: RecurrentError?
     try state.withPointers { pointers throws(RecurrentError) in
-      var step = UpdateStep(rule, set, count: count, isLazy: isLazy, clippingValue: clippingValue, state: pointers)
-      do throws(RecurrentError) { try updates(&step) } catch { failure = error }
-      updated = step.position
+      var update = OngoingUpdate(rule, set, count: count, isLazy: isLazy, clippingValue: clippingValue, state: pointers)
+      do throws(RecurrentError) { try body(&update) } catch { failure = error }
+      updated = update.position
     }
-    if updated > 0 || failure == nil { state.steps += 1 } else { for index in new { state.values[index] = [] } }
+    if updated > 0 || failure == nil { state.updates += 1 } else { for index in new { state.values[index] = [] } }
     if let failure { throw failure }
     try checkCount("the updated arrays", updated, is: count, "the values of all arrays")
   }
 }
 
 // MARK: - Checks
+
+/// - Throws: `RecurrentError` if a number of updates is negative, or if no other one can follow.
+func checkUpdates(_ updates: Int) throws(RecurrentError) {
+  guard updates >= 0, updates < Int.max else {
+    throw .size(name: "updates", was: updates, expected: "0 to \(Int.max - 1)")
+  }
+}
 
 extension Optimizer {
   func checkRate(l1: Float, l2: Float) throws(RecurrentError) {

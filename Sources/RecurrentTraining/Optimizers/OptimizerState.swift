@@ -4,7 +4,7 @@ import Recurrent
 /// parameters, all of them in one array each. Checkpoints keep it.
 public struct OptimizerState: Sendable, Equatable {
   /// The number of updates so far.
-  public var steps: Int = 0
+  public var updates = 0
   /// The names of the arrays.
   public let names: [String]
   /// One array for each name: of every parameter's value, or empty before the first update that uses it.
@@ -16,6 +16,16 @@ public struct OptimizerState: Sendable, Equatable {
     values = Array(repeating: [], count: names.count)
   }
 
+  /// The values of an array; none if there is no array of that name, as in the state of another kind of optimizer.
+  func array(_ name: String) -> [Float] { names.firstIndex(of: name).map { values[$0] } ?? [] }
+
+  /// - Throws: `RecurrentError.value` if the state is that of another kind of optimizer.
+  func check(names expected: String...) throws(RecurrentError) {
+    guard names == expected else {
+      throw .value(name: "the arrays of the optimizer's state", was: "\(names)", expected: "\(expected)")
+    }
+  }
+
   /// The arrays that are in use, by their names.
   public var arrays: [(name: String, values: [Float])] {
     zip(names, values).filter { !$1.isEmpty }.map { ($0, $1) }
@@ -24,12 +34,12 @@ public struct OptimizerState: Sendable, Equatable {
   /// Takes the place in a training of a checkpoint.
   ///
   /// - Parameters:
-  ///   - steps: the number of updates.
+  ///   - updates: the number of updates.
   ///   - arrays: what `arrays` gave.
   /// - Throws: `RecurrentError` if a name does not exist or is there twice, if the arrays differ in count, if a number
   ///   in them is not finite, or if a mean of squares is negative; nothing has changed then.
-  public mutating func restore(steps: Int, arrays: [(name: String, values: [Float])]) throws(RecurrentError) {
-    guard steps >= 0, steps < Int.max else { throw .size(name: "steps", was: steps, expected: "0 or more") }
+  public mutating func restore(updates: Int, arrays: [(name: String, values: [Float])]) throws(RecurrentError) {
+    try checkUpdates(updates)
     var restored: [[Float]] = Array(repeating: [], count: names.count)
     for (name, values) in arrays {
       guard let index = names.firstIndex(of: name) else {
@@ -41,13 +51,12 @@ public struct OptimizerState: Sendable, Equatable {
       try checkCount("array '\(name)' of the optimizer", values.count, is: arrays[0].values.count, arrays[0].name)
       let isSquares = name == "second"
       for (index, value) in values.enumerated() where !value.isFinite || isSquares && value < 0 {
-        throw .value(
-          name: "\(name)[\(index)] of the optimizer", was: "\(value.isNaN ? .nan : value)",
-          expected: isSquares ? "0 or more" : "a finite number")
+        throw .number(
+          "\(name)[\(index)] of the optimizer", value, expected: isSquares ? "0 or more" : "a finite number")
       }
       restored[index] = values
     }
-    self.steps = steps
+    self.updates = updates
     values = restored
   }
 

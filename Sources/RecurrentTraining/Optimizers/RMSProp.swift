@@ -43,11 +43,12 @@ public struct RMSProp: Optimizer {
   }
 
   /// The kernel of an update.
-  public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
+  public func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule {
     try checkRate(l1: l1, l2: l2)
     try checkFraction("decay", decay)
     try checkFraction("momentum", momentum)
     try checkEpsilon(epsilon)
+    try state.check(names: "second", "momentum", "mean")
     let kind =
       isCentered
       ? (momentum > 0 ? update_rms_centered_momentum : update_rms_centered)

@@ -34,9 +34,10 @@ public struct SGD: Optimizer {
   }
 
   /// The kernel of an update.
-  public func rule(atStep step: Int) throws(RecurrentError) -> UpdateRule {
+  public func rule(ofUpdate update: Int) throws(RecurrentError) -> UpdateRule {
     try checkRate(l1: l1, l2: l2)
     try checkFraction("momentum", momentum)
+    try state.check(names: "momentum")
     if isNesterov { try checkNumber("Nesterov's momentum", momentum, momentum > 0, "more than 0") }
     let kind = momentum == 0 ? update_sgd : isNesterov ? update_nesterov : update_momentum
     return UpdateRule(kind, rate: learningRate, momentum: momentum, l1: l1, l2: l2)

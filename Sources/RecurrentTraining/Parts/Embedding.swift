@@ -29,12 +29,20 @@ public struct Embedding: Sendable, Equatable {
 
   /// Copies the vectors of some symbols to x [symbols, D].
   ///
-  /// - Throws: `RecurrentError.size` if a symbol is not from 0 to V - 1; nothing has been written then.
-  func copyVectors(of indices: [Int], to x: UnsafeMutableBufferPointer<Float>) throws(RecurrentError) {
+  /// - Parameters:
+  ///   - indices: [T,N], the symbols.
+  ///   - batchSize: N
+  /// - Throws: `RecurrentError.size` that names the step if a symbol is not from 0 to V - 1; nothing has been written
+  ///   then.
+  func copyVectors(
+    of indices: [Int], batchSize: Int = 1, to x: UnsafeMutableBufferPointer<Float>
+  ) throws(RecurrentError) {
     try checkCount("weight", weight.count, is: symbols * size, "\(symbols)·\(size)")
     try checkCount("x", x.count, is: indices.count * size, "\(indices.count)·\(size)")
-    for index in indices where index < 0 || index >= symbols {
-      throw .size(name: "symbol", was: index, expected: "0 to \(symbols - 1)")
+    if let row = indices.firstIndex(where: { $0 < 0 || $0 >= symbols }) {
+      throw .size(
+        name: "symbol of step \(row / batchSize) of sequence \(row % batchSize)", was: indices[row],
+        expected: "0 to \(symbols - 1)")
     }
     weight.withUnsafeBufferPointer { weight in
       for (row, index) in indices.enumerated() {
@@ -59,7 +67,9 @@ extension Embedding: Module, Composite {
     try workspace.naming(self) { () throws(RecurrentError) in
       var x = try Sequences<Float>(
         steps: tokens.steps, batchSize: tokens.batchSize, size: size, lengths: tokens.lengths)
-      try x.withMutableValues { x throws(RecurrentError) in try copyVectors(of: tokens.symbols, to: x) }
+      try x.withMutableValues { x throws(RecurrentError) in
+        try copyVectors(of: tokens.symbols, batchSize: tokens.batchSize, to: x)
+      }
       return (x, tokens)
     }
   }

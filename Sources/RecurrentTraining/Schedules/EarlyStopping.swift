@@ -19,6 +19,11 @@ public struct EarlyStopping: Sendable, Equatable {
 
     /// The beginning of a training.
     public init() {}
+
+    /// Whether the counts fit each other, and one more epoch can be counted: a damaged file can hold any.
+    fileprivate var isPossible: Bool {
+      (0..<Int.max).contains(epochs) && (bestEpoch.map { (0..<epochs).contains($0) } ?? true)
+    }
   }
 
   /// Whether lower or higher metrics are better.
@@ -49,14 +54,24 @@ public struct EarlyStopping: Sendable, Equatable {
   /// Whether the last epoch was the best one so far.
   public var isBest: Bool { state.epochs > 0 && state.bestEpoch == state.epochs - 1 }
   /// Whether `patience` epochs in a row were no better than the best one.
-  public var shouldStop: Bool { state.bestEpoch.map { state.epochs - 1 - $0 >= patience } ?? false }
+  public var shouldStop: Bool {
+    guard state.isPossible, let best = state.bestEpoch else { return false }
+    return state.epochs - 1 - best >= patience
+  }
 
   /// Takes the metric of an epoch.
   ///
   /// - Returns: `shouldStop`
-  /// - Throws: `RecurrentError` if the metric is infinite or NaN; nothing has changed then.
+  /// - Throws: `RecurrentError` if the metric is infinite or NaN, or if the state's counts are impossible; nothing has
+  ///   changed then.
   public mutating func update(metric: Double) throws(RecurrentError) -> Bool {
     try checkNumber("metric", metric, metric.isFinite, "a finite number")
+    guard state.isPossible else {
+      let best = state.bestEpoch.map { "\($0)" } ?? "unknown"
+      throw .value(
+        name: "the state", was: "epoch \(state.epochs) with the best one \(best)",
+        expected: "0 or more epochs, of which the best one is one")
+    }
     if goal.isBetter(metric, than: state.best, by: minimumImprovement) {
       state.best = metric
       state.bestEpoch = state.epochs

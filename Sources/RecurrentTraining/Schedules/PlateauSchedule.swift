@@ -65,10 +65,16 @@ public struct PlateauSchedule: Sendable, Equatable {
   /// Takes a metric, such as an epoch's held-out loss.
   ///
   /// - Returns: the learning rate from now on.
-  /// - Throws: `RecurrentError` if the metric is infinite or NaN; nothing has changed then.
+  /// - Throws: `RecurrentError` if the metric is infinite or NaN, or if a number of the state is out of its range, as a
+  ///   damaged file's can be; nothing has changed then.
   @discardableResult
   public mutating func update(metric: Double) throws(RecurrentError) -> Float {
     try checkNumber("metric", metric, metric.isFinite, "a finite number")
+    try checkRate("learning rate of the state", state.rate)
+    for (name, count) in [("badCount", state.badCount), ("cooldown", state.cooldown)]
+    where !(0..<Int.max).contains(count) {
+      throw .size(name: "\(name) of the state", was: count, expected: "0 or more, and less than \(Int.max)")
+    }
     // PyTorch's own form: a fraction of the best metric with its sign.
     let isBetter = goal.isBetter(metric, than: state.best, by: threshold * (state.best ?? 0))
     if isBetter {

@@ -2,7 +2,7 @@
 /// optimizer's `steps`.
 ///
 /// ```swift
-/// optimizer.learningRate = schedule.rate(atStep: optimizer.steps)
+/// optimizer.learningRate = schedule.rate(atStep: optimizer.updates)
 /// ```
 public protocol Schedule: Sendable, Equatable {
   /// The learning rate of an update.

@@ -19,7 +19,7 @@ protocol Experiment: SendableMetatype {
 /// `recurrent experiment NAME`.
 enum RunExperiment: Command {
   static let all: [any Experiment.Type] = [
-    Sentiment.self, Forecast.self, Memory.self, Compare.self, Anomaly.self,
+    Text.self, Sentiment.self, Forecast.self, Memory.self, Compare.self, Anomaly.self,
   ]
 
   static let name = "experiment"

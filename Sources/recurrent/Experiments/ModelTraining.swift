@@ -29,31 +29,42 @@ struct ModelTraining<M: Module, O: Optimizer> {
   ///
   /// - Parameter loss: of the model's output, with its gradient.
   /// - Returns: the loss before the update.
-  /// - Throws: `ToolError` that names the update and the largest gradient if the loss or a gradient is not finite.
+  /// - Throws: `ToolError` that names the update, and the largest gradient so far, if the loss or a gradient is not
+  ///   finite; otherwise what the model, the loss or the optimizer throws.
   mutating func update(
     _ input: M.Input,
     loss: (consuming M.Output) throws(RecurrentError) -> (loss: Double, gradient: M.Output.Gradient)
   ) throws -> Double {
     workspace.isTraining = true
-    do {
-      let (output, trace) = try model(input, workspace)
-      let (value, gradient) = try loss(output)
-      guard value.isFinite else {
-        throw RecurrentError.value(name: "loss", was: "\(value)", expected: "a finite number")
-      }
-      gradients.clear()
-      try model.backward(gradient, trace, into: &gradients, workspace)
-      try optimizer.update(&model, gradients, clipping: clipping)
-      updates += 1
-      return value
-    } catch let error as RecurrentError {
-      // A wrong shape is not the fault of the numbers.
-      guard case .value = error else { throw error }
-      let (parameter, value) = gradients.largest
-      throw ToolError(
-        "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): "
-          + "try a lower --learning-rate")
+    let (output, trace) = try model(input, workspace)
+    let value: Double, gradient: M.Output.Gradient
+    do throws(RecurrentError) {
+      (value, gradient) = try loss(output)
+    } catch {
+      // A wrong target is not the fault of the numbers.
+      guard error.isOfLoss else { throw error }
+      throw refusal(error)
     }
+    gradients.clear()
+    try model.backward(gradient, trace, into: &gradients, workspace)
+    do throws(RecurrentError) {
+      try optimizer.update(&model, gradients, clipping: clipping)
+    } catch {
+      guard !gradients.totalNorm.isFinite else { throw error }
+      throw refusal(error)
+    }
+    updates += 1
+    return value
+  }
+
+  /// What to say of a loss or a gradient that is not finite.
+  private func refusal(_ error: RecurrentError) -> any Error {
+    // Without an update before, no learning rate has done it.
+    guard updates > 0 else { return ToolError("update 1 is refused: \(error)") }
+    let (parameter, value) = gradients.largest
+    return ToolError(
+      "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): a lower "
+        + "learning rate may help")
   }
 
   /// The model's output, without what only training needs.

@@ -38,8 +38,9 @@ struct Picture {
   /// - Throws: `ToolError` if Python fails, which then has said why.
   func draw(_ json: Data) throws {
     let script = String(decoding: PackageResources.draw_experiment_py, as: UTF8.self)
-    guard try run(["-c", script, "-", name], input: json) == 0 else {
-      throw ToolError("'\(python)' could not draw \(name)")
+    let status = try run(["-c", script, "-", name], input: json)
+    guard status == 0 else {
+      throw ToolError("--picture \(name) is not drawn: '\(python)' ended with the status \(status), expected 0")
     }
   }
 

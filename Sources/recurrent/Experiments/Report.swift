@@ -116,7 +116,8 @@ final class Report {
     printLine(alone.lines[1])
   }
 
-  private func keep(_ table: Table) {
+  /// Keeps a table for the JSON file that was printed in another form.
+  func keep(_ table: Table) {
     precondition(!document.tables.contains { $0.name == table.name })
     document.tables.append(table)
   }

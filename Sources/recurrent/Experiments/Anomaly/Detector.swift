@@ -42,8 +42,10 @@ struct Detector: Sendable {
     }
   }
 
-  /// The largest error that is expected.
-  var largestError: Double { threshold * error.deviation }
+  /// The errors that are expected, around their median.
+  var expectedErrors: ClosedRange<Double> {
+    error.center - threshold * error.deviation...error.center + threshold * error.deviation
+  }
 
   private static func mean(_ errors: [Double], _ step: Int) -> Double {
     errors[step - length + 1...step].reduce(0, +) / Double(length)
@@ -61,6 +63,3 @@ struct Detector: Sendable {
     return (center, max(deviation, .leastNormalMagnitude))
   }
 }
-
-/// The median of some values; the lower one of an even count.
-func median(_ values: [Double]) -> Double { values.sorted()[(values.count - 1) / 2] }

@@ -17,6 +17,8 @@ enum Compare: Experiment {
     Option("steps", "T", "symbols of a sequence that are predicted, 64 by default"),
     Option("batch", "N", "sequences in an update, 32 by default"),
     Option("learning-rate", "R", "of Adam, 0.003 by default"),
+    Option(
+      "seeds", "K", "trainings of each model, 1 by default; the table gives the one with the median held-out loss"),
   ]
 
   private typealias Model = Chain<Chain<Chain<Embedding, Layer<Float>>, EveryOutput>, Dense>
@@ -24,6 +26,18 @@ enum Compare: Experiment {
   private struct Settings {
     var hiddenSize = 64, embeddingSize = 32, epochs = 10, steps = 64, batchSize = 32
     var learningRate: Float = 0.003
+  }
+
+  /// One training of a model.
+  private struct Training {
+    let seed: UInt64
+    /// The mean loss of the last epoch.
+    var trainingLoss = 0.0
+    /// The held-out loss after each epoch.
+    var losses: [Double] = []
+    /// The shortest time of an update of a whole batch; infinite if there was none.
+    var secondsOfAnUpdate = Double.infinity
+    var heldOut: Double { losses[losses.count - 1] }
   }
 
   /// Symbols to train on and symbols to test on, each sequence with one more than the steps of a model.
@@ -45,9 +59,10 @@ enum Compare: Experiment {
     settings.batchSize = try options.number("batch", in: 1...10_000, default: settings.batchSize)
     settings.learningRate = try options.number("learning-rate", in: 1e-8...1e8, default: settings.learningRate)
     let count = try options.number("sequences", in: 10...10_000_000, default: 2000)
+    let seeds = try options.number("seeds", in: 1...1000, default: 1)
     for (name, value) in [
       ("hidden", settings.hiddenSize), ("embedding", settings.embeddingSize), ("epochs", settings.epochs),
-      ("steps", settings.steps), ("batch", settings.batchSize), ("sequences", count),
+      ("steps", settings.steps), ("batch", settings.batchSize), ("sequences", count), ("seeds", seeds),
     ] { report.set(name, .integer(value)) }
     report.set("learning-rate", .number(Double(settings.learningRate)))
     let task = try task(options, settings, count: count, report)
@@ -61,6 +76,12 @@ enum Compare: Experiment {
           .init("a step, µs", decimals: 2, width: 10), .init("an update, ms", decimals: 2, width: 13),
           .init("training loss", decimals: 4, width: 13), .init("held out", decimals: 4, width: 8),
         ]))
+    var trainings = Table(
+      "seeds",
+      [
+        .init("cell"), .init("units"), .init("seed"), .init("training loss", decimals: 4),
+        .init("held out", decimals: 4),
+      ])
     var lstm: Report.Panel.Curve?
     let budget = try model(.lstm(), units: settings.hiddenSize, task, settings, seed: 1).parameterCount
     for (title, isEqualUnits) in [("equal units", true), ("equal parameters", false)] {
@@ -73,8 +94,14 @@ enum Compare: Experiment {
           if let curve = lstm { panel.add("LSTM \(units)", curve.style, x: curve.x, y: curve.y.map { $0 ?? .nan }) }
           continue
         }
-        let losses = try measure(cell, units: units, task, settings, report)
-        let x = (1...losses.count).map(Double.init), name = "\(cell.name.uppercased()) \(units)"
+        let trained = try measure(cell, units: units, seeds: seeds, task, settings, report)
+        for one in trained {
+          trainings.add([
+            .text(cell.name), .integer(units), .integer(Int(one.seed)), .number(one.trainingLoss), .number(one.heldOut),
+          ])
+        }
+        let losses = median(trained, by: \.heldOut).losses, x = (1...losses.count).map(Double.init),
+          name = "\(cell.name.uppercased()) \(units)"
         panel.add(name, .line, x: x, y: losses)
         if cell == .lstm() { lstm = panel.curves.last }
       }
@@ -83,6 +110,7 @@ enum Compare: Experiment {
       }
       report.add(panel)
     }
+    if seeds > 1 { report.add(trainings) }
     if let lowest = task.lowestLoss { report.say(String(format: "\nthe best possible held-out loss is %.4f", lowest)) }
   }
 
@@ -147,37 +175,50 @@ enum Compare: Experiment {
 
   // MARK: - Measurements
 
-  /// Trains a model, and adds its row to the table. Times are the shortest ones: other programs can only add to them.
-  ///
-  /// - Returns: the held-out loss after each epoch.
+  /// Trains a model from several seeds, and adds the row of the median training to the table. Times are the shortest
+  /// ones: other programs can only add to them.
   private static func measure(
-    _ cell: Cell, units: Int, _ task: Task, _ settings: Settings, _ report: Report
-  ) throws -> [Double] {
+    _ cell: Cell, units: Int, seeds: Int, _ task: Task, _ settings: Settings, _ report: Report
+  ) throws -> [Training] {
     let model = try model(cell, units: units, task, settings, seed: report.seed), count = model.parameterCount
     let step = try secondsOfAStep(model.first.first.second)
-    var training = try ModelTraining(model, Adam(learningRate: settings.learningRate), clipping: .norm(1))
-    var batches = try ShuffledBatches(count: task.training.count, batchSize: settings.batchSize, seed: report.seed)
-    var times: [Double] = [], losses: [Double] = [], last = 0.0
+    let trained = try (0..<seeds).map {
+      try train(cell, units: units, seed: report.seed + UInt64($0), task, settings)
+    }
+    let middle = median(trained, by: \.heldOut), update = trained.map(\.secondsOfAnUpdate).min()!
+    report.addRow([
+      .text(cell.name), .integer(units), .integer(count), .number(Double(4 * count) / 1000), .number(step * 1e6),
+      update.isFinite ? .number(update * 1e3) : .missing, .number(middle.trainingLoss), .number(middle.heldOut),
+    ])
+    return trained
+  }
+
+  private static func train(
+    _ cell: Cell, units: Int, seed: UInt64, _ task: Task, _ settings: Settings
+  ) throws -> Training {
+    var training = try ModelTraining(
+      try model(cell, units: units, task, settings, seed: seed), Adam(learningRate: settings.learningRate),
+      clipping: .norm(1))
+    var batches = try ShuffledBatches(count: task.training.count, batchSize: settings.batchSize, seed: seed)
+    var result = Training(seed: seed)
     let clock = ContinuousClock()
-    try runEpochs(settings.epochs, updates: batches.count, label: "\(cell.name) of \(units)") { _ in
+    try runEpochs(settings.epochs, updates: batches.count, label: "\(cell.name) of \(units), seed \(seed)") { _ in
       let numbers = batches.next() ?? batches.next() ?? []
       let (inputs, targets) = try batch(numbers.map { task.training[$0] })
       let begin = clock.now
       let loss = try training.update(inputs) { output throws(RecurrentError) in
         try SoftmaxCrossEntropy()(output, targets)
       }
-      if numbers.count == settings.batchSize { times.append((clock.now - begin) / .seconds(1)) }
+      if numbers.count == settings.batchSize {
+        result.secondsOfAnUpdate = min(result.secondsOfAnUpdate, (clock.now - begin) / .seconds(1))
+      }
       return loss
     } endOfEpoch: { _, loss in
-      last = loss
-      losses.append(try heldOutLoss(training, task, settings))
+      result.trainingLoss = loss
+      result.losses.append(try heldOutLoss(training, task, settings))
       return true
     }
-    report.addRow([
-      .text(cell.name), .integer(units), .integer(count), .number(Double(4 * count) / 1000), .number(step * 1e6),
-      times.min().map { .number($0 * 1e3) } ?? .missing, .number(last), .number(losses[losses.count - 1]),
-    ])
-    return losses
+    return result
   }
 
   /// Inputs [T,N], and the symbols that follow them.

@@ -61,18 +61,14 @@ enum Forecast: Experiment {
     _ options: Options, _ report: Report, default standard: Forecaster.Settings = .init()
   ) throws -> Forecaster.Settings {
     var settings = standard
-    let name = options["cell"] ?? "lstm"
-    guard let cell = SavedModel.cells[name] else {
-      throw ToolError("--cell is '\(name)', expected one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
-    }
-    settings.cell = cell
+    settings.cell = try options.cell() ?? settings.cell
     settings.hiddenSize = try options.number("hidden", in: 1...10_000, default: settings.hiddenSize)
     settings.window = try options.number("window", in: 1...100_000, default: settings.window)
     settings.epochs = try options.number("epochs", in: 1...100_000, default: settings.epochs)
     settings.batchSize = try options.number("batch", in: 1...100_000, default: settings.batchSize)
     settings.learningRate = try options.number("learning-rate", in: 1e-8...1e30, default: settings.learningRate)
     settings.weightDecay = try options.number("weight-decay", in: 0...1, default: settings.weightDecay)
-    report.set("cell", .text(name))
+    report.set("cell", .text(settings.cell.name))
     report.set("hidden", .integer(settings.hiddenSize))
     report.set("window", .integer(settings.window))
     report.set("epochs", .integer(settings.epochs))
@@ -162,21 +158,21 @@ enum Forecast: Experiment {
       ])
     }
     for rule in rules { add(rule.name, try errors(rule.forecasts)) }
-    let ranked = try results.map { ($0, try errors($0.forecasts)) }
-      .sorted { $0.1.rootMeanSquared < $1.1.rootMeanSquared }
-    let cell = forecaster.settings.cell.name.uppercased(), middle = ranked[(ranked.count - 1) / 2]
-    add(seeds == 1 ? cell : "\(cell), median of \(seeds) seeds", middle.1)
+    let trained = try results.map { (result: $0, errors: try errors($0.forecasts)) }
+    let cell = forecaster.settings.cell.name.uppercased(), middle = median(trained) { $0.errors.rootMeanSquared }
+    add(seeds == 1 ? cell : "\(cell), median of \(seeds) seeds", middle.errors)
     if seeds > 1 {
-      add("\(cell), best seed", ranked[0].1)
-      add("\(cell), worst seed", ranked[ranked.count - 1].1)
+      let ranked = trained.map(\.errors).sorted { $0.rootMeanSquared < $1.rootMeanSquared }
+      add("\(cell), best seed", ranked[0])
+      add("\(cell), worst seed", ranked[seeds - 1])
       let mean = truth.indices.map { step in results.reduce(0) { $0 + $1.forecasts[step] } / Double(seeds) }
       add("\(cell), mean of the seeds' forecasts", try errors(mean))
     }
     report.add(table)
-    report.say(String(format: "\nnext value after the series: %g (median seed)", middle.0.next))
+    report.say(String(format: "\nnext value after the series: %g (median seed)", middle.result.next))
 
     let best = try rules.map { ($0, try errors($0.forecasts).rootMeanSquared) }.min { $0.1 < $1.1 }!.0
-    draw(name, values, from: start, [(best.name, best.forecasts), (cell, middle.0.forecasts)], report)
+    draw(name, values, from: start, [(best.name, best.forecasts), (cell, middle.result.forecasts)], report)
   }
 
   /// The end of the series with forecasts from `start` on.

@@ -43,7 +43,7 @@ struct Forecaster: Sendable {
     self.settings = settings
     self.values = values
     self.testCount = testCount
-    preparation = Preparation(training: Array(values.dropLast(testCount)), season: season)
+    preparation = Preparation(values, testCount: testCount, season: season)
     let rows = try preparation.rows(values)
     let fitted = testCount > 0 ? try rows.split(last: testCount).training : rows
     scaling = Scaling(fittedTo: fitted)

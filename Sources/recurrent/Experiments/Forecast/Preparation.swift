@@ -3,7 +3,8 @@ import Recurrent
 import RecurrentTraining
 
 /// How a series becomes what a model learns. The model learns only what a simple forecast misses: the remainder. Which
-/// scale and which simple forecast fit, the training part decides.
+/// scale and which simple forecast fit, the training part decides; but a series that is not positive everywhere has no
+/// logarithms, wherever its zeros and negative values are.
 struct Preparation: Sendable {
   /// A forecast of the next value from those before it.
   enum Simple: String, CaseIterable, Sendable {
@@ -40,9 +41,14 @@ struct Preparation: Sendable {
   private let seesValues: Bool
 
   /// Chooses by the training part of a series.
-  init(training y: [Double], season: Int) {
+  ///
+  /// - Parameters:
+  ///   - values: the whole series.
+  ///   - testCount: the number of values at its end that are not of the training part.
+  init(_ values: [Double], testCount: Int, season: Int) {
+    let y = Array(values.dropLast(testCount))
     self.season = season
-    usesLogarithm = Preparation.isEvenerWithLogarithm(y)
+    usesLogarithm = values.allSatisfy { $0 > 0 } && Preparation.isEvenerWithLogarithm(y)
     let x = usesLogarithm ? y.map { log($0) } : y
     let kinds = season > 1 ? Simple.allCases : [.last]
     func squares(_ simple: Simple) -> Double {
@@ -67,8 +73,10 @@ struct Preparation: Sendable {
 
   /// Whether the changes of the logarithms are clearly nearer to the same size in both halves of a series than the
   /// changes of the values.
+  ///
+  /// - Parameter y: positive.
   private static func isEvenerWithLogarithm(_ y: [Double]) -> Bool {
-    guard y.count >= 16, y.allSatisfy({ $0 > 0 }) else { return false }
+    guard y.count >= 16 else { return false }
     func unevenness(_ x: [Double]) -> Double {
       let changes = zip(x.dropFirst(), x).map { abs($0 - $1) }, half = changes.count / 2
       let early = changes.prefix(half).reduce(0, +), late = changes.suffix(half).reduce(0, +)

@@ -196,7 +196,7 @@ enum Memory: Experiment {
         + "gradient, without and with clipping at 1:")
     report.add(table)
     if let failure = both[0].failure {
-      report.say("without clipping, update \(both[0].losses.count + 1) ended it: \(failure)")
+      report.say("without clipping, update \(failure.update) ended it: \(failure.error)")
     }
     var panel = Report.Panel("The loss with and without clipping", x: "update", y: "mean squared error")
     panel.hasLogarithmicY = true

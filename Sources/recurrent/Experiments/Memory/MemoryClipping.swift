@@ -6,8 +6,8 @@ struct MemoryClipping: Sendable {
   /// Of each update: the loss, and the norm of the gradient of all parameters before clipping.
   private(set) var losses: [Double] = []
   private(set) var norms: [Double] = []
-  /// What ended the training; nil if nothing did.
-  private(set) var failure: RecurrentError?
+  /// What ended the training, and the number of that update, from 1; nil if nothing did.
+  private(set) var failure: (update: Int, error: RecurrentError)?
 
   static let identity: Float = 1.05
 
@@ -32,7 +32,7 @@ struct MemoryClipping: Sendable {
         norms.append(gradients.totalNorm)
         try optimizer.update(&model, gradients, clipping: clipping)
       } catch {
-        failure = error
+        failure = (update, error)
         break
       }
       try progress(Double(update) / Double(updates))

@@ -54,17 +54,16 @@ enum Sentiment: Experiment {
   }
 
   private static func settings(_ options: Options) throws -> [SentimentSettings] {
-    let cells: [String: Cell] = ["rnn": .rnn(), "gru": .gru(), "lstm": .lstm()]
     let model = options["model"] ?? "both"
     guard ["tutorial", "better", "both"].contains(model) else {
       throw ToolError("--model is '\(model)', expected tutorial, better or both")
     }
-    if let name = options["cell"] {
-      guard cells[name] != nil else { throw ToolError("--cell is '\(name)', expected rnn, gru or lstm") }
-      if model == "better" { throw ToolError("--cell is of the tutorial's model: expected none with --model better") }
+    let cell = try options.cell()
+    if let cell, model == "better" {
+      throw ToolError("--cell is '\(cell.name)', expected none with --model better: it is of the tutorial's model")
     }
-    let names = options["cell"].map { [$0] } ?? ["rnn", "gru", "lstm"]
-    return (model == "better" ? [] : names.map { .tutorial(cells[$0]!) }) + (model == "tutorial" ? [] : [.better])
+    let cells = cell.map { [$0] } ?? [.rnn(), .gru(), .lstm()]
+    return (model == "better" ? [] : cells.map { .tutorial($0) }) + (model == "tutorial" ? [] : [.better])
   }
 
   // MARK: - Tables
@@ -148,12 +147,6 @@ enum Sentiment: Experiment {
     report.add(medians)
     report.add(accuracy)
     report.add(losses)
-  }
-
-  /// The value in the middle, or the mean of the two in the middle.
-  static func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted(), middle = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
   }
 
   // MARK: - Answers

@@ -1,9 +1,9 @@
 import CRecurrentKernels
 import Recurrent
 
-/// One update by an optimizer, which exists only inside `Optimizer.step`. The arrays come in one order, the same in each
-/// update.
-public struct UpdateStep: ~Copyable {
+/// One update by an optimizer, which exists only inside `Optimizer.update`. The arrays come in one order, the same in
+/// each update.
+public struct OngoingUpdate: ~Copyable {
   private var rule: update_rule
   private let set: instruction_set
   private let count: Int
@@ -32,9 +32,9 @@ public struct UpdateStep: ~Copyable {
   ///   - values: changed by the optimizer's formula.
   ///   - gradient: as many as values.
   ///   - scale: the gradients' factor, such as that of clipping by the norm.
-  /// - Throws: `RecurrentError.count` if gradient and values differ in count, or if there are more values than `step`
-  ///   said; the array is then as it was before.
-  public mutating func update(
+  /// - Throws: `RecurrentError.count` if gradient and values differ in count, or if there are more values than
+  ///   `Optimizer.update` said; the array is then as it was before.
+  public mutating func apply(
     _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: UnsafeBufferPointer<Float>, scale: Float = 1
   ) throws(RecurrentError) {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
@@ -47,7 +47,7 @@ public struct UpdateStep: ~Copyable {
   ///   - name, values, scale: as in the first form.
   ///   - gradient: as many as values.
   /// - Throws: `RecurrentError.count`, as the first form does.
-  public mutating func update(
+  public mutating func apply(
     _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: [Float], scale: Float = 1
   ) throws(RecurrentError) {
     try checkCount("gradient of \(name)", gradient.count, is: values.count, "the values' count")
@@ -63,7 +63,7 @@ public struct UpdateStep: ~Copyable {
   ///   - rows: in ascending order, each of which must exist.
   ///   - size: the number of values in a row.
   /// - Throws: `RecurrentError.count`, as the first form does.
-  mutating func update(
+  mutating func apply(
     _ name: String, _ values: UnsafeMutableBufferPointer<Float>, gradient: UnsafeBufferPointer<Float>,
     rows: UnsafeBufferPointer<Int>, size: Int, scale: Float = 1
   ) throws(RecurrentError) {
