@@ -1,4 +1,3 @@
-import CRecurrentKernels
 import Recurrent
 
 /// A matrix whose rows lie `stride` apart.
@@ -102,11 +101,7 @@ struct AttentionProducts {
       let range = window.range(query: query, keys: keys)
       for key in 0..<range.lowerBound { row[key] = 0 }
       for key in range.upperBound..<keys { row[key] = 0 }
-      var softmax = softmax_row(
-        values: row.baseAddress! + range.lowerBound, weights: nil, count: range.count, factor: 1, smoothing: 0,
-        largest: 0,
-        sum: 0, distance: 0)
-      softmax_run(products.set, &softmax)
+      SoftmaxCrossEntropy.softmax(UnsafeMutableBufferPointer(rebasing: row[range]), products.set)
     }
   }
 
