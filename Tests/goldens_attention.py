@@ -49,6 +49,29 @@ def dot(scale):
     return attend
 
 
+def general(random):
+    parameters = {"weight": torch.nn.Parameter(random.draw(8, 6))}
+
+    def attend(q, k, v, mask):
+        weights = (q @ parameters["weight"].T @ k.T).masked_fill(mask, -torch.inf).softmax(1)
+        return weights @ v, weights[None]
+
+    return attend, parameters
+
+
+def additive(random):
+    shapes = {"query.weight": (5, 6), "key.weight": (5, 8), "score.weight": (1, 5)}
+    parameters = {name: torch.nn.Parameter(random.draw(*shape)) for name, shape in shapes.items()}
+    query, key, score = parameters.values()
+
+    def attend(q, k, v, mask):
+        scores = ((q @ query.T)[:, None] + (k @ key.T)[None]).tanh() @ score[0]
+        weights = scores.masked_fill(mask, -torch.inf).softmax(1)
+        return weights @ v, weights[None]
+
+    return attend, parameters
+
+
 def multi_head(random, size, heads):
     module = torch.nn.MultiheadAttention(size, heads)
     parameters = dict(module.named_parameters())
@@ -75,6 +98,12 @@ def main():
     attend, parameters = multi_head(random, 12, 3)
     tensors |= golden("multi", attend, inputs, dy, parameters, "all", False)
     tensors |= golden("multi_self", attend, inputs[:1], dy, parameters, "past", True)
+    inputs = [random.draw(TQ, N, 6), random.draw(TK, N, 8), random.draw(TK, N, 4)]
+    dy = random.draw(TQ, N, 4)
+    attend, parameters = general(random)
+    tensors |= golden("general", attend, inputs, dy, parameters, "all", False)
+    attend, parameters = additive(random)
+    tensors |= golden("additive", attend, inputs, dy, parameters, "around", False)
     save_file(tensors, FOLDER / "attention.safetensors")
 
 

@@ -109,6 +109,19 @@ import Testing
     try masked.setParameters(parameters)
     try AttentionTests.check(
       "multi_self", masked, AttentionInput(many.queries), dMany, isSelf: true, weights: \.weights, &checked)
+    let apart = try input((6, 8, 4), scale: 1), dApart = try AttentionTests.gradient(&random, 4)
+    func drawn<M: Module>(_ module: M) throws -> M {
+      var module = module, parameters: [String: [Float]] = [:]
+      for shape in module.parameterShapes { parameters[shape.name] = random.draw(shape.count).map { Float($0) } }
+      try module.setParameters(parameters)
+      return module
+    }
+    try AttentionTests.check(
+      "general", drawn(GeneralAttention(querySize: 6, keySize: 8, seed: 1)), apart, dApart, weights: \.weights, &checked
+    )
+    try AttentionTests.check(
+      "additive", drawn(AdditiveAttention(querySize: 6, keySize: 8, size: 5, window: .around(2), seed: 1)), apart,
+      dApart, weights: \.weights, &checked)
     #expect(checked == Set(try golden("attention").keys))
   }
 
