@@ -4,7 +4,7 @@ import RecurrentTraining
 import Testing
 
 @Suite struct AttentionTests {
-  /// The shapes of Tests/goldens_attention.py.
+  /// The shapes of Tests/goldens_sequences.py.
   private static let queries = [5, 2, 3]
   private static let keys = [7, 3, 1]
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the goldens of attention: what PyTorch gives in double precision, each sequence alone and without padding.
+"""Makes the goldens of attention and of CTC: what PyTorch gives in double precision, for attention each sequence alone
+and without padding.
 
     pip install torch safetensors numpy
-    python3 Tests/goldens_attention.py
+    python3 Tests/goldens_sequences.py
 
 Inputs are not stored: they follow from a seed, by the generator that the tests use too.
 """
@@ -86,7 +87,29 @@ def multi_head(random, size, heads):
     return attend, parameters
 
 
+def ctc():
+    random, tensors = SplitMix64(6), {}
+    y = random.draw(9, 4, 6) * 4
+    lengths = torch.tensor([9, 5, 7, 1])
+    for name, blank, labels in [
+        ("", 0, [[1, 2, 2, 5], [3, 3, 3], [], [4]]),
+        ("blank.", 5, [[1, 2, 2, 4], [3, 3, 3], [], [0]]),
+    ]:
+        leaf = y.clone().requires_grad_()
+        loss = torch.nn.functional.ctc_loss(
+            leaf.log_softmax(2),
+            torch.tensor([label for sequence in labels for label in sequence]),
+            lengths,
+            torch.tensor([len(sequence) for sequence in labels]),
+            blank=blank,
+        )
+        loss.backward()
+        tensors |= {f"{name}loss": loss.detach().reshape(1).numpy(), f"{name}gradient": leaf.grad.numpy()}
+    save_file(tensors, FOLDER / "ctc.safetensors")
+
+
 def main():
+    ctc()
     random, tensors = SplitMix64(5), {}
     inputs = [random.draw(TQ, N, 6) * 2, random.draw(TK, N, 6) * 2, random.draw(TK, N, 4)]
     dy = random.draw(TQ, N, 4)
