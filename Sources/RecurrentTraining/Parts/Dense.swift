@@ -10,7 +10,7 @@ public struct Dense: Sendable {
   public var weight: [Float]
   /// [outputSize]
   public var bias: [Float]
-  private let products: Products<Float>
+  private let linear: Linear
 
   /// Uniform in ±1/√inputSize, as PyTorch draws it.
   ///
@@ -21,15 +21,12 @@ public struct Dense: Sendable {
     let count = try checkedCount(("outputSize", outputSize), ("inputSize", inputSize))
     self.inputSize = inputSize
     self.outputSize = outputSize
-    products = try Products<Float>(instructionSet)
+    linear = try Linear(inputSize: inputSize, outputSize: outputSize, instructionSet)
     var random = SeededGenerator(seed: seed)
     let bound = 1 / Float(inputSize).squareRoot()
     weight = (0..<count).map { _ in Float.random(in: -bound...bound, using: &random) }
     bias = (0..<outputSize).map { _ in Float.random(in: -bound...bound, using: &random) }
   }
-
-  /// The number of rows of x that are packed at once.
-  private static let rowsAtOnce = 240
 
   /// y of some rows.
   ///
@@ -52,24 +49,11 @@ public struct Dense: Sendable {
     _ x: UnsafeBufferPointer<Float>, rows: Int, into y: UnsafeMutableBufferPointer<Float>, scratch: Scratch<Float>
   ) throws(RecurrentError) {
     try check(rows, x.count, y.count)
-    let some = min(rows, Dense.rowsAtOnce), width = products.width
-    let (panels, tiles, rest) = scratch.carve { arena in
-      (
-        arena.take(products.panels(outputSize) * width * inputSize), arena.take(some * inputSize),
-        arena.take(some * width)
-      )
-    }
-    products.packPanels(
-      rowsOf: weight, units: outputSize, depth: inputSize, panelStride: inputSize * width, into: panels)
-    for row in stride(from: 0, to: rows, by: some) {
-      let count = min(some, rows - row), target = y.baseAddress! + row * outputSize
-      products.packRows(
-        x.baseAddress! + row * inputSize, products.tiles(count), stride: inputSize, depth: inputSize, into: tiles)
-      products.multiply(
-        tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, panelStride: inputSize * width,
-        into: target, units: outputSize, rest: rest)
+    weight.withUnsafeBufferPointer { weight in
       bias.withUnsafeBufferPointer { bias in
-        for at in 0..<count { for unit in 0..<outputSize { target[at * outputSize + unit] += bias[unit] } }
+        linear.forward(
+          x.baseAddress!, rows: rows, weight: weight.baseAddress!, bias: bias.baseAddress!, into: y.baseAddress!,
+          scratch: scratch)
       }
     }
   }
@@ -105,40 +89,12 @@ public struct Dense: Sendable {
     try check(rows, x.count, dy.count)
     try checkCount("dx", dx.count, is: x.count, "\(rows)·\(inputSize)")
     try checkCount("gradients", gradients.count, is: outputSize * (inputSize + 1), "\(outputSize)·(\(inputSize) + 1)")
-    let some = min(rows, Dense.rowsAtOnce), width = products.width, blocks = products.panels(outputSize)
-    let memory = scratch.carve { arena in
-      (
-        transposed: arena.take(products.panels(inputSize) * width * outputSize),
-        tiles: arena.take(some * max(outputSize, inputSize)), rest: arena.take(some * width),
-        panels: arena.take(blocks * width * some), gradient: arena.take(blocks * width * inputSize)
-      )
+    let dWeight = gradients.baseAddress!
+    weight.withUnsafeBufferPointer { weight in
+      linear.backward(
+        x: x.baseAddress!, dy: dy.baseAddress!, rows: rows, weight: weight.baseAddress!, dx: dx.baseAddress!,
+        dWeight: dWeight, dBias: dWeight + outputSize * inputSize, scratch: scratch)
     }
-    let dBias = gradients.baseAddress! + outputSize * inputSize
-    products.packPanels(
-      columnsOf: weight, units: inputSize, depth: outputSize, stride: inputSize, panelStride: outputSize * width,
-      into: memory.transposed)
-    for row in stride(from: 0, to: rows, by: some) {
-      let count = min(some, rows - row), dy = dy.baseAddress! + row * outputSize
-      products.packRows(dy, products.tiles(count), stride: outputSize, depth: outputSize, into: memory.tiles)
-      products.multiply(
-        tiles: memory.tiles, products.tiles(count), depth: outputSize, panels: memory.transposed,
-        panelStride: outputSize * width, into: dx.baseAddress! + row * inputSize, units: inputSize, rest: memory.rest)
-      // dW = dyᵀ·x: dy as panels of units, x as tiles of columns.
-      products.packPanels(
-        columnsOf: dy, units: outputSize, depth: count, stride: outputSize, panelStride: count * width,
-        into: memory.panels)
-      products.packColumns(
-        x.baseAddress! + row * inputSize, stride: inputSize, products.tiles(inputSize), depth: count,
-        into: memory.tiles)
-      products.multiply(
-        tiles: memory.tiles, products.tiles(inputSize), depth: count, panels: memory.panels,
-        panelStride: count * width, panelCount: blocks, c: memory.gradient, cPanelStride: inputSize * width,
-        cRowStride: width, add: row > 0)
-      for at in 0..<count { for unit in 0..<outputSize { dBias[unit] += dy[at * outputSize + unit] } }
-    }
-    products.unpackAdding(
-      memory.gradient, panelStride: inputSize * width, units: outputSize, depth: inputSize,
-      to: gradients.baseAddress!)
   }
 
   private func check(_ rows: Int, _ x: Int, _ y: Int) throws(RecurrentError) {

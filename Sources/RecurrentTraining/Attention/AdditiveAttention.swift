@@ -1,0 +1,190 @@
+import Recurrent
+
+/// Attention whose score of a key is v·tanh(Wq·query + Wk·key) (Bahdanau, Cho and Bengio 2015, arXiv 1409.0473). Queries
+/// and keys may have different sizes.
+public struct AdditiveAttention: Sendable, Composite {
+  /// query.weight [A,Cq], key.weight [A,Ck] and score.weight [1,A], as of three `Linear` of PyTorch without biases.
+  public static let parts: [Part<AdditiveAttention>] = [
+    Part("query.weight", \.queryWeight) { [$0.size, $0.querySize] },
+    Part("key.weight", \.keyWeight) { [$0.size, $0.keySize] }, Part("score.weight", \.scoreWeight) { [1, $0.size] },
+  ]
+  /// Cq
+  public let querySize: Int
+  /// Ck
+  public let keySize: Int
+  /// A: the number of values that queries and keys are compared by.
+  public let size: Int
+  /// Which keys a query looks at.
+  public let window: AttentionWindow
+  /// Wq [A,Cq]
+  public var queryWeight: [Float]
+  /// Wk [A,Ck]
+  public var keyWeight: [Float]
+  /// v [A]
+  public var scoreWeight: [Float]
+  private let queryLinear: Linear
+  private let keyLinear: Linear
+  private let products: Products<Float>
+
+  /// The weights are uniform in ±1/√(their inputs), as PyTorch draws them for a `Linear`.
+  ///
+  /// - Parameters:
+  ///   - querySize: Cq
+  ///   - keySize: Ck
+  ///   - size: A
+  ///   - window: which keys a query looks at.
+  ///   - seed: equal seeds give equal modules.
+  /// - Throws: `RecurrentError` if a size is not positive.
+  public init(
+    querySize: Int, keySize: Int, size: Int, window: AttentionWindow = .all, seed: UInt64
+  ) throws(RecurrentError) {
+    self.querySize = querySize
+    self.keySize = keySize
+    self.size = size
+    self.window = window
+    queryWeight = try Dense(inputSize: querySize, outputSize: size, seed: seed).weight
+    keyWeight = try Dense(inputSize: keySize, outputSize: size, seed: seed &+ 1).weight
+    scoreWeight = try Dense(inputSize: size, outputSize: 1, seed: seed &+ 2).weight
+    queryLinear = try Linear(inputSize: querySize, outputSize: size)
+    keyLinear = try Linear(inputSize: keySize, outputSize: size)
+    products = try Products<Float>(nil)
+  }
+
+  /// What `backward` needs.
+  public struct Trace: Sendable {
+    /// How well the keys fit the queries.
+    public let weights: AttentionWeights
+    fileprivate let input: AttentionInput
+    /// Wq·queries [Tq,N,A] and Wk·keys [Tk,N,A].
+    fileprivate let queries: Sequences<Float>
+    fileprivate let keys: Sequences<Float>
+  }
+
+  private func products(_ input: AttentionInput) -> AttentionProducts {
+    AttentionProducts(products: products, keySize: size, valueSize: input.values.size, window: window)
+  }
+
+  /// tanh(q + k) [keys of the window][A] of a query.
+  private func hidden(
+    _ q: UnsafePointer<Float>, _ k: AttentionMatrix, _ range: Range<Int>, into hidden: UnsafeMutablePointer<Float>
+  ) {
+    for (row, key) in range.enumerated() {
+      let k = k.start + key * k.stride
+      for index in 0..<size { hidden[row * size + index] = q[index] + k[index] }
+    }
+    // The instruction set exists: the products have it too.
+    try? Activation.tanh.apply(to: UnsafeMutableBufferPointer(start: hidden, count: range.count * size))
+  }
+}
+
+extension AdditiveAttention: Module {
+  /// The contexts [Tq,N,Cv].
+  public func forward(
+    _ input: AttentionInput, _ workspace: Workspace
+  ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
+    try workspace.naming(self) { () throws(RecurrentError) in
+      try checkCount("score.weight", scoreWeight.count, is: size, "1·\(size)")
+      try window.check(input)
+      let call = try AttentionCall(input, heads: 1), products = products(input), weights = call.newWeights()
+      let queries = try queryLinear.rows(of: input.queries, "the queries", queryWeight, workspace.scratch)
+      let keys = try keyLinear.rows(of: input.keys, "the keys", keyWeight, workspace.scratch)
+      var context = try input.queries.sameShape(size: input.values.size)
+      queries.values.withUnsafeBufferPointer { q in
+        keys.values.withUnsafeBufferPointer { k in
+          input.values.values.withUnsafeBufferPointer { v in
+            context.withMutableValues { y in
+              let y = y.baseAddress!
+              call.forEach(products, workspace.scratch) { sequence, _, memory in
+                let count = call.keys(sequence), start = weights.start(sequence, 0)
+                let q = call.matrix(q.baseAddress!, sequence, 0, size: size)
+                let k = call.matrix(k.baseAddress!, sequence, 0, size: size)
+                let hidden = AlignedBuffer<Float>(count: count * size)
+                for query in 0..<call.queries(sequence) {
+                  let range = window.range(query: query, keys: count)
+                  self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
+                  for (row, key) in range.enumerated() {
+                    var score: Float = 0
+                    for index in 0..<size { score += scoreWeight[index] * hidden.start[row * size + index] }
+                    start[query * count + key] = score
+                  }
+                }
+                products.normalize(start, queries: call.queries(sequence), keys: count)
+                products.sum(
+                  start, queries: call.queries(sequence),
+                  call.matrix(v.baseAddress!, sequence, 0, size: input.values.size), keys: count,
+                  into: call.matrix(y, sequence, 0, size: input.values.size), memory)
+              }
+            }
+          }
+        }
+      }
+      return (context, Trace(weights: weights, input: input, queries: queries, keys: keys))
+    }
+  }
+
+  public func backward(
+    _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<AdditiveAttention>, _ workspace: Workspace
+  ) throws(RecurrentError) -> AttentionGradient {
+    let input = trace.input, call = trace.weights.call, products = products(input)
+    try checkCount(
+      "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
+    var dq = try trace.queries.sameShape(size: size), dk = try trace.keys.sameShape(size: size)
+    var dv = try input.values.sameShape(size: input.values.size)
+    // [N][A]: each sequence has its own sum, so that the order of the additions does not depend on threads.
+    let dScore = AlignedBuffer<Float>(count: call.batchSize * size)
+    trace.queries.values.withUnsafeBufferPointer { q in
+      trace.keys.values.withUnsafeBufferPointer { k in
+        input.values.values.withUnsafeBufferPointer { v in
+          dy.values.withUnsafeBufferPointer { dy in
+            dq.withMutableValues { dq in
+              dk.withMutableValues { dk in
+                dv.withMutableValues { dv in
+                  let (dq, dk, dv) = (dq.baseAddress!, dk.baseAddress!, dv.baseAddress!)
+                  call.forEach(products, workspace.scratch) { sequence, _, memory in
+                    let count = call.keys(sequence), valueSize = input.values.size
+                    products.scoreGradients(
+                      trace.weights.start(sequence, 0), queries: call.queries(sequence),
+                      call.matrix(v.baseAddress!, sequence, 0, size: valueSize), keys: count,
+                      dy: call.matrix(dy.baseAddress!, sequence, 0, size: valueSize),
+                      dValues: call.matrix(dv, sequence, 0, size: valueSize), memory)
+                    let q = call.matrix(q.baseAddress!, sequence, 0, size: size)
+                    let k = call.matrix(k.baseAddress!, sequence, 0, size: size)
+                    let dq = call.matrix(dq, sequence, 0, size: size), dk = call.matrix(dk, sequence, 0, size: size)
+                    let hidden = AlignedBuffer<Float>(count: count * size), sum = dScore.start + sequence * size
+                    for query in 0..<call.queries(sequence) {
+                      let range = window.range(query: query, keys: count), dq = dq.start + query * dq.stride
+                      self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
+                      for (row, key) in range.enumerated() {
+                        let d = memory.dWeights[query * count + key], dk = dk.start + key * dk.stride
+                        for index in 0..<size {
+                          let value = hidden.start[row * size + index]
+                          let slope = d * scoreWeight[index] * (1 - value * value)
+                          sum[index] += d * value
+                          dq[index] += slope
+                          dk[index] += slope
+                        }
+                      }
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    let (dQueries, dKeys) = try gradients.withMutableValues { gradients throws(RecurrentError) in
+      let start = gradients.baseAddress!, dKeyWeight = start + size * querySize
+      for sequence in 0..<call.batchSize {
+        for index in 0..<size {
+          dKeyWeight[size * keySize + index] += dScore.start[sequence * size + index]
+        }
+      }
+      return (
+        try queryLinear.rowGradients(of: input.queries, dq, queryWeight, into: start, workspace.scratch),
+        try keyLinear.rowGradients(of: input.keys, dk, keyWeight, into: dKeyWeight, workspace.scratch)
+      )
+    }
+    return AttentionGradient(queries: dQueries, keys: dKeys, values: dv)
+  }
+}

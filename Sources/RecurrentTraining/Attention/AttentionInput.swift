@@ -1,0 +1,121 @@
+import Recurrent
+
+/// What an attention reads. Each step of the queries compares itself with the steps of the keys, and sums up the values
+/// of those steps by how well they fit.
+public struct AttentionInput: Sendable {
+  /// [Tq,N,·]
+  public let queries: Sequences<Float>
+  /// [Tk,N,·]. Steps from a sequence's length on are never looked at.
+  public let keys: Sequences<Float>
+  /// [Tk,N,·]
+  public let values: Sequences<Float>
+
+  /// - Throws: `RecurrentError` if there are not as many sequences of each, not as many values as keys, or if a sequence
+  ///   with queries has no key.
+  public init(
+    queries: Sequences<Float>, keys: Sequences<Float>, values: Sequences<Float>
+  ) throws(RecurrentError) {
+    self.queries = queries
+    self.keys = keys
+    self.values = values
+    for (name, memory) in [("keys", keys), ("values", values)] where memory.batchSize != queries.batchSize {
+      throw .size(
+        name: "the number of sequences of the \(name)", was: memory.batchSize,
+        expected: "\(queries.batchSize), as of the queries")
+    }
+    guard values.steps == keys.steps else {
+      throw .size(name: "the number of values", was: values.steps, expected: "\(keys.steps), the number of keys")
+    }
+    for sequence in 0..<queries.batchSize where queries.length(sequence) > 0 && keys.length(sequence) == 0 {
+      throw .size(
+        name: "the number of keys of sequence \(sequence)", was: 0, expected: "at least 1: the source is empty")
+    }
+  }
+
+  /// Queries that look at a memory, such as the outputs of an encoder: keys and values are the same.
+  ///
+  /// - Throws: `RecurrentError` if there are not as many sequences, or if a sequence of the memory is empty.
+  public init(queries: Sequences<Float>, memory: Sequences<Float>) throws(RecurrentError) {
+    try self.init(queries: queries, keys: memory, values: memory)
+  }
+
+  /// Self-attention: each step of a sequence looks at its own sequence.
+  ///
+  /// - Throws: never; a sequence without steps has neither queries nor keys.
+  public init(_ x: Sequences<Float>) throws(RecurrentError) { try self.init(queries: x, keys: x, values: x) }
+}
+
+extension AttentionInput: Differentiable {
+  /// The gradients of queries, keys and values.
+  public typealias Gradient = AttentionGradient
+}
+
+/// The gradients of what an attention has read.
+public struct AttentionGradient: Sendable {
+  /// [Tq,N,·]
+  public var queries: Sequences<Float>
+  /// [Tk,N,·]
+  public var keys: Sequences<Float>
+  /// [Tk,N,·]
+  public var values: Sequences<Float>
+
+  /// That of a memory, whose steps were both keys and values.
+  ///
+  /// - Throws: `RecurrentError` if keys and values have not the same size.
+  public var memory: Sequences<Float> {
+    get throws(RecurrentError) { try keys.adding(values) }
+  }
+
+  /// That of x in self-attention.
+  ///
+  /// - Throws: `RecurrentError` if the three have not the same shape.
+  public var x: Sequences<Float> {
+    get throws(RecurrentError) { try queries.adding(keys).adding(values) }
+  }
+}
+
+extension Sequences<Float> {
+  fileprivate func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
+    try checkCount("the other gradient", other.values.count, is: values.count, "\(steps)·\(batchSize)·\(size)")
+    var sum = self
+    sum.withMutableValues { sum in for index in sum.indices { sum[index] += other.values[index] } }
+    return sum
+  }
+}
+
+/// Which keys a query looks at.
+public enum AttentionWindow: Sendable, Equatable {
+  /// All of its sequence.
+  case all
+  /// Those of its own step and of earlier ones, as a decoder's self-attention does (a causal mask).
+  case past
+  /// Those at most so many steps before or after its own step: local attention that moves step by step, local-m of Luong,
+  /// Pham and Manning 2015 (arXiv 1508.04025).
+  case around(Int)
+
+  /// The keys that a query looks at.
+  func range(query: Int, keys: Int) -> Range<Int> {
+    switch self {
+    case .all: 0..<keys
+    case .past: 0..<min(query + 1, keys)
+    case .around(let distance): max(0, min(query - distance, keys))..<min(query + distance + 1, keys)
+    }
+  }
+
+  /// - Throws: `RecurrentError` if the window is negative, or if a query has no key in it.
+  func check(_ input: AttentionInput) throws(RecurrentError) {
+    guard case .around(let distance) = self else { return }
+    guard (0...1 << 40).contains(distance) else {
+      throw .size(name: "the window's distance", was: distance, expected: "0 or more steps")
+    }
+    for sequence in 0..<input.queries.batchSize {
+      let last = input.queries.length(sequence) - 1, keys = input.keys.length(sequence)
+      guard last < 0 || !range(query: last, keys: keys).isEmpty else {
+        throw .size(
+          name: "the query of step \(last) of sequence \(sequence), a window of \(distance) steps to each side",
+          was: last,
+          expected: "a step below \(keys + distance), so that one of its \(keys) keys is in the window")
+      }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import Recurrent
+
+/// Attention whose score of a key is its dot product with the query (Luong, Pham and Manning 2015, arXiv 1508.04025),
+/// times 1/√C if it is scaled (Vaswani et al. 2017, arXiv 1706.03762).
+///
+///     let (context, trace) = try DotAttention()(AttentionInput(queries: states, memory: encoded), workspace)
+///     let weights = try trace.weights.rows(sequence: 0)
+///
+/// The context [Tq,N,Cv] of a query is the mean of the values, weighted by the softmax of the scores; zeros from a
+/// sequence's length on.
+public struct DotAttention: Parameterless {
+  /// Whether scores are divided by √C.
+  public let isScaled: Bool
+  /// Which keys a query looks at.
+  public let window: AttentionWindow
+
+  /// - Parameters:
+  ///   - isScaled: whether scores are divided by √C, which keeps them small for long vectors.
+  ///   - window: which keys a query looks at.
+  public init(isScaled: Bool = false, window: AttentionWindow = .all) {
+    self.isScaled = isScaled
+    self.window = window
+  }
+
+  /// What `backward` needs.
+  public struct Trace: Sendable {
+    /// How well the keys fit the queries.
+    public let weights: AttentionWeights
+    fileprivate let input: AttentionInput
+  }
+
+  private func products(_ input: AttentionInput) throws(RecurrentError) -> AttentionProducts {
+    AttentionProducts(
+      products: try Products<Float>(nil), keySize: input.keys.size, valueSize: input.values.size, window: window)
+  }
+
+  private func scale(_ input: AttentionInput) -> Float { isScaled ? 1 / Float(input.keys.size).squareRoot() : 1 }
+}
+
+extension DotAttention: Module {
+  public func forward(
+    _ input: AttentionInput, _ workspace: Workspace
+  ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
+    guard input.queries.size == input.keys.size else {
+      throw .size(
+        name: "the size of the queries", was: input.queries.size, expected: "\(input.keys.size), the size of the keys")
+    }
+    try window.check(input)
+    let call = try AttentionCall(input, heads: 1), products = try products(input)
+    var context = try input.queries.sameShape(size: input.values.size)
+    let weights = input.queries.values.withUnsafeBufferPointer { q in
+      input.keys.values.withUnsafeBufferPointer { k in
+        input.values.values.withUnsafeBufferPointer { v in
+          context.withMutableValues { y in
+            products.forward(
+              call, q: q.baseAddress!, k: k.baseAddress!, v: v.baseAddress!, scale: scale(input), into: y.baseAddress!,
+              workspace.scratch)
+          }
+        }
+      }
+    }
+    return (context, Trace(weights: weights, input: input))
+  }
+
+  public func backward(
+    _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<DotAttention>, _ workspace: Workspace
+  ) throws(RecurrentError) -> AttentionGradient {
+    let input = trace.input, call = trace.weights.call
+    try checkCount(
+      "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
+    let products = try products(input)
+    var dq = try input.queries.sameShape(size: input.queries.size), dk = try input.keys.sameShape(size: input.keys.size)
+    var dv = try input.values.sameShape(size: input.values.size)
+    input.queries.values.withUnsafeBufferPointer { q in
+      input.keys.values.withUnsafeBufferPointer { k in
+        input.values.values.withUnsafeBufferPointer { v in
+          dy.values.withUnsafeBufferPointer { dy in
+            dq.withMutableValues { dq in
+              dk.withMutableValues { dk in
+                dv.withMutableValues { dv in
+                  products.backward(
+                    trace.weights, q: q.baseAddress!, k: k.baseAddress!, v: v.baseAddress!, scale: scale(input),
+                    dy: dy.baseAddress!, dq: dq.baseAddress!, dk: dk.baseAddress!, dv: dv.baseAddress!,
+                    workspace.scratch)
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    return AttentionGradient(queries: dq, keys: dk, values: dv)
+  }
+}

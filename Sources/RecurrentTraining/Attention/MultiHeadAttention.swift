@@ -1,0 +1,149 @@
+import Recurrent
+
+/// Several attentions side by side on parts of the features, with products before and behind (Vaswani et al. 2017, arXiv
+/// 1706.03762), as PyTorch's `MultiheadAttention` with `batch_first=False`.
+///
+/// Queries, keys and values [T,N,E] each pass through a dense product; each head compares E/heads of their features; a
+/// last product joins the heads.
+public struct MultiHeadAttention: Sendable, Composite {
+  /// PyTorch's names: in_proj_weight [3E,E], in_proj_bias [3E], out_proj.weight [E,E] and out_proj.bias [E].
+  public static let parts: [Part<MultiHeadAttention>] = [
+    Part("in_proj_weight", \.inputWeight) { [3 * $0.size, $0.size] },
+    Part("in_proj_bias", \.inputBias) { [3 * $0.size] }, Part("out_proj", \.output),
+  ]
+  /// E
+  public let size: Int
+  /// The number of heads.
+  public let heads: Int
+  /// Which keys a query looks at.
+  public let window: AttentionWindow
+  /// [3E,E]: of queries, keys and values.
+  public var inputWeight: [Float]
+  /// [3E]
+  public var inputBias: [Float]
+  /// The last product.
+  public var output: Dense
+  private let linear: Linear
+  private let products: AttentionProducts
+
+  /// - Parameters:
+  ///   - size: E, a multiple of the number of heads.
+  ///   - heads: at least 1.
+  ///   - window: which keys a query looks at.
+  ///   - seed: equal seeds give equal modules. The products before are drawn as PyTorch draws them, uniform in
+  ///     ±√(6/4E), and the biases are 0.
+  /// - Throws: `RecurrentError` if a size is not positive or not a multiple.
+  public init(size: Int, heads: Int, window: AttentionWindow = .all, seed: UInt64) throws(RecurrentError) {
+    let count = try checkedCount(("projections", 3), ("size", size), ("inputs", size))
+    guard heads >= 1, size % heads == 0 else {
+      throw .size(name: "heads", was: heads, expected: "at least 1, and a divisor of the size, \(size)")
+    }
+    self.size = size
+    self.heads = heads
+    self.window = window
+    var random = SeededGenerator(seed: seed)
+    let bound = (6 / Float(4 * size)).squareRoot()
+    inputWeight = (0..<count).map { _ in Float.random(in: -bound...bound, using: &random) }
+    inputBias = Array(repeating: 0, count: 3 * size)
+    output = try Dense(inputSize: size, outputSize: size, seed: seed &+ 1)
+    output.bias = Array(repeating: 0, count: size)
+    linear = try Linear(inputSize: size, outputSize: size)
+    products = AttentionProducts(
+      products: try Products<Float>(nil), keySize: size / heads, valueSize: size / heads, window: window)
+  }
+
+  /// What `backward` needs.
+  public struct Trace: Sendable {
+    /// How well the keys fit the queries, for each head.
+    public let weights: AttentionWeights
+    fileprivate let input: AttentionInput
+    /// Queries, keys and values behind their products, each [T,N,E].
+    fileprivate let projected: [AlignedBuffer<Float>]
+    fileprivate let output: Dense.Trace
+  }
+
+  private var scale: Float { 1 / Float(size / heads).squareRoot() }
+}
+
+extension MultiHeadAttention: Module {
+  /// y [Tq,N,E]
+  public func forward(
+    _ input: AttentionInput, _ workspace: Workspace
+  ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
+    let (context, weights, projected) = try workspace.naming(self) { () throws(RecurrentError) in
+      try check(input)
+      let call = try AttentionCall(input, heads: heads)
+      let projected = [input.queries, input.keys, input.values].enumerated().map { index, x in
+        let y = AlignedBuffer<Float>(count: x.values.count)
+        x.values.withUnsafeBufferPointer { x0 in
+          withParameters(index) { weight, bias in
+            linear.forward(
+              x0.baseAddress!, rows: x.steps * x.batchSize, weight: weight, bias: bias, into: y.start,
+              scratch: workspace.scratch)
+          }
+        }
+        return y
+      }
+      var context = try input.queries.sameShape(size: size)
+      let weights = context.withMutableValues { context in
+        products.forward(
+          call, q: projected[0].start, k: projected[1].start, v: projected[2].start, scale: scale,
+          into: context.baseAddress!, workspace.scratch)
+      }
+      return (context, weights, projected)
+    }
+    let (y, trace) = try output(context, workspace)
+    return (y, Trace(weights: weights, input: input, projected: projected, output: trace))
+  }
+
+  public func backward(
+    _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<MultiHeadAttention>, _ workspace: Workspace
+  ) throws(RecurrentError) -> AttentionGradient {
+    let dContext = try output.backward(dy, trace.output, into: &gradients.output, workspace)
+    let size = size, inputs = [trace.input.queries, trace.input.keys, trace.input.values]
+    let d = inputs.map { AlignedBuffer<Float>(count: $0.values.count) }
+    dContext.values.withUnsafeBufferPointer { dContext in
+      products.backward(
+        trace.weights, q: trace.projected[0].start, k: trace.projected[1].start, v: trace.projected[2].start,
+        scale: scale, dy: dContext.baseAddress!, dq: d[0].start, dk: d[1].start, dv: d[2].start, workspace.scratch)
+    }
+    var dInputs: [Sequences<Float>] = []
+    for (index, x) in inputs.enumerated() {
+      var dx = try x.sameShape(size: size)
+      x.values.withUnsafeBufferPointer { x0 in
+        dx.withMutableValues { dx in
+          gradients.withMutableValues { gradients in
+            withParameters(index) { weight, _ in
+              linear.backward(
+                x: x0.baseAddress!, dy: d[index].start, rows: x.steps * x.batchSize, weight: weight,
+                dx: dx.baseAddress!, dWeight: gradients.baseAddress! + index * size * size,
+                dBias: gradients.baseAddress! + 3 * size * size + index * size, scratch: workspace.scratch)
+            }
+          }
+        }
+      }
+      dInputs.append(dx)
+    }
+    return AttentionGradient(queries: dInputs[0], keys: dInputs[1], values: dInputs[2])
+  }
+
+  /// The weight [E,E] and the bias [E] of queries (0), keys (1) or values (2).
+  private func withParameters(
+    _ index: Int, _ body: (_ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>) -> Void
+  ) {
+    inputWeight.withUnsafeBufferPointer { weight in
+      inputBias.withUnsafeBufferPointer { bias in
+        body(weight.baseAddress! + index * size * size, bias.baseAddress! + index * size)
+      }
+    }
+  }
+
+  private func check(_ input: AttentionInput) throws(RecurrentError) {
+    for (name, x) in [("queries", input.queries), ("keys", input.keys), ("values", input.values)] where x.size != size {
+      throw .size(name: "the size of the \(name)", was: x.size, expected: "\(size), the size of the attention")
+    }
+    try checkCount("in_proj_weight", inputWeight.count, is: 3 * size * size, "3·\(size)·\(size)")
+    try checkCount("in_proj_bias", inputBias.count, is: 3 * size, "3·\(size)")
+    try window.check(input)
+  }
+}
