@@ -16,7 +16,7 @@ import Testing
       let instance = try problem.instance(), expected = try instance.results()
       let streamed = try streamed(instance)
       // Their chunks have 72 rows, 240 rows, and numbers between these.
-      for bytes in [0, 1 << 18, 1 << 19, 1 << 30] {
+      for bytes in [0, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 30] {
         var other = instance
         other.layer = try instance.layer.cut(forSecondCache: bytes)
         let name = "\(problem), cut for a second cache of \(bytes) bytes"
@@ -32,12 +32,17 @@ import Testing
     return calls.streamed.array
   }
 
-  @Test func chunksAreWholeTilesThatTakeHalfTheCache() {
+  @Test func chunksAreWholeTilesThatTakeHalfTheCacheOrAreTheLargest() {
     for rowBytes in [1, 64, 2048, 4096, 8192, 1 << 20] {
       for tileRows in [4, 6, 12, 14] {
         for secondCache in [0, 1 << 18, 1 << 20, 5 << 18, 1 << 21, 1 << 30] {
           let rows = Blocking.chunkRows(rowBytes: rowBytes, tileRows: tileRows, secondCache: secondCache)
           #expect(rows % tileRows == 0 && rows <= Blocking.mostChunkRows)
+          // If even the fewest rows fill most of the cache, the most rows read the weights least often.
+          guard Blocking.leastChunkRows * rowBytes <= secondCache / 4 * 3 else {
+            #expect(rows > Blocking.mostChunkRows - tileRows)
+            continue
+          }
           #expect(rows > Blocking.leastChunkRows - tileRows)
           #expect(rows <= Blocking.leastChunkRows || rows * rowBytes <= secondCache / 2)
           // One more full tile would not fit.
