@@ -26,7 +26,7 @@ enum Generate: Command {
     Option("model", "FILE", "what 'recurrent train-text --save' wrote"),
     Option("prompt", "TEXT", "the text to continue; none by default, which starts as on a new line"),
     Option("length", "N", "characters to write after it, 400 by default"),
-    Option("temperature", "X", "bold below 1, wild above; 0.8 by default"),
+    Option("temperature", "X", "cautious below 1, more varied above; 0.8 by default"),
     Option("seed", "S", "equal seeds give equal texts, 1 by default"),
   ]
 

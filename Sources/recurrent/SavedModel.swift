@@ -102,8 +102,17 @@ struct SavedModel {
     let h = try entries.number("hidden_size", in: 1...100_000), levels = try entries.number("levels", in: 1...1000)
     _ = try tensors.floats("embedding.weight", shape: [v, d], path: path)
     _ = try tensors.floats("head.weight", shape: [v, h], path: path)
-    guard tensors.tensors["cell.weight_hh_l\(levels - 1)"] != nil else {
-      throw entries.error("levels", "\(levels)", "the number of levels of the file's tensors")
+    for level in 0..<levels {
+      let shapes = [("weight_ih", [cell.gates * h, level == 0 ? d : h]), ("weight_hh", [cell.gates * h, h])]
+      for (matrix, shape) in shapes {
+        let name = "cell.\(matrix)_l\(level)"
+        guard let tensor = tensors.tensors[name] else {
+          throw entries.error("levels", "\(levels)", "the number of levels of the file's tensors")
+        }
+        guard tensor.shape == shape else {
+          throw ToolError("\(path): '\(name)' has the shape \(tensor.shape), expected \(shape)")
+        }
+      }
     }
     let settings = tensors.metadata["epoch"] == nil ? nil : try TrainingSettings(entries, default: TrainingSettings())
     model = try CharacterModel(

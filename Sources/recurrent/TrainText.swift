@@ -13,7 +13,7 @@ enum TrainText: Command {
   static let options =
     TextTraining.options + [
       Option("sample", "K", "characters of text to write at the end, 400 by default"),
-      Option("temperature", "X", "of that text: bold below 1, wild above; 0.8 by default"),
+      Option("temperature", "X", "of that text: cautious below 1, more varied above; 0.8 by default"),
       Option("threads", "K", "the streams are shared out among them, at most 2 by default"),
       Option("seed", "S", "equal seeds give equal models, 1 by default"),
       Option("save", "FILE", "write the model and the training as safetensors after every epoch and when interrupted"),

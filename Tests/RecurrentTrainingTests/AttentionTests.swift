@@ -155,6 +155,33 @@ import Testing
     }
   }
 
+  /// Whatever lies behind the lengths, no result and no gradient sees it.
+  @Test func paddingIsNeverLookedAt() throws {
+    func check<M: Module>(_ module: M) throws where M.Input == AttentionInput, M.Output == Sequences<Float> {
+      var random = SeededGenerator(seed: 8)
+      let x = try AttentionTests.sequences(&random, 4, lengths: AttentionTests.queries)
+      let dy = try AttentionTests.gradient(&random, 4)
+      var broken = x
+      broken.withMutableValues { values in
+        for index in values.indices where index / 12 >= AttentionTests.queries[index / 4 % 3] { values[index] = .nan }
+      }
+      func results(_ x: Sequences<Float>) throws -> [[Float]] {
+        var gradients = try Gradients(module)
+        let (y, trace) = try module(AttentionInput(x), Workspace())
+        let d = try module.backward(dy, trace, into: &gradients, Workspace())
+        let valid = (0..<3).flatMap { sequence in
+          (0..<AttentionTests.queries[sequence]).flatMap { y[$0, sequence] }
+        }
+        return [valid, Array(gradients.values), try d.x.values]
+      }
+      #expect(try results(x) == results(broken), "\(M.self)")
+    }
+    try check(DotAttention())
+    try check(GeneralAttention(querySize: 4, keySize: 4, seed: 1))
+    try check(AdditiveAttention(querySize: 4, keySize: 4, size: 3, seed: 1))
+    try check(MultiHeadAttention(size: 4, heads: 2, seed: 1))
+  }
+
   @Test func badInputIsNamed() throws {
     func zeros(_ steps: Int, _ batch: Int, _ size: Int, lengths: [Int]? = nil) throws -> Sequences<Float> {
       try Sequences(steps: steps, batchSize: batch, size: size, lengths: lengths)
@@ -188,8 +215,40 @@ import Testing
     ) { try trace.weights.rows(sequence: 1) }
     #expect(throws: RecurrentError.self) { try trace.weights.rows(sequence: 0, head: 1) }
     #expect(throws: RecurrentError.self) { try DotAttention().backward(zeros(7, 1, 3), trace) }
+    // Traces and gradients of another module, and parameters of another count.
+    let self4 = AttentionInput(try zeros(3, 1, 4)), one = try MultiHeadAttention(size: 4, heads: 1, seed: 1)
+    var gradients = try Gradients(multi)
+    let (y4, trace4) = try one(self4, Workspace())
+    #expect(
+      throws: RecurrentError.size(name: "the heads of the trace", was: 1, expected: "2, those of this module")
+    ) { try multi.backward(y4, trace4, into: &gradients, Workspace()) }
+    let general = try GeneralAttention(querySize: 3, keySize: 4, seed: 1)
+    let wide = try GeneralAttention(querySize: 5, keySize: 4, seed: 1)
+    let (yGeneral, generalTrace) = try general(input, Workspace())
+    var wideGradients = try Gradients(wide)
+    #expect(throws: RecurrentError.self) {
+      try wide.backward(yGeneral, generalTrace, into: &wideGradients, Workspace())
+    }
+    var cut = general
+    cut.weight.removeLast()
+    var generalGradients = try Gradients(general)
+    #expect(throws: RecurrentError.self) {
+      try cut.backward(yGeneral, generalTrace, into: &generalGradients, Workspace())
+    }
+    #expect(throws: RecurrentError.self) { try cut(input, Workspace()) }
+    let additive = try AdditiveAttention(querySize: 3, keySize: 4, size: 2, seed: 1)
+    let larger = try AdditiveAttention(querySize: 3, keySize: 4, size: 3, seed: 1)
+    let (yAdditive, additiveTrace) = try additive(input, Workspace())
+    var largerGradients = try Gradients(larger)
+    #expect(throws: RecurrentError.self) {
+      try larger.backward(yAdditive, additiveTrace, into: &largerGradients, Workspace())
+    }
+    #expect(throws: RecurrentError.self) {
+      try AttentionInput(
+        queries: zeros(2, 2, 3), keys: zeros(4, 2, 3), values: zeros(4, 2, 3, lengths: [4, 2]))
+    }
     // A sequence without queries reads nothing.
-    let empty = try AttentionInput(zeros(3, 2, 4, lengths: [3, 0]))
+    let empty = AttentionInput(try zeros(3, 2, 4, lengths: [3, 0]))
     let (y, _) = try multi(empty, Workspace())
     #expect(y.values.allSatisfy { $0.isFinite })
   }

@@ -100,6 +100,8 @@ import Testing
       try CTCDecoder().beam(y, width: 0)
     }
     #expect(throws: RecurrentError.self) { try CTCDecoder(blank: -1).greedy(y) }
+    #expect(throws: RecurrentError.self) { try CTCDecoder().greedy(broken) }
+    #expect(throws: RecurrentError.self) { try CTCDecoder().beam(broken, width: 2) }
     #expect(throws: RecurrentError.self) { try CTCDecoder().greedy(y, lengths: [4, 0]) }
   }
 }

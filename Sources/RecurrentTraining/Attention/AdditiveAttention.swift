@@ -86,8 +86,9 @@ extension AdditiveAttention: Module {
       try checkCount("score.weight", scoreWeight.count, is: size, "1·\(size)")
       try window.check(input)
       let call = try AttentionCall(input, heads: 1), products = products(input), weights = call.newWeights()
-      let queries = try queryLinear.rows(of: input.queries, "the queries", queryWeight, workspace.scratch)
-      let keys = try keyLinear.rows(of: input.keys, "the keys", keyWeight, workspace.scratch)
+      let queries = try queryLinear.rows(
+        of: input.queries, "queries", ("query.weight", queryWeight), workspace.scratch)
+      let keys = try keyLinear.rows(of: input.keys, "keys", ("key.weight", keyWeight), workspace.scratch)
       var context = try input.queries.sameShape(size: input.values.size)
       queries.values.withUnsafeBufferPointer { q in
         keys.values.withUnsafeBufferPointer { k in
@@ -126,6 +127,15 @@ extension AdditiveAttention: Module {
     _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<AdditiveAttention>, _ workspace: Workspace
   ) throws(RecurrentError) -> AttentionGradient {
     let input = trace.input, call = trace.weights.call, products = products(input)
+    try inPart(gradients.name) { () throws(RecurrentError) in
+      try checkCount(
+        "gradients", gradients.list.count, is: size * (querySize + keySize + 1),
+        "\(size)·(\(querySize) + \(keySize) + 1)")
+      try checkCount("score.weight", scoreWeight.count, is: size, "1·\(size)")
+      guard trace.queries.size == size, trace.keys.size == size else {
+        throw .size(name: "the size of the trace", was: trace.queries.size, expected: "\(size), that of this module")
+      }
+    }
     try checkCount(
       "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
     var dq = try trace.queries.sameShape(size: size), dk = try trace.keys.sameShape(size: size)
@@ -181,8 +191,10 @@ extension AdditiveAttention: Module {
         }
       }
       return (
-        try queryLinear.rowGradients(of: input.queries, dq, queryWeight, into: start, workspace.scratch),
-        try keyLinear.rowGradients(of: input.keys, dk, keyWeight, into: dKeyWeight, workspace.scratch)
+        try queryLinear.rowGradients(
+          of: input.queries, dq, ("query.weight", queryWeight), into: start, workspace.scratch),
+        try keyLinear.rowGradients(
+          of: input.keys, dk, ("key.weight", keyWeight), into: dKeyWeight, workspace.scratch)
       )
     }
     return AttentionGradient(queries: dQueries, keys: dKeys, values: dv)

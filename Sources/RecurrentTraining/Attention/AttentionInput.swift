@@ -30,19 +30,23 @@ public struct AttentionInput: Sendable {
       throw .size(
         name: "the number of keys of sequence \(sequence)", was: 0, expected: "at least 1: the source is empty")
     }
+    for sequence in 0..<queries.batchSize where values.length(sequence) < keys.length(sequence) {
+      throw .size(
+        name: "the number of values of sequence \(sequence)", was: values.length(sequence),
+        expected: "at least \(keys.length(sequence)), the number of its keys")
+    }
   }
 
   /// Queries that look at a memory, such as the outputs of an encoder: keys and values are the same.
   ///
-  /// - Throws: `RecurrentError` if there are not as many sequences, or if a sequence of the memory is empty.
+  /// - Throws: `RecurrentError` if there are not as many sequences, or if a sequence with queries has an empty
+  ///   memory.
   public init(queries: Sequences<Float>, memory: Sequences<Float>) throws(RecurrentError) {
     try self.init(queries: queries, keys: memory, values: memory)
   }
 
   /// Self-attention: each step of a sequence looks at its own sequence.
-  ///
-  /// - Throws: never; a sequence without steps has neither queries nor keys.
-  public init(_ x: Sequences<Float>) throws(RecurrentError) { try self.init(queries: x, keys: x, values: x) }
+  public init(_ x: Sequences<Float>) { (queries, keys, values) = (x, x, x) }
 }
 
 extension AttentionInput: Differentiable {
@@ -76,7 +80,9 @@ public struct AttentionGradient: Sendable {
 
 extension Sequences<Float> {
   fileprivate func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
-    try checkCount("the other gradient", other.values.count, is: values.count, "\(steps)·\(batchSize)·\(size)")
+    guard other.steps == steps, other.batchSize == batchSize, other.size == size else {
+      throw .shape(name: "the gradients", was: "\(other)", expected: "\(self), as the first one")
+    }
     var sum = self
     sum.withMutableValues { sum in for index in sum.indices { sum[index] += other.values[index] } }
     return sum
@@ -106,15 +112,15 @@ public enum AttentionWindow: Sendable, Equatable {
   func check(_ input: AttentionInput) throws(RecurrentError) {
     guard case .around(let distance) = self else { return }
     guard (0...1 << 40).contains(distance) else {
-      throw .size(name: "the window's distance", was: distance, expected: "0 or more steps")
+      throw .size(name: "the window's distance", was: distance, expected: "0 to \(1 << 40) steps")
     }
     for sequence in 0..<input.queries.batchSize {
       let last = input.queries.length(sequence) - 1, keys = input.keys.length(sequence)
       guard last < 0 || !range(query: last, keys: keys).isEmpty else {
         throw .size(
-          name: "the query of step \(last) of sequence \(sequence), a window of \(distance) steps to each side",
-          was: last,
-          expected: "a step below \(keys + distance), so that one of its \(keys) keys is in the window")
+          name: "the last query's step in sequence \(sequence)", was: last,
+          expected: "less than \(keys + distance): "
+            + "the window of \(distance) steps to each side must contain one of the \(keys) keys")
       }
     }
   }

@@ -49,7 +49,10 @@ extension GeneralAttention: Module {
     _ input: AttentionInput, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
     try workspace.naming(self) { () throws(RecurrentError) in
-      let projected = try linear.rows(of: input.queries, "the queries", weight, workspace.scratch)
+      guard input.keys.size == keySize else {
+        throw .size(name: "the size of the keys", was: input.keys.size, expected: "\(keySize), as in the weight")
+      }
+      let projected = try linear.rows(of: input.queries, "queries", ("weight", weight), workspace.scratch)
       let (y, trace) = try DotAttention(window: window).forward(
         AttentionInput(queries: projected, keys: input.keys, values: input.values), workspace)
       return (y, Trace(dot: trace, queries: input.queries))
@@ -59,11 +62,15 @@ extension GeneralAttention: Module {
   public func backward(
     _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<GeneralAttention>, _ workspace: Workspace
   ) throws(RecurrentError) -> AttentionGradient {
-    var d = try DotAttention(window: window).backward(dy, trace.dot, workspace)
-    d.queries = try gradients.withMutableValues { gradients throws(RecurrentError) in
-      try linear.rowGradients(of: trace.queries, d.queries, weight, into: gradients.baseAddress!, workspace.scratch)
+    try inPart(gradients.name) { () throws(RecurrentError) in
+      try checkCount("gradients", gradients.list.count, is: keySize * querySize, "\(keySize)·\(querySize)")
+      var d = try DotAttention(window: window).backward(dy, trace.dot, workspace)
+      d.queries = try gradients.withMutableValues { gradients throws(RecurrentError) in
+        try linear.rowGradients(
+          of: trace.queries, d.queries, ("weight", weight), into: gradients.baseAddress!, workspace.scratch)
+      }
+      return d
     }
-    return d
   }
 }
 
@@ -72,12 +79,13 @@ extension Linear {
   ///
   /// - Throws: `RecurrentError` if x or the weight has another size.
   func rows(
-    of x: Sequences<Float>, _ name: String, _ weight: [Float], _ scratch: Scratch<Float>
+    of x: Sequences<Float>, _ name: String, _ parameter: (name: String, values: [Float]), _ scratch: Scratch<Float>
   ) throws(RecurrentError) -> Sequences<Float> {
+    let weight = parameter.values
     guard x.size == inputSize else {
-      throw .size(name: "the size of \(name)", was: x.size, expected: "\(inputSize), as in the weight")
+      throw .size(name: "the size of the \(name)", was: x.size, expected: "\(inputSize), as in \(parameter.name)")
     }
-    try checkCount("weight", weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
+    try checkCount(parameter.name, weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
     var y = try x.sameShape(size: outputSize)
     x.values.withUnsafeBufferPointer { x0 in
       weight.withUnsafeBufferPointer { weight in
@@ -92,11 +100,21 @@ extension Linear {
   }
 
   /// The gradient of x through `rows`. That of the weight is added to `dWeight`.
+  ///
+  /// - Throws: `RecurrentError` if x, dy or the weight does not fit: the trace is then of another module.
   func rowGradients(
-    of x: Sequences<Float>, _ dy: Sequences<Float>, _ weight: [Float], into dWeight: UnsafeMutablePointer<Float>,
-    _ scratch: Scratch<Float>
+    of x: Sequences<Float>, _ dy: Sequences<Float>, _ parameter: (name: String, values: [Float]),
+    into dWeight: UnsafeMutablePointer<Float>, _ scratch: Scratch<Float>
   ) throws(RecurrentError) -> Sequences<Float> {
+    let weight = parameter.values
+    guard x.size == inputSize, dy.size == outputSize, dy.steps == x.steps, dy.batchSize == x.batchSize else {
+      throw .shape(
+        name: "the values in the trace", was: "\(x) and \(dy)",
+        expected: "\(inputSize) and \(outputSize) features, as in a call of this module")
+    }
+    try checkCount(parameter.name, weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
     var dx = try x.sameShape(size: inputSize)
+    let x = x.withoutPadding
     x.values.withUnsafeBufferPointer { x0 in
       dy.values.withUnsafeBufferPointer { dy in
         weight.withUnsafeBufferPointer { weight in
@@ -109,5 +127,16 @@ extension Linear {
       }
     }
     return dx
+  }
+}
+
+extension Sequences<Float> {
+  /// The same with zeros from each sequence's length on, where anything may be. A product of a gradient of 0 and a NaN
+  /// would be a NaN.
+  var withoutPadding: Sequences {
+    guard lengths != nil else { return self }
+    var clean = self
+    clean.updateRows { _, _ in }
+    return clean
   }
 }

@@ -1,6 +1,7 @@
 import Recurrent
 
-/// Several attentions side by side on parts of the features, with products before and behind (Vaswani et al. 2017, arXiv
+/// Several attentions side by side, each on its own part of the features, with dense products before and after them
+/// (Vaswani et al. 2017, arXiv
 /// 1706.03762), as PyTorch's `MultiheadAttention` with `batch_first=False`.
 ///
 /// Queries, keys and values [T,N,E] each pass through a dense product; each head compares E/heads of their features; a
@@ -30,9 +31,9 @@ public struct MultiHeadAttention: Sendable, Composite {
   ///   - size: E, a multiple of the number of heads.
   ///   - heads: at least 1.
   ///   - window: which keys a query looks at.
-  ///   - seed: equal seeds give equal modules. The products before are drawn as PyTorch draws them, uniform in
+  ///   - seed: equal seeds give equal modules. The input products are drawn as PyTorch draws them, uniform in
   ///     ±√(6/4E), and the biases are 0.
-  /// - Throws: `RecurrentError` if a size is not positive or not a multiple.
+  /// - Throws: `RecurrentError` if a size is not positive, or if `size` is not a multiple of `heads`.
   public init(size: Int, heads: Int, window: AttentionWindow = .all, seed: UInt64) throws(RecurrentError) {
     let count = try checkedCount(("projections", 3), ("size", size), ("inputs", size))
     guard heads >= 1, size % heads == 0 else {
@@ -57,7 +58,7 @@ public struct MultiHeadAttention: Sendable, Composite {
     /// How well the keys fit the queries, for each head.
     public let weights: AttentionWeights
     fileprivate let input: AttentionInput
-    /// Queries, keys and values behind their products, each [T,N,E].
+    /// Queries, keys and values after their products, each [T,N,E].
     fileprivate let projected: [AlignedBuffer<Float>]
     fileprivate let output: Dense.Trace
   }
@@ -66,7 +67,7 @@ public struct MultiHeadAttention: Sendable, Composite {
 }
 
 extension MultiHeadAttention: Module {
-  /// y [Tq,N,E]
+  /// y [Tq,N,E]. From a sequence's length on, its rows are the bias of the last product.
   public func forward(
     _ input: AttentionInput, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
@@ -99,6 +100,14 @@ extension MultiHeadAttention: Module {
   public func backward(
     _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<MultiHeadAttention>, _ workspace: Workspace
   ) throws(RecurrentError) -> AttentionGradient {
+    let call = trace.weights.call
+    guard call.heads == heads else {
+      throw .size(name: "the heads of the trace", was: call.heads, expected: "\(heads), those of this module")
+    }
+    try inPart(gradients.name) { () throws(RecurrentError) in
+      try check(trace.input)
+      try checkCount("gradients", gradients.list.count, is: 4 * size * (size + 1), "4·\(size)·(\(size) + 1)")
+    }
     let dContext = try output.backward(dy, trace.output, into: &gradients.output, workspace)
     let size = size, inputs = [trace.input.queries, trace.input.keys, trace.input.values]
     let d = inputs.map { AlignedBuffer<Float>(count: $0.values.count) }
@@ -110,6 +119,7 @@ extension MultiHeadAttention: Module {
     var dInputs: [Sequences<Float>] = []
     for (index, x) in inputs.enumerated() {
       var dx = try x.sameShape(size: size)
+      let x = x.withoutPadding
       x.values.withUnsafeBufferPointer { x0 in
         dx.withMutableValues { dx in
           gradients.withMutableValues { gradients in

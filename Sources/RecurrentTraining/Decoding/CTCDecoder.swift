@@ -7,7 +7,7 @@ public struct CTCDecoder: Sendable, Equatable {
   public struct Reading: Sendable, Equatable {
     /// The labels, without blanks.
     public let labels: [Int]
-    /// log of the sum of the probabilities of all ways to spell them that the search has kept.
+    /// log of the sum of the probabilities of all paths that spell them and that the search has kept.
     public let logProbability: Double
   }
 
@@ -17,14 +17,14 @@ public struct CTCDecoder: Sendable, Equatable {
   /// - Parameter blank: the class that stands for no label, 0 to C - 1.
   public init(blank: Int = 0) { self.blank = blank }
 
-  /// The labels of the most probable class at each step: fast, but the most probable labels may have many less probable
-  /// ways.
+  /// Takes the most probable class at each step. This is fast, but it may miss the most probable labels, because their
+  /// probability is a sum over many paths.
   ///
   /// - Parameters:
   ///   - logits: [T,N,C]
   ///   - lengths: [N], each from 0 to T; nil means those of the logits.
   /// - Returns: the labels of each sequence.
-  /// - Throws: `RecurrentError` if the blank is no class or a length is wrong.
+  /// - Throws: `RecurrentError` if the blank is no class, a length is wrong, or logits have no probabilities.
   public func greedy(_ logits: Sequences<Float>, lengths: [Int]? = nil) throws(RecurrentError) -> [[Int]] {
     let lengths = try check(logits, lengths)
     return (0..<logits.batchSize).map { sequence in
@@ -38,15 +38,16 @@ public struct CTCDecoder: Sendable, Equatable {
     }
   }
 
-  /// The most probable labels, by a search that keeps `width` beginnings at each step and adds up all ways to spell each
-  /// of them.
+  /// Searches for the most probable labels. It keeps `width` prefixes at each step and adds up the probabilities of all
+  /// paths to each prefix.
   ///
   /// - Parameters:
   ///   - logits: [T,N,C]
-  ///   - width: how many beginnings are kept, at least 1. A width beyond all beginnings makes the search exact.
+  ///   - width: how many prefixes are kept, at least 1. A width beyond all prefixes makes the search exact.
   ///   - lengths: [N], each from 0 to T; nil means those of the logits.
   /// - Returns: for each sequence up to `width` readings, the most probable one first.
-  /// - Throws: `RecurrentError` if the width is 0, the blank is no class or a length is wrong.
+  /// - Throws: `RecurrentError` if the width is 0, the blank is no class, a length is wrong, or logits have no
+  ///   probabilities.
   public func beam(
     _ logits: Sequences<Float>, width: Int, lengths: [Int]? = nil
   ) throws(RecurrentError) -> [[Reading]] {
@@ -65,11 +66,21 @@ public struct CTCDecoder: Sendable, Equatable {
     }
     let lengths = lengths ?? logits.lengths ?? Array(repeating: logits.steps, count: logits.batchSize)
     try checkLengths(lengths.span, steps: logits.steps, batchSize: logits.batchSize)
+    for sequence in 0..<logits.batchSize {
+      for step in 0..<lengths[sequence] {
+        let row = logits[step, sequence]
+        if row.contains(where: { $0.isNaN || $0 == .infinity }) || row.allSatisfy({ $0 == -.infinity }) {
+          throw .value(
+            name: "step \(step) of sequence \(sequence)", was: "without probabilities",
+            expected: "logits without NaN or +∞, of which one is above -∞")
+        }
+      }
+    }
     return lengths
   }
 }
 
-/// A search over beginnings of labels, which are the nodes of a tree.
+/// A search over prefixes of labels, which are the nodes of a tree.
 private struct BeamSearch {
   private struct Node {
     let parent: Int
@@ -77,10 +88,17 @@ private struct BeamSearch {
     let label: Int
     var children: [Int: Int] = [:]
   }
-  /// log of the probabilities of all ways to spell a beginning that end with a blank, or with its last label.
+  /// log of the probabilities of all paths to a prefix that end with a blank, or with its last label.
   private struct Score {
     var blank = -Double.infinity, label = -Double.infinity
     var both: Double { logSum(blank, label) }
+  }
+
+  /// A prefix after a step. Only those that are kept get a node.
+  private struct Candidate: Hashable {
+    let node: Int
+    /// The label behind the node's prefix; -1 if the prefix is the node's own.
+    let label: Int
   }
 
   private let blank: Int
@@ -92,31 +110,34 @@ private struct BeamSearch {
   mutating func read(_ logits: some Collection<Float>, width: Int) {
     let largest = Double(logits.max() ?? 0), logTotal = log(logits.reduce(0.0) { $0 + exp(Double($1) - largest) })
     let logs = logits.map { Double($0) - largest - logTotal }
-    var next: [Int: Score] = [:]
+    var next: [Candidate: Score] = [:]
     for (node, score) in kept {
-      let last = nodes[node].label
-      next[node, default: Score()].blank = logSum(next[node]?.blank ?? -.infinity, score.both + logs[blank])
+      let last = nodes[node].label, same = Candidate(node: node, label: -1)
+      next[same, default: Score()].blank = logSum(next[same]?.blank ?? -.infinity, score.both + logs[blank])
       for label in logs.indices where label != blank {
         var from = score.both
         if label == last {
-          // The same label again is the same place; only after a blank does it begin a new one.
-          next[node, default: Score()].label = logSum(next[node]?.label ?? -.infinity, score.label + logs[label])
+          // The same label again is the same position; only after a blank does it begin a new one.
+          next[same, default: Score()].label = logSum(next[same]?.label ?? -.infinity, score.label + logs[label])
           from = score.blank
         }
         guard from > -.infinity else { continue }
-        let child = child(of: node, label)
-        next[child, default: Score()].label = logSum(next[child]?.label ?? -.infinity, from + logs[label])
+        let child = nodes[node].children[label].map { Candidate(node: $0, label: -1) }
+        let longer = child ?? Candidate(node: node, label: label)
+        next[longer, default: Score()].label = logSum(next[longer]?.label ?? -.infinity, from + logs[label])
       }
     }
-    // The node breaks ties, so that equal inputs give equal readings.
-    kept = next.map { (node: $0.key, score: $0.value) }.sorted {
-      $0.score.both != $1.score.both ? $0.score.both > $1.score.both : $0.node < $1.node
+    // The candidate breaks ties, so that equal inputs give equal readings.
+    let sorted = next.sorted {
+      $0.value.both != $1.value.both
+        ? $0.value.both > $1.value.both : ($0.key.node, $0.key.label) < ($1.key.node, $1.key.label)
     }
-    if kept.count > width { kept.removeLast(kept.count - width) }
+    kept = sorted.prefix(width).map { candidate, score in
+      (candidate.label < 0 ? candidate.node : child(of: candidate.node, candidate.label), score)
+    }
   }
 
   private mutating func child(of node: Int, _ label: Int) -> Int {
-    if let child = nodes[node].children[label] { return child }
     nodes.append(Node(parent: node, label: label))
     nodes[node].children[label] = nodes.count - 1
     return nodes.count - 1

@@ -5,7 +5,7 @@ import Recurrent
 /// sequence's labels. At each step the model chooses a label or the blank; equal labels at neighboring steps count as
 /// one, and blanks are left out. y are logits, and a softmax over the classes is inside.
 ///
-/// The loss of each sequence is divided by the number of its labels, at least 1, and the mean is that over sequences, as
+/// Each sequence's loss is divided by the number of its labels (at least 1); the result is the mean over the sequences, as
 /// in PyTorch's `CTCLoss`. All sums are in log space and in double precision.
 public struct CTCLoss: Loss {
   /// The class that stands for no label.
@@ -14,7 +14,7 @@ public struct CTCLoss: Loss {
   /// - Parameter blank: the class that stands for no label, 0 to C - 1.
   public init(blank: Int = 0) { self.blank = blank }
 
-  /// The mean loss in nats, and its gradient in y's place. Memory for the steps of one sequence is allocated.
+  /// The mean loss in nats, and its gradient in y's position. Memory for the steps of one sequence is allocated.
   ///
   /// - Parameters:
   ///   - y: [T,N,C]: logits, overwritten by the gradient.
@@ -70,10 +70,10 @@ public struct CTCLoss: Loss {
   }
 }
 
-/// All ways in which the steps of one sequence spell its labels.
+/// All paths of classes through the steps of one sequence that spell its labels.
 ///
-/// The places are the labels with a blank before, between and behind them. A way visits them in order; it may skip a blank
-/// between different labels.
+/// The positions are the labels with a blank before, between and after them. A path visits them in order; it may skip a
+/// blank between different labels.
 private struct Spelling {
   /// -log of the probability of the labels.
   private(set) var loss = 0.0
@@ -82,19 +82,19 @@ private struct Spelling {
   private let classes: Int
   /// [T,C]
   private var logProbabilities: [Double]
-  /// [T,places]: log of the probability of all ways up to a step that are at a place then, and of all ways on from there.
+  /// [T,positions]: log of the probability of all paths up to a step that are at a position then, and of all paths on from there.
   private var before: [Double]
   private var after: [Double]
-  private var places: Int { 2 * labels.count + 1 }
+  private var positions: Int { 2 * labels.count + 1 }
 
   init(
     _ labels: [Int], blank: Int, steps: Int, classes: Int, logits: (Int) -> UnsafeBufferPointer<Float>
   ) {
     (self.labels, self.blank, self.classes) = (labels, blank, classes)
-    let places = 2 * labels.count + 1
+    let positions = 2 * labels.count + 1
     logProbabilities = []
     logProbabilities.reserveCapacity(steps * classes)
-    before = Array(repeating: -.infinity, count: steps * places)
+    before = Array(repeating: -.infinity, count: steps * positions)
     after = before
     for step in 0..<steps {
       let row = logits(step)
@@ -105,47 +105,49 @@ private struct Spelling {
     }
     guard steps > 0 else { return }
     for step in 0..<steps {
-      for place in 0..<places {
-        var sum = step == 0 ? (place < 2 ? 0 : -.infinity) : before[(step - 1) * places + place]
+      for position in 0..<positions {
+        var sum = step == 0 ? (position < 2 ? 0 : -.infinity) : before[(step - 1) * positions + position]
         if step > 0 {
-          if place > 0 { sum = logSum(sum, before[(step - 1) * places + place - 1]) }
-          if canSkip(to: place) { sum = logSum(sum, before[(step - 1) * places + place - 2]) }
+          if position > 0 { sum = logSum(sum, before[(step - 1) * positions + position - 1]) }
+          if canSkip(to: position) { sum = logSum(sum, before[(step - 1) * positions + position - 2]) }
         }
-        before[step * places + place] = sum + logProbability(step, place)
+        before[step * positions + position] = sum + logProbability(step, position)
       }
     }
     for step in (0..<steps).reversed() {
-      for place in 0..<places {
+      for position in 0..<positions {
         guard step < steps - 1 else {
-          after[step * places + place] = place >= places - 2 ? 0 : -.infinity
+          after[step * positions + position] = position >= positions - 2 ? 0 : -.infinity
           continue
         }
-        func on(_ next: Int) -> Double { after[(step + 1) * places + next] + logProbability(step + 1, next) }
-        var sum = on(place)
-        if place + 1 < places { sum = logSum(sum, on(place + 1)) }
-        if place + 2 < places, canSkip(to: place + 2) { sum = logSum(sum, on(place + 2)) }
-        after[step * places + place] = sum
+        func on(_ next: Int) -> Double { after[(step + 1) * positions + next] + logProbability(step + 1, next) }
+        var sum = on(position)
+        if position + 1 < positions { sum = logSum(sum, on(position + 1)) }
+        if position + 2 < positions, canSkip(to: position + 2) { sum = logSum(sum, on(position + 2)) }
+        after[step * positions + position] = sum
       }
     }
-    let last = (steps - 1) * places
-    loss = -logSum(before[last + places - 1], places > 1 ? before[last + places - 2] : -.infinity)
+    let last = (steps - 1) * positions
+    loss = -logSum(before[last + positions - 1], positions > 1 ? before[last + positions - 2] : -.infinity)
   }
 
-  private func symbol(_ place: Int) -> Int { place % 2 == 0 ? blank : labels[place / 2] }
-  private func logProbability(_ step: Int, _ place: Int) -> Double { logProbabilities[step * classes + symbol(place)] }
-  /// Whether a way may come from two places before: it then skips the blank between two different labels.
-  private func canSkip(to place: Int) -> Bool {
-    place % 2 == 1 && place > 1 && labels[place / 2] != labels[place / 2 - 1]
+  private func symbol(_ position: Int) -> Int { position % 2 == 0 ? blank : labels[position / 2] }
+  private func logProbability(_ step: Int, _ position: Int) -> Double {
+    logProbabilities[step * classes + symbol(position)]
+  }
+  /// Whether a path may come from two positions before: it then skips the blank between two different labels.
+  private func canSkip(to position: Int) -> Bool {
+    position % 2 == 1 && position > 1 && labels[position / 2] != labels[position / 2 - 1]
   }
 
   /// scale times the gradient of the loss by a step's logits.
   mutating func gradient(_ step: Int, scale: Double, into row: UnsafeMutablePointer<Float>) {
     let start = step * classes
-    // The probabilities become their distance from the share of each class in all ways.
+    // The probabilities become their distance from the share of each class in all paths.
     for index in 0..<classes { logProbabilities[start + index] = exp(logProbabilities[start + index]) }
-    for place in 0..<places {
-      logProbabilities[start + symbol(place)] -= exp(
-        before[step * places + place] + after[step * places + place] + loss)
+    for position in 0..<positions {
+      logProbabilities[start + symbol(position)] -= exp(
+        before[step * positions + position] + after[step * positions + position] + loss)
     }
     for index in 0..<classes { row[index] = Float(scale * logProbabilities[start + index]) }
   }

@@ -48,7 +48,7 @@ public struct CharacterModel: Composite {
   ///   - start: what the model reads first. If it is empty, the model reads the vocabulary's first character, in most
   ///     texts a new line.
   ///   - count: how many characters follow.
-  ///   - temperature: below 1 bolder, above 1 wilder.
+  ///   - temperature: below 1 the text is more cautious, above 1 more varied.
   ///   - seed: equal seeds give equal texts.
   /// - Throws: `RecurrentError` if a number is not positive.
   public func sample(

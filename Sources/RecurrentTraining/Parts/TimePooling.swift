@@ -47,7 +47,8 @@ extension TimePooling: Module {
               let from = step * row + sequence * c, means = sequence * width, maxima = means + firstMax
               if hasMean { for feature in 0..<c { y[means + feature] += x0[from + feature] } }
               guard hasMax else { continue }
-              for feature in 0..<c where step == 0 || x0[from + feature] > y[maxima + feature] {
+              for feature in 0..<c
+              where step == 0 || x0[from + feature] > y[maxima + feature] || x0[from + feature].isNaN {
                 y[maxima + feature] = x0[from + feature]
                 steps[sequence * c + feature] = step
               }

@@ -10,7 +10,7 @@ enum Text: Experiment {
   static let options =
     TextTraining.options + [
       Option("prompt", "TEXT", "what the model continues; none by default, which starts as on a new line"),
-      Option("temperature", "X", "bold below 1, wild above; by default 0.5, 0.8 and 1 in turn"),
+      Option("temperature", "X", "cautious below 1, more varied above; by default 0.5, 0.8 and 1 in turn"),
       Option("sample", "K", "characters to write at each temperature, 300 by default"),
     ]
 
