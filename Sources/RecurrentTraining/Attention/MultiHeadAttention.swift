@@ -100,7 +100,7 @@ extension MultiHeadAttention: Module {
   public func backward(
     _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<MultiHeadAttention>, _ workspace: Workspace
   ) throws(RecurrentError) -> AttentionGradient {
-    let call = trace.weights.call
+    let size = size, call = trace.weights.call
     guard call.heads == heads else {
       throw .size(name: "the heads of the trace", was: call.heads, expected: "\(heads), those of this module")
     }
@@ -109,7 +109,7 @@ extension MultiHeadAttention: Module {
       try checkCount("gradients", gradients.list.count, is: 4 * size * (size + 1), "4·\(size)·(\(size) + 1)")
     }
     let dContext = try output.backward(dy, trace.output, into: &gradients.output, workspace)
-    let size = size, inputs = [trace.input.queries, trace.input.keys, trace.input.values]
+    let inputs = [trace.input.queries, trace.input.keys, trace.input.values]
     let d = inputs.map { AlignedBuffer<Float>(count: $0.values.count) }
     dContext.values.withUnsafeBufferPointer { dContext in
       products.backward(
