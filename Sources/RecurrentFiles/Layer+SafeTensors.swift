@@ -91,7 +91,18 @@ extension SafeTensors {
   fileprivate func values<Scalar: RecurrentScalar>(
     _ name: String, shape: [Int], path: some FilePathConvertible, of _: Scalar.Type
   ) throws(FileError) -> [Scalar] {
-    let path = path.filePath
+    let path = path.filePath, tensor = try tensor(name, shape: shape, path: path)
+    if let values = try quantized(tensor, name, path, of: Scalar.self) { return values }
+    guard let values = tensor.values(of: Scalar.self) else {
+      throw FileError(path, "'\(name)' is of type \(tensor.type), expected floats")
+    }
+    return values
+  }
+
+  /// A tensor of any type.
+  ///
+  /// - Throws: `FileError` if there is none of the name, or if it has another shape.
+  package func tensor(_ name: String, shape: [Int], path: FilePath) throws(FileError) -> Tensor {
     guard let tensor = tensors[name] else {
       let names = tensors.keys.sorted().joined(separator: ", ")
       throw FileError(path, "has no tensor '\(name)'; it has: \(names)")
@@ -99,11 +110,7 @@ extension SafeTensors {
     guard tensor.shape == shape else {
       throw FileError(path, "'\(name)' has the shape \(tensor.shape), expected \(shape)")
     }
-    if let values = try quantized(tensor, name, path, of: Scalar.self) { return values }
-    guard let values = tensor.values(of: Scalar.self) else {
-      throw FileError(path, "'\(name)' is of type \(tensor.type), expected floats")
-    }
-    return values
+    return tensor
   }
 
   /// The values of a matrix in 8 bits that has the scales of its rows; nil if the tensor is not one.

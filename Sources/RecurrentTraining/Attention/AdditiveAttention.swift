@@ -90,32 +90,27 @@ extension AdditiveAttention: Module {
         of: input.queries, "queries", ("query.weight", queryWeight), workspace.scratch)
       let keys = try keyLinear.rows(of: input.keys, "keys", ("key.weight", keyWeight), workspace.scratch)
       var context = try input.queries.sameShape(size: input.values.size)
-      queries.values.withUnsafeBufferPointer { q in
-        keys.values.withUnsafeBufferPointer { k in
-          input.values.values.withUnsafeBufferPointer { v in
-            context.withMutableValues { y in
-              let y = y.baseAddress!
-              call.forEach(products, workspace.scratch) { sequence, _, memory in
-                let count = call.keys(sequence), start = weights.start(sequence, 0)
-                let q = call.matrix(q.baseAddress!, sequence, 0, size: size)
-                let k = call.matrix(k.baseAddress!, sequence, 0, size: size)
-                let hidden = AlignedBuffer<Float>(count: count * size)
-                for query in 0..<call.queries(sequence) {
-                  let range = window.range(query: query, keys: count)
-                  self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
-                  for (row, key) in range.enumerated() {
-                    var score: Float = 0
-                    for index in 0..<size { score += scoreWeight[index] * hidden.start[row * size + index] }
-                    start[query * count + key] = score
-                  }
-                }
-                products.normalize(start, queries: call.queries(sequence), keys: count)
-                products.sum(
-                  start, queries: call.queries(sequence),
-                  call.matrix(v.baseAddress!, sequence, 0, size: input.values.size), keys: count,
-                  into: call.matrix(y, sequence, 0, size: input.values.size), memory)
+      withValues(queries, keys, input.values) { q, k, v in
+        context.withMutableValues { y in
+          call.forEach(products, workspace.scratch) { sequence, _, pieces in
+            let count = call.keys(sequence), start = weights.start(sequence, 0)
+            let q = call.matrix(q, sequence, 0, size: size)
+            let k = call.matrix(k, sequence, 0, size: size)
+            let hidden = AlignedBuffer<Float>(count: count * size)
+            for query in 0..<call.queries(sequence) {
+              let range = window.range(query: query, keys: count)
+              self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
+              for (row, key) in range.enumerated() {
+                var score: Float = 0
+                for index in 0..<size { score += scoreWeight[index] * hidden.start[row * size + index] }
+                start[query * count + key] = score
               }
             }
+            products.normalize(start, queries: call.queries(sequence), keys: count)
+            products.sum(
+              start, queries: call.queries(sequence),
+              call.matrix(v, sequence, 0, size: input.values.size), keys: count,
+              into: call.matrix(y.baseAddress!, sequence, 0, size: input.values.size), pieces)
           }
         }
       }
@@ -138,44 +133,36 @@ extension AdditiveAttention: Module {
     }
     try checkCount(
       "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
-    var dq = try trace.queries.sameShape(size: size), dk = try trace.keys.sameShape(size: size)
-    var dv = try input.values.sameShape(size: input.values.size)
+    var d = AttentionGradient(
+      queries: try trace.queries.sameShape(size: size), keys: try trace.keys.sameShape(size: size),
+      values: try input.values.sameShape(size: input.values.size))
     // [N][A]: each sequence has its own sum, so that the order of the additions does not depend on threads.
     let dScore = AlignedBuffer<Float>(count: call.batchSize * size)
-    trace.queries.values.withUnsafeBufferPointer { q in
-      trace.keys.values.withUnsafeBufferPointer { k in
-        input.values.values.withUnsafeBufferPointer { v in
-          dy.values.withUnsafeBufferPointer { dy in
-            dq.withMutableValues { dq in
-              dk.withMutableValues { dk in
-                dv.withMutableValues { dv in
-                  let (dq, dk, dv) = (dq.baseAddress!, dk.baseAddress!, dv.baseAddress!)
-                  call.forEach(products, workspace.scratch) { sequence, _, memory in
-                    let count = call.keys(sequence), valueSize = input.values.size
-                    products.scoreGradients(
-                      trace.weights.start(sequence, 0), queries: call.queries(sequence),
-                      call.matrix(v.baseAddress!, sequence, 0, size: valueSize), keys: count,
-                      dy: call.matrix(dy.baseAddress!, sequence, 0, size: valueSize),
-                      dValues: call.matrix(dv, sequence, 0, size: valueSize), memory)
-                    let q = call.matrix(q.baseAddress!, sequence, 0, size: size)
-                    let k = call.matrix(k.baseAddress!, sequence, 0, size: size)
-                    let dq = call.matrix(dq, sequence, 0, size: size), dk = call.matrix(dk, sequence, 0, size: size)
-                    let hidden = AlignedBuffer<Float>(count: count * size), sum = dScore.start + sequence * size
-                    for query in 0..<call.queries(sequence) {
-                      let range = window.range(query: query, keys: count), dq = dq.start + query * dq.stride
-                      self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
-                      for (row, key) in range.enumerated() {
-                        let d = memory.dWeights[query * count + key], dk = dk.start + key * dk.stride
-                        for index in 0..<size {
-                          let value = hidden.start[row * size + index]
-                          let slope = d * scoreWeight[index] * (1 - value * value)
-                          sum[index] += d * value
-                          dq[index] += slope
-                          dk[index] += slope
-                        }
-                      }
-                    }
-                  }
+    d.withMutableValues { dq, dk, dv in
+      dy.values.withUnsafeBufferPointer { dy in
+        withValues(trace.queries, trace.keys, input.values) { q, k, v in
+          call.forEach(products, workspace.scratch) { sequence, _, pieces in
+            let count = call.keys(sequence), valueSize = input.values.size
+            products.scoreGradients(
+              trace.weights.start(sequence, 0), queries: call.queries(sequence),
+              call.matrix(v, sequence, 0, size: valueSize), keys: count,
+              dy: call.matrix(dy.baseAddress!, sequence, 0, size: valueSize),
+              dValues: call.matrix(dv, sequence, 0, size: valueSize), pieces)
+            let q = call.matrix(q, sequence, 0, size: size)
+            let k = call.matrix(k, sequence, 0, size: size)
+            let dq = call.matrix(dq, sequence, 0, size: size), dk = call.matrix(dk, sequence, 0, size: size)
+            let hidden = AlignedBuffer<Float>(count: count * size), sum = dScore.start + sequence * size
+            for query in 0..<call.queries(sequence) {
+              let range = window.range(query: query, keys: count), dq = dq.start + query * dq.stride
+              self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
+              for (row, key) in range.enumerated() {
+                let d = pieces.dWeights[query * count + key], dk = dk.start + key * dk.stride
+                for index in 0..<size {
+                  let value = hidden.start[row * size + index]
+                  let slope = d * scoreWeight[index] * (1 - value * value)
+                  sum[index] += d * value
+                  dq[index] += slope
+                  dk[index] += slope
                 }
               }
             }
@@ -192,11 +179,11 @@ extension AdditiveAttention: Module {
       }
       return (
         try queryLinear.rowGradients(
-          of: input.queries, dq, ("query.weight", queryWeight), into: start, workspace.scratch),
+          of: input.queries, d.queries, ("query.weight", queryWeight), into: start, workspace.scratch),
         try keyLinear.rowGradients(
-          of: input.keys, dk, ("key.weight", keyWeight), into: dKeyWeight, workspace.scratch)
+          of: input.keys, d.keys, ("key.weight", keyWeight), into: dKeyWeight, workspace.scratch)
       )
     }
-    return AttentionGradient(queries: dQueries, keys: dKeys, values: dv)
+    return AttentionGradient(queries: dQueries, keys: dKeys, values: d.values)
   }
 }

@@ -68,14 +68,14 @@ struct AttentionCall: Sendable {
   /// Calls `body` for each sequence and head that has queries, on the threads of the scratch.
   func forEach(
     _ products: AttentionProducts, _ scratch: Scratch<Float>,
-    _ body: (_ sequence: Int, _ head: Int, _ memory: AttentionProducts.Memory) -> Void
+    _ body: (_ sequence: Int, _ head: Int, _ pieces: AttentionProducts.Pieces) -> Void
   ) {
     let pool = scratch.threads
-    let memories = scratch.carve { arena in
-      (0..<(pool?.count ?? 1)).map { _ in products.memory(queries: querySteps, keys: keySteps, &arena) }
+    let pieces = scratch.carve { arena in
+      (0..<(pool?.count ?? 1)).map { _ in products.pieces(queries: querySteps, keys: keySteps, &arena) }
     }
     withoutActuallyEscaping(body) { body in
-      let work = AttentionWork(call: self, memories: memories, body: body)
+      let work = AttentionWork(call: self, pieces: pieces, body: body)
       if let pool { pool.run(work) } else { work.run(.whole) }
     }
   }
@@ -85,12 +85,12 @@ struct AttentionCall: Sendable {
 private struct AttentionWork: SharedWork {
   let call: AttentionCall
   /// One for each thread.
-  let memories: [AttentionProducts.Memory]
-  let body: (_ sequence: Int, _ head: Int, _ memory: AttentionProducts.Memory) -> Void
+  let pieces: [AttentionProducts.Pieces]
+  let body: (_ sequence: Int, _ head: Int, _ pieces: AttentionProducts.Pieces) -> Void
 
   func run(_ share: Share) {
     for index in share.range(of: call.batchSize * call.heads) where call.queries(index / call.heads) > 0 {
-      body(index / call.heads, index % call.heads, memories[share.index])
+      body(index / call.heads, index % call.heads, pieces[share.index])
     }
   }
 }
@@ -102,15 +102,15 @@ extension AttentionProducts {
     into y: UnsafeMutablePointer<Float>, _ scratch: Scratch<Float>
   ) -> AttentionWeights {
     let weights = call.newWeights()
-    call.forEach(self, scratch) { sequence, head, memory in
+    call.forEach(self, scratch) { sequence, head, pieces in
       let queries = call.queries(sequence), keys = call.keys(sequence), start = weights.start(sequence, head)
       dotScores(
         call.matrix(q, sequence, head, size: keySize), queries: queries, call.matrix(k, sequence, head, size: keySize),
-        keys: keys, scale: scale, into: start, memory)
+        keys: keys, scale: scale, into: start, pieces)
       normalize(start, queries: queries, keys: keys)
       sum(
         start, queries: queries, call.matrix(v, sequence, head, size: valueSize), keys: keys,
-        into: call.matrix(y, sequence, head, size: valueSize), memory)
+        into: call.matrix(y, sequence, head, size: valueSize), pieces)
     }
     return weights
   }
@@ -122,16 +122,16 @@ extension AttentionProducts {
     dv: UnsafeMutablePointer<Float>, _ scratch: Scratch<Float>
   ) {
     let call = weights.call
-    call.forEach(self, scratch) { sequence, head, memory in
+    call.forEach(self, scratch) { sequence, head, pieces in
       let queries = call.queries(sequence), keys = call.keys(sequence)
       scoreGradients(
         weights.start(sequence, head), queries: queries, call.matrix(v, sequence, head, size: valueSize), keys: keys,
         dy: call.matrix(dy, sequence, head, size: valueSize),
-        dValues: call.matrix(dv, sequence, head, size: valueSize), memory)
+        dValues: call.matrix(dv, sequence, head, size: valueSize), pieces)
       dotGradients(
         call.matrix(q, sequence, head, size: keySize), queries: queries, call.matrix(k, sequence, head, size: keySize),
         keys: keys, scale: scale, dQueries: call.matrix(dq, sequence, head, size: keySize),
-        dKeys: call.matrix(dk, sequence, head, size: keySize), memory)
+        dKeys: call.matrix(dk, sequence, head, size: keySize), pieces)
     }
   }
 }

@@ -18,9 +18,9 @@ public struct AttentionInput: Sendable {
     self.queries = queries
     self.keys = keys
     self.values = values
-    for (name, memory) in [("keys", keys), ("values", values)] where memory.batchSize != queries.batchSize {
+    for (name, source) in [("keys", keys), ("values", values)] where source.batchSize != queries.batchSize {
       throw .size(
-        name: "the number of sequences of the \(name)", was: memory.batchSize,
+        name: "the number of sequences of the \(name)", was: source.batchSize,
         expected: "\(queries.batchSize), as of the queries")
     }
     guard values.steps == keys.steps else {
@@ -75,6 +75,39 @@ public struct AttentionGradient: Sendable {
   /// - Throws: `RecurrentError` if the three have not the same shape.
   public var x: Sequences<Float> {
     get throws(RecurrentError) { try queries.adding(keys).adding(values) }
+  }
+}
+
+extension AttentionGradient {
+  /// Calls `body` with the values of queries, keys and values.
+  mutating func withMutableValues(
+    _ body: (
+      _ queries: UnsafeMutablePointer<Float>, _ keys: UnsafeMutablePointer<Float>, _ values: UnsafeMutablePointer<Float>
+    ) -> Void
+  ) {
+    queries.withMutableValues { queries in
+      keys.withMutableValues { keys in
+        values.withMutableValues { values in
+          body(queries.baseAddress!, keys.baseAddress!, values.baseAddress!)
+        }
+      }
+    }
+  }
+}
+
+/// Calls `body` with the values of queries, keys and values.
+func withValues<Result>(
+  _ queries: Sequences<Float>, _ keys: Sequences<Float>, _ values: Sequences<Float>,
+  _ body: (
+    _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<Float>, _ values: UnsafePointer<Float>
+  ) -> Result
+) -> Result {
+  queries.values.withUnsafeBufferPointer { queries in
+    keys.values.withUnsafeBufferPointer { keys in
+      values.values.withUnsafeBufferPointer { values in
+        body(queries.baseAddress!, keys.baseAddress!, values.baseAddress!)
+      }
+    }
   }
 }
 

@@ -25,8 +25,8 @@ struct AttentionMatrix {
 /// Everything is computed for this sequence alone and in a fixed order, so that the bits depend neither on the batch nor
 /// on threads.
 struct AttentionProducts {
-  /// The memory of one thread.
-  struct Memory {
+  /// The pieces of scratch that one thread works in.
+  struct Pieces {
     let rows: UnsafeMutablePointer<Float>
     let panels: UnsafeMutablePointer<Float>
     let tiles: UnsafeMutablePointer<Float>
@@ -41,9 +41,9 @@ struct AttentionProducts {
   let valueSize: Int
   let window: AttentionWindow
 
-  func memory(queries: Int, keys: Int, _ arena: inout Arena<Float>) -> Memory {
+  func pieces(queries: Int, keys: Int, _ arena: inout Arena<Float>) -> Pieces {
     let width = products.width, size = max(keySize, valueSize), steps = max(queries, keys)
-    return Memory(
+    return Pieces(
       rows: arena.take(keys * size),
       panels: arena.take(width * max(products.panels(keys) * size, products.panels(size) * steps)),
       tiles: arena.take(max(steps * size, queries * keys)), result: arena.take(steps * size),
@@ -53,34 +53,34 @@ struct AttentionProducts {
   /// target [a's rows][b's rows] = a·bᵀ over `depth` columns.
   private func multiply(
     _ a: AttentionMatrix, _ aRows: Int, byRowsOf b: AttentionMatrix, _ bRows: Int, depth: Int,
-    into target: UnsafeMutablePointer<Float>, _ memory: Memory
+    into target: UnsafeMutablePointer<Float>, _ pieces: Pieces
   ) {
     let panelStride = depth * products.width
-    b.copyRows(to: memory.rows, rows: bRows, size: depth)
-    products.packPanels(rowsOf: memory.rows, units: bRows, depth: depth, panelStride: panelStride, into: memory.panels)
-    products.packRows(a.start, products.tiles(aRows), stride: a.stride, depth: depth, into: memory.tiles)
+    b.copyRows(to: pieces.rows, rows: bRows, size: depth)
+    products.packPanels(rowsOf: pieces.rows, units: bRows, depth: depth, panelStride: panelStride, into: pieces.panels)
+    products.packRows(a.start, products.tiles(aRows), stride: a.stride, depth: depth, into: pieces.tiles)
     products.multiply(
-      tiles: memory.tiles, products.tiles(aRows), depth: depth, panels: memory.panels, panelStride: panelStride,
-      into: target, units: bRows, rest: memory.rest)
+      tiles: pieces.tiles, products.tiles(aRows), depth: depth, panels: pieces.panels, panelStride: panelStride,
+      into: target, units: bRows, rest: pieces.rest)
   }
 
   /// target [rows][b's columns] = a·b, or aᵀ·b if `transposed`, over `depth` rows of b.
   private func multiply(
     _ a: AttentionMatrix, rows: Int, transposed: Bool = false, by b: AttentionMatrix, columns: Int, depth: Int,
-    into target: AttentionMatrix, _ memory: Memory
+    into target: AttentionMatrix, _ pieces: Pieces
   ) {
     let panelStride = depth * products.width
     products.packPanels(
-      columnsOf: b.start, units: columns, depth: depth, stride: b.stride, panelStride: panelStride, into: memory.panels)
+      columnsOf: b.start, units: columns, depth: depth, stride: b.stride, panelStride: panelStride, into: pieces.panels)
     if transposed {
-      products.packColumns(a.start, stride: a.stride, products.tiles(rows), depth: depth, into: memory.tiles)
+      products.packColumns(a.start, stride: a.stride, products.tiles(rows), depth: depth, into: pieces.tiles)
     } else {
-      products.packRows(a.start, products.tiles(rows), stride: a.stride, depth: depth, into: memory.tiles)
+      products.packRows(a.start, products.tiles(rows), stride: a.stride, depth: depth, into: pieces.tiles)
     }
     products.multiply(
-      tiles: memory.tiles, products.tiles(rows), depth: depth, panels: memory.panels, panelStride: panelStride,
-      into: memory.result, units: columns, rest: memory.rest)
-    target.copy(memory.result, rows: rows, size: columns)
+      tiles: pieces.tiles, products.tiles(rows), depth: depth, panels: pieces.panels, panelStride: panelStride,
+      into: pieces.result, units: columns, rest: pieces.rest)
+    target.copy(pieces.result, rows: rows, size: columns)
   }
 
   // MARK: - Forward
@@ -88,9 +88,9 @@ struct AttentionProducts {
   /// weights [Q][K] = scale·q·kᵀ
   func dotScores(
     _ q: AttentionMatrix, queries: Int, _ k: AttentionMatrix, keys: Int, scale: Float,
-    into weights: UnsafeMutablePointer<Float>, _ memory: Memory
+    into weights: UnsafeMutablePointer<Float>, _ pieces: Pieces
   ) {
-    multiply(q, queries, byRowsOf: k, keys, depth: keySize, into: weights, memory)
+    multiply(q, queries, byRowsOf: k, keys, depth: keySize, into: weights, pieces)
     for index in 0..<queries * keys { weights[index] *= scale }
   }
 
@@ -108,39 +108,39 @@ struct AttentionProducts {
   /// y [Q][v] = weights·values
   func sum(
     _ weights: UnsafePointer<Float>, queries: Int, _ v: AttentionMatrix, keys: Int, into y: AttentionMatrix,
-    _ memory: Memory
+    _ pieces: Pieces
   ) {
     multiply(
-      AttentionMatrix(weights, stride: keys), rows: queries, by: v, columns: valueSize, depth: keys, into: y, memory)
+      AttentionMatrix(weights, stride: keys), rows: queries, by: v, columns: valueSize, depth: keys, into: y, pieces)
   }
 
   // MARK: - Backward
 
-  /// dValues = weightsᵀ·dy, and `memory.dWeights` becomes the gradient of the scores.
+  /// dValues = weightsᵀ·dy, and `pieces.dWeights` becomes the gradient of the scores.
   func scoreGradients(
     _ weights: UnsafePointer<Float>, queries: Int, _ v: AttentionMatrix, keys: Int, dy: AttentionMatrix,
-    dValues: AttentionMatrix, _ memory: Memory
+    dValues: AttentionMatrix, _ pieces: Pieces
   ) {
     multiply(
       AttentionMatrix(weights, stride: keys), rows: keys, transposed: true, by: dy, columns: valueSize, depth: queries,
-      into: dValues, memory)
-    multiply(dy, queries, byRowsOf: v, keys, depth: valueSize, into: memory.dWeights, memory)
+      into: dValues, pieces)
+    multiply(dy, queries, byRowsOf: v, keys, depth: valueSize, into: pieces.dWeights, pieces)
     for query in 0..<queries {
-      let weights = weights + query * keys, d = memory.dWeights + query * keys
+      let weights = weights + query * keys, d = pieces.dWeights + query * keys
       var mean: Float = 0
       for key in 0..<keys { mean += weights[key] * d[key] }
       for key in 0..<keys { d[key] = weights[key] * (d[key] - mean) }
     }
   }
 
-  /// dQueries and dKeys of the dot scores, from the gradient of the scores in `memory.dWeights`.
+  /// dQueries and dKeys of the dot scores, from the gradient of the scores in `pieces.dWeights`.
   func dotGradients(
     _ q: AttentionMatrix, queries: Int, _ k: AttentionMatrix, keys: Int, scale: Float, dQueries: AttentionMatrix,
-    dKeys: AttentionMatrix, _ memory: Memory
+    dKeys: AttentionMatrix, _ pieces: Pieces
   ) {
-    for index in 0..<queries * keys { memory.dWeights[index] *= scale }
-    let scores = AttentionMatrix(memory.dWeights, stride: keys)
-    multiply(scores, rows: queries, by: k, columns: keySize, depth: keys, into: dQueries, memory)
-    multiply(scores, rows: keys, transposed: true, by: q, columns: keySize, depth: queries, into: dKeys, memory)
+    for index in 0..<queries * keys { pieces.dWeights[index] *= scale }
+    let scores = AttentionMatrix(pieces.dWeights, stride: keys)
+    multiply(scores, rows: queries, by: k, columns: keySize, depth: keys, into: dQueries, pieces)
+    multiply(scores, rows: keys, transposed: true, by: q, columns: keySize, depth: queries, into: dKeys, pieces)
   }
 }

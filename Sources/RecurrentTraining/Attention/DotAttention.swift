@@ -48,15 +48,10 @@ extension DotAttention: Module {
     try window.check(input)
     let call = try AttentionCall(input, heads: 1), products = try products(input)
     var context = try input.queries.sameShape(size: input.values.size)
-    let weights = input.queries.values.withUnsafeBufferPointer { q in
-      input.keys.values.withUnsafeBufferPointer { k in
-        input.values.values.withUnsafeBufferPointer { v in
-          context.withMutableValues { y in
-            products.forward(
-              call, q: q.baseAddress!, k: k.baseAddress!, v: v.baseAddress!, scale: scale(input), into: y.baseAddress!,
-              workspace.scratch)
-          }
-        }
+    let weights = withValues(input.queries, input.keys, input.values) { q, k, v in
+      context.withMutableValues { y in
+        products.forward(
+          call, q: q, k: k, v: v, scale: scale(input), into: y.baseAddress!, workspace.scratch)
       }
     }
     return (context, Trace(weights: weights, input: input))
@@ -69,26 +64,19 @@ extension DotAttention: Module {
     try checkCount(
       "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
     let products = try products(input)
-    var dq = try input.queries.sameShape(size: input.queries.size), dk = try input.keys.sameShape(size: input.keys.size)
-    var dv = try input.values.sameShape(size: input.values.size)
-    input.queries.values.withUnsafeBufferPointer { q in
-      input.keys.values.withUnsafeBufferPointer { k in
-        input.values.values.withUnsafeBufferPointer { v in
-          dy.values.withUnsafeBufferPointer { dy in
-            dq.withMutableValues { dq in
-              dk.withMutableValues { dk in
-                dv.withMutableValues { dv in
-                  products.backward(
-                    trace.weights, q: q.baseAddress!, k: k.baseAddress!, v: v.baseAddress!, scale: scale(input),
-                    dy: dy.baseAddress!, dq: dq.baseAddress!, dk: dk.baseAddress!, dv: dv.baseAddress!,
-                    workspace.scratch)
-                }
-              }
-            }
-          }
+    var d = AttentionGradient(
+      queries: try input.queries.sameShape(size: input.queries.size),
+      keys: try input.keys.sameShape(size: input.keys.size),
+      values: try input.values.sameShape(size: input.values.size))
+    d.withMutableValues { dq, dk, dv in
+      dy.values.withUnsafeBufferPointer { dy in
+        withValues(input.queries, input.keys, input.values) { q, k, v in
+          products.backward(
+            trace.weights, q: q, k: k, v: v, scale: scale(input), dy: dy.baseAddress!, dq: dq, dk: dk, dv: dv,
+            workspace.scratch)
         }
       }
     }
-    return AttentionGradient(queries: dq, keys: dk, values: dv)
+    return d
   }
 }

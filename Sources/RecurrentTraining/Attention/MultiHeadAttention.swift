@@ -1,8 +1,7 @@
 import Recurrent
 
 /// Several attentions side by side, each on its own part of the features, with dense products before and after them
-/// (Vaswani et al. 2017, arXiv
-/// 1706.03762), as PyTorch's `MultiheadAttention` with `batch_first=False`.
+/// (Vaswani et al. 2017, arXiv 1706.03762), as PyTorch's `MultiheadAttention` with `batch_first=False`.
 ///
 /// Queries, keys and values [T,N,E] each pass through a dense product; each head compares E/heads of their features; a
 /// last product joins the heads.

@@ -1,4 +1,3 @@
-import Foundation
 import Recurrent
 
 /// Reads labels out of the logits of a model that `CTCLoss` has trained.
@@ -108,8 +107,7 @@ private struct BeamSearch {
   init(blank: Int) { self.blank = blank }
 
   mutating func read(_ logits: some Collection<Float>, width: Int) {
-    let largest = Double(logits.max() ?? 0), logTotal = log(logits.reduce(0.0) { $0 + exp(Double($1) - largest) })
-    let logs = logits.map { Double($0) - largest - logTotal }
+    let logs = logSoftmax(logits)
     var next: [Candidate: Score] = [:]
     for (node, score) in kept {
       let last = nodes[node].label, same = Candidate(node: node, label: -1)

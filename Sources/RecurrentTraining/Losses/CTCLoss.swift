@@ -82,7 +82,8 @@ private struct Spelling {
   private let classes: Int
   /// [T,C]
   private var logProbabilities: [Double]
-  /// [T,positions]: log of the probability of all paths up to a step that are at a position then, and of all paths on from there.
+  /// [T,positions]: log of the probability of all paths up to a step that are at a position then, and of all paths on
+  /// from there.
   private var before: [Double]
   private var after: [Double]
   private var positions: Int { 2 * labels.count + 1 }
@@ -97,11 +98,7 @@ private struct Spelling {
     before = Array(repeating: -.infinity, count: steps * positions)
     after = before
     for step in 0..<steps {
-      let row = logits(step)
-      var largest = Double(row[0])
-      for value in row { largest = max(largest, Double(value)) }
-      let sum = row.reduce(0.0) { $0 + exp(Double($1) - largest) }
-      for value in row { logProbabilities.append(Double(value) - largest - log(sum)) }
+      logProbabilities += logSoftmax(logits(step))
     }
     guard steps > 0 else { return }
     for step in 0..<steps {
@@ -151,12 +148,4 @@ private struct Spelling {
     }
     for index in 0..<classes { row[index] = Float(scale * logProbabilities[start + index]) }
   }
-}
-
-/// log(exp(a) + exp(b))
-func logSum(_ a: Double, _ b: Double) -> Double {
-  let largest = max(a, b)
-  // NaN and -∞ stay what they are.
-  guard largest > -.infinity, !a.isNaN, !b.isNaN else { return a.isNaN || b.isNaN ? .nan : largest }
-  return largest + log1p(exp(min(a, b) - largest))
 }

@@ -86,3 +86,59 @@ struct Linear: Sendable {
       memory.gradient, panelStride: inputSize * width, units: outputSize, depth: inputSize, to: dWeight)
   }
 }
+
+extension Linear {
+  /// The rows [T,N,outputSize] of x [T,N,inputSize], without a bias.
+  ///
+  /// - Throws: `RecurrentError` if x or the weight has another size.
+  func rows(
+    of x: Sequences<Float>, _ name: String, _ parameter: (name: String, values: [Float]), _ scratch: Scratch<Float>
+  ) throws(RecurrentError) -> Sequences<Float> {
+    let weight = parameter.values
+    guard x.size == inputSize else {
+      throw .size(name: "the size of the \(name)", was: x.size, expected: "\(inputSize), as in \(parameter.name)")
+    }
+    try checkCount(parameter.name, weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
+    var y = try x.sameShape(size: outputSize)
+    x.values.withUnsafeBufferPointer { x0 in
+      weight.withUnsafeBufferPointer { weight in
+        y.withMutableValues { y in
+          forward(
+            x0.baseAddress!, rows: x.steps * x.batchSize, weight: weight.baseAddress!, bias: nil, into: y.baseAddress!,
+            scratch: scratch)
+        }
+      }
+    }
+    return y
+  }
+
+  /// The gradient of x through `rows`. That of the weight is added to `dWeight`.
+  ///
+  /// - Throws: `RecurrentError` if x, dy or the weight does not fit: the trace is then of another module.
+  func rowGradients(
+    of x: Sequences<Float>, _ dy: Sequences<Float>, _ parameter: (name: String, values: [Float]),
+    into dWeight: UnsafeMutablePointer<Float>, _ scratch: Scratch<Float>
+  ) throws(RecurrentError) -> Sequences<Float> {
+    let weight = parameter.values
+    guard x.size == inputSize, dy.size == outputSize, dy.steps == x.steps, dy.batchSize == x.batchSize else {
+      throw .shape(
+        name: "the values in the trace", was: "\(x) and \(dy)",
+        expected: "\(inputSize) and \(outputSize) features, as in a call of this module")
+    }
+    try checkCount(parameter.name, weight.count, is: outputSize * inputSize, "\(outputSize)·\(inputSize)")
+    var dx = try x.sameShape(size: inputSize)
+    let x = x.withoutPadding
+    x.values.withUnsafeBufferPointer { x0 in
+      dy.values.withUnsafeBufferPointer { dy in
+        weight.withUnsafeBufferPointer { weight in
+          dx.withMutableValues { dx in
+            backward(
+              x: x0.baseAddress!, dy: dy.baseAddress!, rows: x.steps * x.batchSize, weight: weight.baseAddress!,
+              dx: dx.baseAddress!, dWeight: dWeight, dBias: nil, scratch: scratch)
+          }
+        }
+      }
+    }
+    return dx
+  }
+}

@@ -55,4 +55,13 @@ extension Sequences<Float> {
       }
     }
   }
+
+  /// The same with zeros from each sequence's length on, where anything may be. A product of a gradient of 0 and a NaN
+  /// would be a NaN.
+  var withoutPadding: Sequences {
+    guard lengths != nil else { return self }
+    var clean = self
+    clean.updateRows { _, _ in }
+    return clean
+  }
 }
