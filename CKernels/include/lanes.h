@@ -1,8 +1,9 @@
-// Vector arithmetic for Swift, 64 bytes at a time, and macros that compile a Swift function for each instruction set.
+// Vector arithmetic for Swift, and macros that compile a Swift function for each instruction set.
 //
 // The SIMD16<Float> operators of Swift 6.3 become sixteen scalar operations. Each function here becomes one vector
-// instruction of the instruction set that its caller is compiled for. Operands pass by address, so that no vector
-// crosses a call: the calling convention of a wide vector depends on the instruction set.
+// instruction of the instruction set that its caller is compiled for, or as many as the vector needs there. No vector
+// crosses a call, because all of these functions are inlined: the calling convention of a wide vector depends on the
+// instruction set.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -11,77 +12,101 @@
 
 #pragma clang assume_nonnull begin
 
+// Vectors of 128, 64 and 32 bytes: a pair, a vector and a half.
+typedef float lanes32 __attribute__((ext_vector_type(32), aligned(4)));
 typedef float lanes16 __attribute__((ext_vector_type(16), aligned(4)));
 typedef float lanes8 __attribute__((ext_vector_type(8), aligned(4)));
 typedef float lanes4 __attribute__((ext_vector_type(4), aligned(4)));
-typedef int32_t lanes16i __attribute__((ext_vector_type(16), aligned(4)));
-typedef int32_t lanes8i __attribute__((ext_vector_type(8), aligned(4)));
+typedef double lanes16d __attribute__((ext_vector_type(16), aligned(8)));
 typedef double lanes8d __attribute__((ext_vector_type(8), aligned(8)));
 typedef double lanes4d __attribute__((ext_vector_type(4), aligned(8)));
-typedef int64_t lanes8l __attribute__((ext_vector_type(8), aligned(8)));
-typedef int64_t lanes4l __attribute__((ext_vector_type(4), aligned(8)));
+typedef int32_t lanes32i __attribute__((ext_vector_type(32)));
+typedef int32_t lanes16i __attribute__((ext_vector_type(16)));
+typedef int32_t lanes8i __attribute__((ext_vector_type(8)));
+typedef int64_t lanes16l __attribute__((ext_vector_type(16)));
+typedef int64_t lanes8l __attribute__((ext_vector_type(8)));
+typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
 
 #define LANES static inline __attribute__((always_inline))
+// How a vector would pass in a call does not matter, because there is no call.
+#pragma clang diagnostic ignored "-Wpsabi"
 
 // clang-format off
-// Both scalars have the same bodies. The names of the functions end in f32 and f64, and those for vectors of 32 bytes
-// in f32_half and f64_half.
+// All vectors have the same bodies. The names of the functions end in f32 and f64, and those for pairs and halves in
+// f32_pair and f32_half, say.
 //
-//   add sub mul div          a = a op b
-//   muladd, mulsub           sum += a · b and sum -= a · b. They are fused if the instruction set can fuse them, and
+//   splat                    all lanes are the value.
+//   load, store              any address that fits a scalar.
+//   add sub mul div          a op b
+//   muladd, mulsub           sum + a · b and sum - a · b. They are fused if the instruction set can fuse them, and
 //                            otherwise a multiply and an add, but never a call of libm. With contract(fast), a
 //                            product that is used twice would not be fused.
-//   at_most                  a = a > limit ? limit : a. A NaN in a stays a NaN.
-//   keep_where_positive      a = x > 0 ? a : other. A NaN in x gives other.
-//   magnitude                a = |a|
-//   add_sign                 a = a with the sign of b; a must not be negative.
+//   at_most                  a > limit ? limit : a. A NaN in a stays a NaN.
+//   keep_where_positive      x > 0 ? a : other. A NaN in x gives other.
+//   magnitude                |a|
+//   add_sign                 a with the sign of b; a must not be negative.
 //   exp2_of_shifted          2^n, if the lanes hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n) and 2^n is a normal
 //                            number: the low bits of the lanes are its exponent.
 //   even_halves, odd_halves  The scalars whose upper halves are the lower or the upper halves of those in memory, and
 //                            whose lower halves are zero.
-//   load_part, store_part    The first count scalars of a vector, fewer than it has. No other memory is touched.
 #define LANE_OPERATIONS(type, scalar, lanes, integers, most_integer, exponent_bit)                                  \
-  LANES void lanes_add_##type(void *a, const void *b) { *(lanes *)a += *(const lanes *)b; }                         \
-  LANES void lanes_sub_##type(void *a, const void *b) { *(lanes *)a -= *(const lanes *)b; }                         \
-  LANES void lanes_mul_##type(void *a, const void *b) { *(lanes *)a *= *(const lanes *)b; }                         \
-  LANES void lanes_div_##type(void *a, const void *b) { *(lanes *)a /= *(const lanes *)b; }                         \
-  LANES void lanes_muladd_##type(void *sum, const void *a, const void *b) {                                         \
+  LANES lanes lanes_splat_##type(scalar value) { return (lanes)value; }                                             \
+  LANES lanes lanes_load_##type(const scalar *source) {                                                             \
+    lanes a;                                                                                                        \
+    __builtin_memcpy(&a, source, sizeof a);                                                                         \
+    return a;                                                                                                       \
+  }                                                                                                                 \
+  LANES void lanes_store_##type(scalar *target, lanes a) { __builtin_memcpy(target, &a, sizeof a); }                \
+  LANES lanes lanes_add_##type(lanes a, lanes b) { return a + b; }                                                  \
+  LANES lanes lanes_sub_##type(lanes a, lanes b) { return a - b; }                                                  \
+  LANES lanes lanes_mul_##type(lanes a, lanes b) { return a * b; }                                                  \
+  LANES lanes lanes_div_##type(lanes a, lanes b) { return a / b; }                                                  \
+  LANES lanes lanes_muladd_##type(lanes sum, lanes a, lanes b) {                                                    \
     _Pragma("clang fp contract(on)")                                                                                \
-    *(lanes *)sum = *(const lanes *)a * *(const lanes *)b + *(lanes *)sum;                                          \
+    return a * b + sum;                                                                                             \
   }                                                                                                                 \
-  LANES void lanes_mulsub_##type(void *sum, const void *a, const void *b) {                                         \
+  LANES lanes lanes_mulsub_##type(lanes sum, lanes a, lanes b) {                                                    \
     _Pragma("clang fp contract(on)")                                                                                \
-    *(lanes *)sum = *(lanes *)sum - *(const lanes *)a * *(const lanes *)b;                                          \
+    return sum - a * b;                                                                                             \
   }                                                                                                                 \
-  LANES void lanes_at_most_##type(void *a, const void *limit) {                                                     \
-    *(lanes *)a = *(lanes *)a > *(const lanes *)limit ? *(const lanes *)limit : *(lanes *)a;                        \
+  LANES lanes lanes_at_most_##type(lanes a, scalar limit) { return a > limit ? (lanes)limit : a; }                  \
+  LANES lanes lanes_keep_where_positive_##type(lanes a, lanes x, lanes other) { return x > 0 ? a : other; }         \
+  LANES lanes lanes_magnitude_##type(lanes a) {                                                                     \
+    return __builtin_bit_cast(lanes, __builtin_bit_cast(integers, a) & most_integer);                               \
   }                                                                                                                 \
-  LANES void lanes_keep_where_positive_##type(void *a, const void *x, const void *other) {                          \
-    *(lanes *)a = *(const lanes *)x > 0 ? *(lanes *)a : *(const lanes *)other;                                      \
+  LANES lanes lanes_add_sign_##type(lanes a, lanes b) {                                                             \
+    const integers sign = __builtin_bit_cast(integers, b) & ~most_integer;                                          \
+    return __builtin_bit_cast(lanes, __builtin_bit_cast(integers, a) | sign);                                       \
   }                                                                                                                 \
-  LANES void lanes_magnitude_##type(void *a) {                                                                      \
-    *(lanes *)a = __builtin_bit_cast(lanes, __builtin_bit_cast(integers, *(lanes *)a) & most_integer);              \
+  LANES lanes lanes_exp2_of_shifted_##type(lanes a) {                                                               \
+    return __builtin_bit_cast(lanes, __builtin_bit_cast(integers, a) << exponent_bit);                              \
   }                                                                                                                 \
-  LANES void lanes_add_sign_##type(void *a, const void *b) {                                                        \
-    const integers sign = __builtin_bit_cast(integers, *(const lanes *)b) & ~most_integer;                          \
-    *(lanes *)a = __builtin_bit_cast(lanes, __builtin_bit_cast(integers, *(lanes *)a) | sign);                      \
+  LANES lanes lanes_even_halves_##type(const scalar *source) {                                                      \
+    return __builtin_bit_cast(lanes, __builtin_bit_cast(integers, lanes_load_##type(source)) << 4 * sizeof(scalar)); \
   }                                                                                                                 \
-  LANES void lanes_exp2_of_shifted_##type(void *a) {                                                                \
-    *(lanes *)a = __builtin_bit_cast(lanes, __builtin_bit_cast(integers, *(lanes *)a) << exponent_bit);             \
+  LANES lanes lanes_odd_halves_##type(const scalar *source) {                                                       \
+    const integers halves = __builtin_bit_cast(integers, lanes_load_##type(source)) >> 4 * sizeof(scalar);          \
+    return __builtin_bit_cast(lanes, halves << 4 * sizeof(scalar));                                                 \
+  }
+// A pair of two vectors, and its vectors. The first `count` scalars of a vector, fewer than it has: no other memory is
+// touched, and the others are `rest`.
+#define LANE_PAIRS(type, scalar, lanes, pair)                                                                       \
+  LANES pair lanes_pair_##type(lanes first, lanes second) {                                                         \
+    pair both;                                                                                                      \
+    both.lo = first;                                                                                                \
+    both.hi = second;                                                                                               \
+    return both;                                                                                                    \
   }                                                                                                                 \
-  LANES void lanes_even_halves_##type(void *a, const void *source) {                                                \
-    *(lanes *)a = __builtin_bit_cast(lanes, *(const integers *)source << 4 * sizeof(scalar));                       \
-  }                                                                                                                 \
-  LANES void lanes_odd_halves_##type(void *a, const void *source) {                                                 \
-    const integers halves = *(const integers *)source >> 4 * sizeof(scalar);                                        \
-    *(lanes *)a = __builtin_bit_cast(lanes, halves << 4 * sizeof(scalar));                                          \
-  }                                                                                                                 \
-  LANES void lanes_load_part_##type(void *a, const scalar *source, ptrdiff_t count) {                               \
-    scalar *target = a;                                                                                             \
+  LANES lanes lanes_first_##type(pair both) { return both.lo; }                                                     \
+  LANES lanes lanes_second_##type(pair both) { return both.hi; }                                                    \
+  LANES lanes lanes_load_part_##type(const scalar *source, ptrdiff_t count, scalar rest) {                          \
+    lanes a = rest;                                                                                                 \
+    scalar *target = (scalar *)&a;                                                                                  \
     LANES_COPY(8) LANES_COPY(4) LANES_COPY(2) LANES_COPY(1)                                                         \
+    return a;                                                                                                       \
   }                                                                                                                 \
-  LANES void lanes_store_part_##type(scalar *target, const void *a, ptrdiff_t count) {                              \
-    const scalar *source = a;                                                                                       \
+  LANES void lanes_store_part_##type(scalar *target, lanes a, ptrdiff_t count) {                                    \
+    const scalar *source = (const scalar *)&a;                                                                      \
     LANES_COPY(8) LANES_COPY(4) LANES_COPY(2) LANES_COPY(1)                                                         \
   }
 // Copies fixed sizes, by the bits of count. The compiler would turn a loop into a call of memcpy, and a gate pass would
@@ -92,10 +117,14 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4), aligned(8)));
     target += size;                                          \
     source += size;                                          \
   }
+LANE_OPERATIONS(f32_pair, float, lanes32, lanes32i, INT32_MAX, 23)
 LANE_OPERATIONS(f32, float, lanes16, lanes16i, INT32_MAX, 23)
-LANE_OPERATIONS(f64, double, lanes8d, lanes8l, INT64_MAX, 52)
 LANE_OPERATIONS(f32_half, float, lanes8, lanes8i, INT32_MAX, 23)
+LANE_OPERATIONS(f64_pair, double, lanes16d, lanes16l, INT64_MAX, 52)
+LANE_OPERATIONS(f64, double, lanes8d, lanes8l, INT64_MAX, 52)
 LANE_OPERATIONS(f64_half, double, lanes4d, lanes4l, INT64_MAX, 52)
+LANE_PAIRS(f32, float, lanes16, lanes32)
+LANE_PAIRS(f64, double, lanes8d, lanes16d)
 // clang-format on
 
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and

@@ -13,8 +13,7 @@ LANES void add_squares_body(instruction_set set, const float *values, ptrdiff_t 
   lanes8d sums[2] = {0};
   const ptrdiff_t whole = count / 16 * 16;
   for (ptrdiff_t i = 0; i < whole; i += 16) add_squares_of_sixteen(sums, (const lanes16 *)(values + i));
-  lanes16 rest = {0};
-  lanes_load_part_f32(&rest, values + whole, count - whole);
+  const lanes16 rest = lanes_load_part_f32(values + whole, count - whole, 0);
   add_squares_of_sixteen(sums, &rest);
   sums[0] += sums[1];
   for (int lane = 0; lane < 8; lane++) *sum += sums[0][lane];

@@ -22,12 +22,6 @@ LANES float largest_of_sixteen(const lanes16 *a) {
   return even > odd ? even : odd;
 }
 
-// The first `count` values, fewer than 16, and `rest` after them.
-LANES void load_padded(lanes16 *a, const float *source, ptrdiff_t count, float rest) {
-  *a = rest;
-  lanes_load_part_f32(a, source, count);
-}
-
 // MARK: Softmax
 
 // x = exp(-x) for x ≥ 0, as σ computes it (Gates/SigmoidTanh.swift), with the same constants
@@ -48,7 +42,7 @@ LANES void exp_of_negative(lanes16 *value) {
   p = p * r - 0.49999994f;
   const lanes16 t = p * r2 + r;
   lanes16 power = shifted;
-  lanes_exp2_of_shifted_f32(&power);
+  power = lanes_exp2_of_shifted_f32(power);
   const lanes16 e = (1 - t) * power;
   *value = x > most ? (lanes16)0 : e;
 }
@@ -75,7 +69,7 @@ LANES void softmax_of(bool smooths, softmax_row *s) {
     const lanes16 a = *(const lanes16 *)(x + i);
     most = a > most ? a : most;
   }
-  load_padded(&last, x + whole, rest, -__builtin_inff());
+  last = lanes_load_part_f32(x + whole, rest, -__builtin_inff());
   most = last > most ? last : most;
   const float largest = largest_of_sixteen(&most);
 
@@ -87,11 +81,11 @@ LANES void softmax_of(bool smooths, softmax_row *s) {
   }
   // What pads the row counts as zero.
   softmax_sums of_rest = {0};
-  load_padded(&last, x + whole, rest, largest);
-  if (s->weights) load_padded(&weight, s->weights + whole, rest, 0);
+  last = lanes_load_part_f32(x + whole, rest, largest);
+  if (s->weights) weight = lanes_load_part_f32(s->weights + whole, rest, 0);
   exponentials(&of_rest, smooths, &last, largest, &weight);
-  lanes_store_part_f32(x + whole, &last, rest);
-  load_padded(&last, x + whole, rest, 0);
+  lanes_store_part_f32(x + whole, last, rest);
+  last = lanes_load_part_f32(x + whole, rest, 0);
   sums.sum += last;
   sums.distance += of_rest.distance;
   s->largest = largest;
@@ -147,8 +141,8 @@ LANES void sum_errors_of(error_kind kind, error_values *s) {
     const ptrdiff_t count = s->count - i;
     lanes16 d, target, loss;
     if (count < 16) {
-      load_padded(&d, s->y + i, count, 0);
-      load_padded(&target, s->targets + i, count, 0);
+      d = lanes_load_part_f32(s->y + i, count, 0);
+      target = lanes_load_part_f32(s->targets + i, count, 0);
       d -= target;
     } else {
       d = *(const lanes16 *)(s->y + i) - *(const lanes16 *)(s->targets + i);
@@ -158,7 +152,7 @@ LANES void sum_errors_of(error_kind kind, error_values *s) {
     sums[1] += __builtin_convertvector(loss.hi, lanes8d);
     d *= s->scale;
     if (count < 16) {
-      lanes_store_part_f32(s->y + i, &d, count);
+      lanes_store_part_f32(s->y + i, d, count);
     } else {
       *(lanes16 *)(s->y + i) = d;
     }

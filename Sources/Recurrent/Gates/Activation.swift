@@ -7,8 +7,8 @@ import CRecurrentKernels
 ) {
   var i = 0
   while i < count {
-    A.value(VectorPair<E.Register>(at: values + i)).store(at: values + i)
-    i &+= VectorPair<E.Register>.count
+    A.value(E.Pair(at: values + i)).store(at: values + i)
+    i &+= E.Pair.count
   }
 }
 
@@ -63,7 +63,7 @@ public enum Activation: String, CaseIterable, Sendable {
     _ function: (UnsafeMutablePointer<E>, Int) -> Void, to values: UnsafeMutableBufferPointer<E>
   ) {
     guard let start = values.baseAddress else { return }
-    let most = VectorPair<E.Register>.count, whole = values.count / most * most
+    let most = E.Pair.count, whole = values.count / most * most
     function(start, whole)
     if whole < values.count {
       withUnsafeTemporaryAllocation(of: E.self, capacity: most) { rest in

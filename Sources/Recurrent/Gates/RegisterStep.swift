@@ -11,8 +11,7 @@ protocol StepEquations {
   static func run<L: Lanes>(_ place: StepPlace<L>)
 }
 
-/// Runs one stage of a step for all units. A step block of one vector runs as two halves, which divide in less time (AVX-512,
-/// Intel Ice Lake, H 16 and 24: 1.1 times as fast).
+/// Runs one stage of a step for all units. A step block of one vector runs as two halves.
 @inline(always) func runStep<Equations: StepEquations, E: LaneElement>(
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
@@ -20,18 +19,18 @@ protocol StepEquations {
   let blocks = StepBlocks(hiddenSize: step.hidden_size, lanes: E.laneCount, inPairs: step.pairs)
   var index = 0
   while index < blocks.pairs {
-    let unit = (step.downwards ? blocks.pairs &- 1 &- index : index) &* VectorPair<E.Register>.count
-    equations.run(StepPlace<VectorPair<E.Register>>(step, equations, unit: unit))
+    let unit = (step.downwards ? blocks.pairs &- 1 &- index : index) &* E.Pair.count
+    equations.run(StepPlace<E.Pair>(step, equations, unit: unit))
     index &+= 1
   }
   index = 0
   while index < blocks.vectors {
     let unit = blocks.firstVector &+ (step.downwards ? blocks.vectors &- 1 &- index : index) &* E.laneCount
-    equations.run(StepPlace<VectorPair<E.HalfRegister>>(step, equations, unit: unit))
+    equations.run(StepPlace<Halves<E.Half>>(step, equations, unit: unit))
     index &+= 1
   }
   if blocks.hasHalf {
-    equations.run(StepPlace<Vector<E.HalfRegister>>(step, equations, unit: blocks.half))
+    equations.run(StepPlace<E.Half>(step, equations, unit: blocks.half))
   }
 }
 

@@ -10,8 +10,8 @@ struct Panel<E: LaneElement> {
     self.init(start)
   }
 
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
-    get { VectorPair(Vector(at: start + place.first.at), Vector(at: start + place.second.at)) }
+  @inline(always) subscript(_ place: TilePlace<E>) -> E.Pair {
+    get { E.Pair(E.Pair.Vector(at: start + place.first.at), E.Pair.Vector(at: start + place.second.at)) }
     nonmutating set {
       newValue.first.store(at: start + place.first.at)
       newValue.second.store(at: start + place.second.at)
@@ -35,19 +35,19 @@ struct RowMatrix<E: LaneElement> {
     self.init(UnsafeMutableRawPointer(mutating: start), stride: stride)
   }
 
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
-    get { VectorPair(load(place.first), load(place.second)) }
+  @inline(always) subscript(_ place: TilePlace<E>) -> E.Pair {
+    get { E.Pair(load(place.first), load(place.second)) }
     nonmutating set {
       store(newValue.first, place.first)
       store(newValue.second, place.second)
     }
   }
 
-  @inline(always) private func load(_ place: TilePlace<E>.VectorPlace) -> Vector<E.Register> {
+  @inline(always) private func load(_ place: TilePlace<E>.VectorPlace) -> E.Pair.Vector {
     let source = start + (place.row &* stride &+ place.unit)
-    return place.count >= E.laneCount ? Vector(at: source) : Vector(partAt: source, place.count)
+    return place.count >= E.laneCount ? E.Pair.Vector(at: source) : E.Pair.Vector(partAt: source, place.count)
   }
-  @inline(always) private func store(_ values: Vector<E.Register>, _ place: TilePlace<E>.VectorPlace) {
+  @inline(always) private func store(_ values: E.Pair.Vector, _ place: TilePlace<E>.VectorPlace) {
     let target = start + (place.row &* stride &+ place.unit)
     if place.count >= E.laneCount {
       values.store(at: target)
@@ -66,8 +66,8 @@ struct UnitVector<E: LaneElement> {
     self.start = start.assumingMemoryBound(to: E.self)
   }
 
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
-    VectorPair(Vector(at: start + place.first.unit), Vector(at: start + place.second.unit))
+  @inline(always) subscript(_ place: TilePlace<E>) -> E.Pair {
+    E.Pair(E.Pair.Vector(at: start + place.first.unit), E.Pair.Vector(at: start + place.second.unit))
   }
 }
 
@@ -82,11 +82,11 @@ struct UnitVectorGradient<E: LaneElement> {
 
   /// Adds a·b. If a place holds the same units of two rows, they are added one after the other, in ascending rows. If
   /// it holds one vector twice, the vector is added once.
-  @inline(always) func add(_ a: VectorPair<E.Register>, times b: VectorPair<E.Register>, _ place: TilePlace<E>) {
+  @inline(always) func add(_ a: E.Pair, times b: E.Pair, _ place: TilePlace<E>) {
     add(a.first, b.first, place.first.unit)
     if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
   }
-  @inline(always) private func add(_ a: Vector<E.Register>, _ b: Vector<E.Register>, _ unit: Int) {
-    Vector<E.Register>(at: start + unit).adding(a, times: b).store(at: start + unit)
+  @inline(always) private func add(_ a: E.Pair.Vector, _ b: E.Pair.Vector, _ unit: Int) {
+    E.Pair.Vector(at: start + unit).adding(a, times: b).store(at: start + unit)
   }
 }

@@ -66,7 +66,7 @@ struct HiddenGradient<E: LaneElement> {
   }
 
   /// dh + dy
-  @inline(always) subscript(_ place: TilePlace<E>) -> VectorPair<E.Register> {
+  @inline(always) subscript(_ place: TilePlace<E>) -> E.Pair {
     var sum = dh[place]
     if let dy { sum = sum + dy[place] }
     return sum

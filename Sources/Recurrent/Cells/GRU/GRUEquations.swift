@@ -51,8 +51,8 @@ struct GRUTile<E: LaneElement> {
 
 /// The gradients dn and dz of the pre-activations, and the direct term of dh', at one place.
 @inline(always) func mixedBackward<E: LaneElement, U: UpdateRule>(
-  _ update: U.Type, _ slots: GRUTile<E>, _ dh: VectorPair<E.Register>, _ place: TilePlace<E>
-) -> (dn: VectorPair<E.Register>, dz: VectorPair<E.Register>, carried: VectorPair<E.Register>) {
+  _ update: U.Type, _ slots: GRUTile<E>, _ dh: E.Pair, _ place: TilePlace<E>
+) -> (dn: E.Pair, dz: E.Pair, carried: E.Pair) {
   let n = slots.n[place], z = slots.z[place], previous = slots.previousH[place]
   let (new, old) = U.factors(z)
   return (

@@ -17,7 +17,7 @@ private struct LSTMTile<E: LaneElement> {
   /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed.
   @inline(always) func activate(
     _ place: TilePlace<E>, c cPanel: Panel<E>, previousC kept: Panel<E>?
-  ) -> (o: VectorPair<E.Register>, c: VectorPair<E.Register>) {
+  ) -> (o: E.Pair, c: E.Pair) {
     let previous = cPanel[place]
     let gates = LSTMGateValues(i[place], f[place], g[place], o[place])
     let c = newC(gates.i, gates.f, gates.g, previous)
