@@ -47,8 +47,10 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
 //   add_sign                 a with the sign of b; a must not be negative.
 //   exp2_of_shifted          2^n, if the lanes hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n) and 2^n is a normal
 //                            number: the low bits of the lanes are its exponent.
-//   even_halves, odd_halves  The scalars whose upper halves are the lower or the upper halves of those in memory, and
-//                            whose lower halves are zero.
+//   add_products             sum += value · weights, in place; fused as muladd is.
+//   add_products_of_even_halves, add_products_of_odd_halves
+//                            The same with the weights whose upper halves are the lower or the upper halves of those in
+//                            memory, and whose lower halves are zero.
 #define LANE_OPERATIONS(type, scalar, lanes, integers, most_integer, exponent_bit)                                  \
   LANES lanes lanes_splat_##type(scalar value) { return (lanes)value; }                                             \
   LANES lanes lanes_load_##type(const scalar *source) {                                                             \
@@ -81,12 +83,17 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
   LANES lanes lanes_exp2_of_shifted_##type(lanes a) {                                                               \
     return __builtin_bit_cast(lanes, __builtin_bit_cast(integers, a) << exponent_bit);                              \
   }                                                                                                                 \
-  LANES lanes lanes_even_halves_##type(const scalar *source) {                                                      \
-    return __builtin_bit_cast(lanes, __builtin_bit_cast(integers, lanes_load_##type(source)) << 4 * sizeof(scalar)); \
+  LANES void lanes_add_products_##type(void *sum, scalar value, const scalar *weights) {                            \
+    *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, lanes_load_##type(weights));                   \
   }                                                                                                                 \
-  LANES lanes lanes_odd_halves_##type(const scalar *source) {                                                       \
-    const integers halves = __builtin_bit_cast(integers, lanes_load_##type(source)) >> 4 * sizeof(scalar);          \
-    return __builtin_bit_cast(lanes, halves << 4 * sizeof(scalar));                                                 \
+  LANES void lanes_add_products_of_even_halves_##type(void *sum, scalar value, const scalar *weights) {             \
+    const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) << 4 * sizeof(scalar);              \
+    *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
+  }                                                                                                                 \
+  LANES void lanes_add_products_of_odd_halves_##type(void *sum, scalar value, const scalar *weights) {              \
+    const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) >> 4 * sizeof(scalar);              \
+    *(lanes *)sum =                                                                                                 \
+        lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w << 4 * sizeof(scalar)));       \
   }
 // A pair of two vectors, and its vectors. The first `count` scalars of a vector, fewer than it has: no other memory is
 // touched, and the others are `rest`.

@@ -47,7 +47,7 @@ typedef struct update_rule {
 // One update of some parameters. Denormal numbers count as zero. Otherwise the moments of a parameter that gets no more
 // gradients would stay denormal for ever, and each of them would take a hundred cycles.
 //
-// If only some rows of `size` parameters each have a gradient, as those of the symbols that an embedding has seen, `rows`
+// If only some rows of `size` parameters have a gradient, as those of the symbols that an embedding has seen, `rows`
 // lists them in ascending order. The gradient of all other rows is not read and counts as zero. A lazy update leaves
 // those parameters and their state as they are.
 typedef struct parameter_update {

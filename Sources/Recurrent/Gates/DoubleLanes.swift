@@ -2,15 +2,22 @@ import CRecurrentKernels
 
 /// 128 bytes of doubles.
 struct DoublePair: VectorPair {
-  fileprivate let lanes: SIMD16<Double>
+  fileprivate var lanes: SIMD16<Double>
 
   @inline(always) fileprivate init(lanes: SIMD16<Double>) { self.lanes = lanes }
   @inline(always) static var count: Int { 16 }
   @inline(always) init(at source: UnsafePointer<Double>) { lanes = lanes_load_f64_pair(source) }
   @inline(always) func store(at target: UnsafeMutablePointer<Double>) { lanes_store_f64_pair(target, lanes) }
   @inline(always) init(_ scalar: Double) { lanes = lanes_splat_f64_pair(scalar) }
-  @inline(always) init(evenHalvesAt source: UnsafePointer<Double>) { lanes = lanes_even_halves_f64_pair(source) }
-  @inline(always) init(oddHalvesAt source: UnsafePointer<Double>) { lanes = lanes_odd_halves_f64_pair(source) }
+  @inline(always) mutating func add(_ value: Double, times weights: UnsafePointer<Double>) {
+    lanes_add_products_f64_pair(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Double, timesEvenHalvesAt weights: UnsafePointer<Double>) {
+    lanes_add_products_of_even_halves_f64_pair(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Double, timesOddHalvesAt weights: UnsafePointer<Double>) {
+    lanes_add_products_of_odd_halves_f64_pair(&lanes, value, weights)
+  }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f64_pair(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f64_pair(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f64_pair(a.lanes, b.lanes)) }
@@ -57,15 +64,22 @@ struct DoubleVector: SingleVector {
 
 /// 32 bytes of doubles.
 struct DoubleHalf: Lanes {
-  fileprivate let lanes: SIMD4<Double>
+  fileprivate var lanes: SIMD4<Double>
 
   @inline(always) fileprivate init(lanes: SIMD4<Double>) { self.lanes = lanes }
   @inline(always) static var count: Int { 4 }
   @inline(always) init(at source: UnsafePointer<Double>) { lanes = lanes_load_f64_half(source) }
   @inline(always) func store(at target: UnsafeMutablePointer<Double>) { lanes_store_f64_half(target, lanes) }
   @inline(always) init(_ scalar: Double) { lanes = lanes_splat_f64_half(scalar) }
-  @inline(always) init(evenHalvesAt source: UnsafePointer<Double>) { lanes = lanes_even_halves_f64_half(source) }
-  @inline(always) init(oddHalvesAt source: UnsafePointer<Double>) { lanes = lanes_odd_halves_f64_half(source) }
+  @inline(always) mutating func add(_ value: Double, times weights: UnsafePointer<Double>) {
+    lanes_add_products_f64_half(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Double, timesEvenHalvesAt weights: UnsafePointer<Double>) {
+    lanes_add_products_of_even_halves_f64_half(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Double, timesOddHalvesAt weights: UnsafePointer<Double>) {
+    lanes_add_products_of_odd_halves_f64_half(&lanes, value, weights)
+  }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f64_half(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f64_half(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f64_half(a.lanes, b.lanes)) }

@@ -2,15 +2,22 @@ import CRecurrentKernels
 
 /// 128 bytes of floats.
 struct FloatPair: VectorPair {
-  fileprivate let lanes: SIMD32<Float>
+  fileprivate var lanes: SIMD32<Float>
 
   @inline(always) fileprivate init(lanes: SIMD32<Float>) { self.lanes = lanes }
   @inline(always) static var count: Int { 32 }
   @inline(always) init(at source: UnsafePointer<Float>) { lanes = lanes_load_f32_pair(source) }
   @inline(always) func store(at target: UnsafeMutablePointer<Float>) { lanes_store_f32_pair(target, lanes) }
   @inline(always) init(_ scalar: Float) { lanes = lanes_splat_f32_pair(scalar) }
-  @inline(always) init(evenHalvesAt source: UnsafePointer<Float>) { lanes = lanes_even_halves_f32_pair(source) }
-  @inline(always) init(oddHalvesAt source: UnsafePointer<Float>) { lanes = lanes_odd_halves_f32_pair(source) }
+  @inline(always) mutating func add(_ value: Float, times weights: UnsafePointer<Float>) {
+    lanes_add_products_f32_pair(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Float, timesEvenHalvesAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_even_halves_f32_pair(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Float, timesOddHalvesAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_odd_halves_f32_pair(&lanes, value, weights)
+  }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f32_pair(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f32_pair(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f32_pair(a.lanes, b.lanes)) }
@@ -57,15 +64,22 @@ struct FloatVector: SingleVector {
 
 /// 32 bytes of floats.
 struct FloatHalf: Lanes {
-  fileprivate let lanes: SIMD8<Float>
+  fileprivate var lanes: SIMD8<Float>
 
   @inline(always) fileprivate init(lanes: SIMD8<Float>) { self.lanes = lanes }
   @inline(always) static var count: Int { 8 }
   @inline(always) init(at source: UnsafePointer<Float>) { lanes = lanes_load_f32_half(source) }
   @inline(always) func store(at target: UnsafeMutablePointer<Float>) { lanes_store_f32_half(target, lanes) }
   @inline(always) init(_ scalar: Float) { lanes = lanes_splat_f32_half(scalar) }
-  @inline(always) init(evenHalvesAt source: UnsafePointer<Float>) { lanes = lanes_even_halves_f32_half(source) }
-  @inline(always) init(oddHalvesAt source: UnsafePointer<Float>) { lanes = lanes_odd_halves_f32_half(source) }
+  @inline(always) mutating func add(_ value: Float, times weights: UnsafePointer<Float>) {
+    lanes_add_products_f32_half(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Float, timesEvenHalvesAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_even_halves_f32_half(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Float, timesOddHalvesAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_odd_halves_f32_half(&lanes, value, weights)
+  }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f32_half(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f32_half(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f32_half(a.lanes, b.lanes)) }

@@ -8,9 +8,6 @@ protocol Lanes: BitwiseCopyable {
   init(_ scalar: Scalar)
   /// The scalars from an address on.
   init(at source: UnsafePointer<Scalar>)
-  /// The scalars with these upper halves: the lower halves of those in memory, or the upper ones.
-  init(evenHalvesAt source: UnsafePointer<Scalar>)
-  init(oddHalvesAt source: UnsafePointer<Scalar>)
   func store(at target: UnsafeMutablePointer<Scalar>)
   static func + (a: Self, b: Self) -> Self
   static func - (a: Self, b: Self) -> Self
@@ -18,6 +15,11 @@ protocol Lanes: BitwiseCopyable {
   static func / (a: Self, b: Self) -> Self
   /// self + a · b
   func adding(_ a: Self, times b: Self) -> Self
+  /// Adds the value times weights in memory.
+  mutating func add(_ value: Scalar, times weights: UnsafePointer<Scalar>)
+  /// The same with weights whose upper halves are the lower halves of the scalars in memory, or the upper ones.
+  mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>)
+  mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self
   /// The smaller of `self` and `limit`. A NaN stays a NaN.
@@ -34,8 +36,8 @@ protocol Lanes: BitwiseCopyable {
 /// Two halves of a vector side by side. On AVX-512, they divide in less time than a vector (Intel Ice Lake, GRU's step,
 /// H 16: 1.17 times as fast). The compiler would join the two divisions of one vector.
 struct Halves<Half: Lanes>: Lanes {
-  private let first: Half
-  private let second: Half
+  private var first: Half
+  private var second: Half
 
   @inline(always) private init(_ first: Half, _ second: Half) {
     self.first = first
@@ -45,12 +47,6 @@ struct Halves<Half: Lanes>: Lanes {
   @inline(always) init(_ scalar: Half.Scalar) { self.init(Half(scalar), Half(scalar)) }
   @inline(always) init(at source: UnsafePointer<Half.Scalar>) {
     self.init(Half(at: source), Half(at: source + Half.count))
-  }
-  @inline(always) init(evenHalvesAt source: UnsafePointer<Half.Scalar>) {
-    self.init(Half(evenHalvesAt: source), Half(evenHalvesAt: source + Half.count))
-  }
-  @inline(always) init(oddHalvesAt source: UnsafePointer<Half.Scalar>) {
-    self.init(Half(oddHalvesAt: source), Half(oddHalvesAt: source + Half.count))
   }
   @inline(always) func store(at target: UnsafeMutablePointer<Half.Scalar>) {
     first.store(at: target)
@@ -62,6 +58,18 @@ struct Halves<Half: Lanes>: Lanes {
   @inline(always) static func / (a: Self, b: Self) -> Self { Self(a.first / b.first, a.second / b.second) }
   @inline(always) func adding(_ a: Self, times b: Self) -> Self {
     Self(first.adding(a.first, times: b.first), second.adding(a.second, times: b.second))
+  }
+  @inline(always) mutating func add(_ value: Half.Scalar, times weights: UnsafePointer<Half.Scalar>) {
+    first.add(value, times: weights)
+    second.add(value, times: weights + Half.count)
+  }
+  @inline(always) mutating func add(_ value: Half.Scalar, timesEvenHalvesAt weights: UnsafePointer<Half.Scalar>) {
+    first.add(value, timesEvenHalvesAt: weights)
+    second.add(value, timesEvenHalvesAt: weights + Half.count)
+  }
+  @inline(always) mutating func add(_ value: Half.Scalar, timesOddHalvesAt weights: UnsafePointer<Half.Scalar>) {
+    first.add(value, timesOddHalvesAt: weights)
+    second.add(value, timesOddHalvesAt: weights + Half.count)
   }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))

@@ -181,30 +181,34 @@ struct GateSums<L: Lanes, let gates: Int> {
 
   /// Adds one value of the row times its weights [gate][unit].
   @inline(always) fileprivate mutating func add(_ value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
-    let value = L(value)
-    if gates > 0 { first = first.adding(L(at: weights), times: value) }
-    if gates > 1 { second = second.adding(L(at: weights + L.count), times: value) }
-    if gates > 2 { third = third.adding(L(at: weights + 2 &* L.count), times: value) }
-    if gates > 3 { fourth = fourth.adding(L(at: weights + 3 &* L.count), times: value) }
+    if gates > 0 { first.add(value, times: weights) }
+    if gates > 1 { second.add(value, times: weights + L.count) }
+    if gates > 2 { third.add(value, times: weights + 2 &* L.count) }
+    if gates > 3 { fourth.add(value, times: weights + 3 &* L.count) }
   }
 
-  /// The same with weights in halves, for an even k or an odd one.
-  @inline(always) private mutating func add(
-    _ value: L.Scalar, timesHalves weights: UnsafePointer<L.Scalar>, _ half: (UnsafePointer<L.Scalar>) -> L
-  ) {
-    let value = L(value)
-    if gates > 0 { first = first.adding(half(weights), times: value) }
-    if gates > 1 { second = second.adding(half(weights + L.count), times: value) }
-    if gates > 2 { third = third.adding(half(weights + 2 &* L.count), times: value) }
-    if gates > 3 { fourth = fourth.adding(half(weights + 3 &* L.count), times: value) }
+  /// The same with weights in halves, for an even k.
+  @inline(always) private mutating func add(even value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
+    if gates > 0 { first.add(value, timesEvenHalvesAt: weights) }
+    if gates > 1 { second.add(value, timesEvenHalvesAt: weights + L.count) }
+    if gates > 2 { third.add(value, timesEvenHalvesAt: weights + 2 &* L.count) }
+    if gates > 3 { fourth.add(value, timesEvenHalvesAt: weights + 3 &* L.count) }
+  }
+
+  /// The same with weights in halves, for an odd k.
+  @inline(always) private mutating func add(odd value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
+    if gates > 0 { first.add(value, timesOddHalvesAt: weights) }
+    if gates > 1 { second.add(value, timesOddHalvesAt: weights + L.count) }
+    if gates > 2 { third.add(value, timesOddHalvesAt: weights + 2 &* L.count) }
+    if gates > 3 { fourth.add(value, timesOddHalvesAt: weights + 3 &* L.count) }
   }
 
   /// Adds two neighboring values of the row times their weights in halves.
   @inline(always) fileprivate mutating func add(
     pair: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>
   ) {
-    add(pair[0], timesHalves: weights) { L(evenHalvesAt: $0) }
-    add(pair[1], timesHalves: weights) { L(oddHalvesAt: $0) }
+    add(even: pair[0], times: weights)
+    add(odd: pair[1], times: weights)
   }
 
   /// Adds the values of a row from an even k on, of which the last may have no neighbor.
@@ -217,6 +221,6 @@ struct GateSums<L: Lanes, let gates: Int> {
       weights += stride
       k &+= 2
     }
-    if k < depth.upperBound { add(row[k], timesHalves: weights) { L(evenHalvesAt: $0) } }
+    if k < depth.upperBound { add(even: row[k], times: weights) }
   }
 }
