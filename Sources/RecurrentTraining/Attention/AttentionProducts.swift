@@ -94,11 +94,12 @@ struct AttentionProducts {
     for index in 0..<queries * keys { weights[index] *= scale }
   }
 
-  /// Scores become weights, which sum to 1 over the window of each query and are 0 outside.
-  func normalize(_ weights: UnsafeMutablePointer<Float>, queries: Int, keys: Int) {
+  /// Scores become weights, which sum to 1 over the window of each query and are 0 outside. The first row is that of the
+  /// query of step `firstQuery`.
+  func normalize(_ weights: UnsafeMutablePointer<Float>, queries: Int, keys: Int, firstQuery: Int = 0) {
     for query in 0..<queries {
       let row = UnsafeMutableBufferPointer(start: weights + query * keys, count: keys)
-      let range = window.range(query: query, keys: keys)
+      let range = window.range(query: firstQuery + query, keys: keys)
       for key in 0..<range.lowerBound { row[key] = 0 }
       for key in range.upperBound..<keys { row[key] = 0 }
       SoftmaxCrossEntropy.softmax(UnsafeMutableBufferPointer(rebasing: row[range]), products.set)
