@@ -222,7 +222,7 @@ import Testing
       expectError("encoder.embedding: symbol of step 0 of sequence 1 is -1, expected 0 to 6") {
         try model(.init(Tokens(padding: [[1], [-1]]), symbols), workspace)
       }
-      expectError("decoder.layer: initial.h has 12 values, expected 2·6 = 12") {
+      expectError("decoder.layer: initial.h has 6 values, expected 2·6 = 12") {
         try model(.init(Tokens(padding: [[1]]), symbols), workspace)
       }
     }
