@@ -205,6 +205,30 @@ import Testing
     }
   }
 
+  /// An update copies no parameters, those of optional parts and of the chosen attention included.
+  @Test(arguments: [goldens[2], goldens[3], goldens[4]]) func updatesAreInPlace(options: Options) throws {
+    var model = try options.model(), gradients = try Gradients(model), optimizer = Adam(learningRate: 0.01)
+    func places(_ model: Model) -> [UnsafePointer<Float>?] {
+      var places: [UnsafePointer<Float>?] = []
+      model.readParameters { places.append($0.baseAddress) }
+      return places
+    }
+    let (input, targets) = try EncoderDecoderTests.batch(), workspace = Workspace(), before = places(model)
+    var losses: [Double] = []
+    for _ in 0..<5 {
+      let (logits, trace) = try model(input, workspace)
+      let (loss, d) = try SoftmaxCrossEntropy()(logits, targets)
+      gradients.clear()
+      try model.backward(d, trace, into: &gradients, workspace)
+      let all = model.namedParameters()
+      try optimizer.update(&model, gradients)
+      losses.append(loss)
+      #expect(places(model) == before)
+      for (old, new) in zip(all, model.namedParameters()) { #expect(old.values != new.values, "\(old.name)") }
+    }
+    #expect(losses == losses.sorted(by: >))
+  }
+
   @Test func badInputIsNamed() throws {
     let options = EncoderDecoderTests.goldens[2], model = try options.model(), workspace = Workspace()
     let symbols = try Tokens(padding: [[0, 1], [0]])

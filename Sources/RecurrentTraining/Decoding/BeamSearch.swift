@@ -12,23 +12,24 @@ public final class BeamSearch {
   private let decoder: SequenceDecoder
   private let set: instruction_set
   private let width: Int
+  // One thread uses a search at a time. Checking exclusive access would take a twentieth of its time.
   /// How many steps have run.
-  private var steps = 0
+  @exclusivity(unchecked) private var steps = 0
   /// [rows]: the symbol that each row reads next, the log of its probability so far, and its row before the last step.
-  private var symbols: [Int]
-  private var scores: [Double]
-  private var parents: [Int]
+  @exclusivity(unchecked) private var symbols: [Int]
+  @exclusivity(unchecked) private var scores: [Double]
+  @exclusivity(unchecked) private var parents: [Int]
   /// [N]: how many rows of each source are followed: the first ones.
-  private var followed: [Int]
+  @exclusivity(unchecked) private var followed: [Int]
   /// [steps][rows]: the symbols and the parents of all steps so far.
-  private var pastSymbols: [Int]
-  private var pastParents: [Int]
+  @exclusivity(unchecked) private var pastSymbols: [Int]
+  @exclusivity(unchecked) private var pastParents: [Int]
   /// [N][K]: the sequences that have ended.
-  private var endings: [Ending]
+  @exclusivity(unchecked) private var endings: [Ending]
   /// [N]: how many of them each source has.
-  private var ended: [Int]
+  @exclusivity(unchecked) private var ended: [Int]
   /// [K]: the best continuations of a source, in descending order.
-  private var best: [Continuation]
+  private let best: UnsafeMutableBufferPointer<Continuation>
   /// [V]: the logits of a row, for their sum.
   private let logits: AlignedBuffer<Float>
 
@@ -64,9 +65,12 @@ public final class BeamSearch {
     pastParents = pastSymbols
     endings = Array(repeating: Ending(), count: rows)
     ended = Array(repeating: 0, count: stream.batchSize)
-    best = Array(repeating: Continuation(), count: width)
+    best = .allocate(capacity: width)
+    best.initialize(repeating: Continuation())
     logits = AlignedBuffer(count: stream.symbols)
   }
+
+  deinit { best.deallocate() }
 
   /// One more symbol of every sequence that is followed.
   ///
@@ -124,22 +128,21 @@ public final class BeamSearch {
         name: "step \(steps) of source \(row / width)", was: "without probabilities",
         expected: "logits without NaN or +∞, of which one is above -∞")
     }
+    let best = best
     stream.withLogits(row: row) { logits in
+      // Of equal ones, the first is kept.
+      var least = count < room ? -.infinity : best[room - 1].score
       for symbol in 0..<symbols {
         let candidate = score + (Double(logits[symbol]) - normalizer)
-        guard candidate > -.infinity else { continue }
-        if count == room {
-          // Of equal ones, the first is kept.
-          guard candidate > best[room - 1].score else { continue }
-        } else {
-          count += 1
-        }
+        guard candidate > least else { continue }
+        count = min(count + 1, room)
         var place = count - 1
         while place > 0, best[place - 1].score < candidate {
           best[place] = best[place - 1]
           place -= 1
         }
         best[place] = Continuation(score: candidate, row: row, symbol: symbol)
+        if count == room { least = best[room - 1].score }
       }
     }
   }
