@@ -208,6 +208,22 @@ import Testing
     #expect(throws: RecurrentError.self) {
       try DecoderStream(model.decoder, initial: State(h: state.h), memory: memory)
     }
+    // Parts that do not fit each other any more.
+    var mixed = model.decoder
+    mixed.head = try Dense(inputSize: 6, outputSize: 4, seed: 1)
+    expectError("the outputs of the head is 4, expected 5, the number of symbols") {
+      try DecoderStream(mixed, initial: state, memory: memory)
+    }
+    mixed = model.decoder
+    mixed.attention = try AttentionalOutput(.dot(DotAttention()), querySize: 7, memorySize: 7, seed: 1)
+    expectError("the outputs of the attention is 7, expected 6, the hidden size") {
+      try DecoderStream(mixed, initial: state, memory: memory)
+    }
+    mixed = model.decoder
+    mixed.layer = try Layer(.lstm(), inputSize: 5, hiddenSize: 6)
+    expectError("the inputs of the decoder's layer is 5, expected 4, the size of the embedding") {
+      try DecoderStream(mixed, initial: state, memory: memory)
+    }
     // A model whose numbers have become NaN says so.
     var broken = model
     broken.updateParameters { $0[0] = .nan }

@@ -6,9 +6,9 @@ public struct AttentionalOutput: Sendable, Composite {
   /// The attention under the name `score`, and combine.weight [H,C+H] with combine.bias [H].
   public static let parts: [Part<AttentionalOutput>] = [Part("score", \.attention), Part("combine", \.combine)]
   /// What weighs the memory.
-  public var attention: Attention
+  public internal(set) var attention: Attention
   /// W and b, for the context before h.
-  public var combine: Dense
+  public internal(set) var combine: Dense
 
   /// - Parameters:
   ///   - attention: compares h with the memory.
@@ -67,7 +67,7 @@ extension AttentionalOutput: Module {
     let contextSize = combine.inputSize - combine.outputSize
     let dContext = try dJoined.features(0..<contextSize)
     var result = try attention.backward(dContext, trace.attention, into: &gradients.attention, workspace)
-    result.queries.add(try dJoined.features(contextSize..<combine.inputSize))
+    try result.queries.add(dJoined.features(contextSize..<combine.inputSize))
     return result
   }
 }

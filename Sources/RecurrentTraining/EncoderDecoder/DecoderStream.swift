@@ -41,6 +41,7 @@ public final class DecoderStream {
     _ decoder: RecurrentDecoder, initial: State<Float>, memory: Sequences<Float>? = nil, beams: Int = 1
   ) throws(RecurrentError) {
     let layer = decoder.layer, perSource = layer.layerCount * layer.hiddenSize
+    try decoder.checkParts()
     guard beams >= 1 else { throw .size(name: "beams", was: beams, expected: "at least 1") }
     batchSize = max(1, initial.h.count / perSource)
     let shape = "\(layer.layerCount)·\(batchSize)·\(layer.hiddenSize)", batchSize = batchSize
@@ -51,7 +52,6 @@ public final class DecoderStream {
     self.beams = beams
     symbols = decoder.embedding.symbols
     embedding = decoder.embedding
-    try checkCount("embedding.weight", embedding.weight.count, is: symbols * embedding.size, "V·D")
     feedsInput = decoder.feedsInput
     self.layer = try layer.stream(batchSize: rows)
     func repeated(_ values: [Float]) -> [Float] {

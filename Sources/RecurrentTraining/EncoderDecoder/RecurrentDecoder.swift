@@ -45,12 +45,6 @@ public struct RecurrentDecoder: Sendable, Composite {
         name: "the attention of a decoder with input feeding", was: attention == nil ? "none" : "one with a window",
         expected: "one that looks at the whole memory")
     }
-    let inputs = embedding.size + (feedsInput ? layer.hiddenSize : 0)
-    guard layer.inputSize == inputs else {
-      throw .size(
-        name: "the inputs of the decoder's layer", was: layer.inputSize,
-        expected: "\(inputs), the size of the embedding" + (feedsInput ? " and the hidden size" : ""))
-    }
     self.embedding = embedding
     self.layer = layer.layer
     self.feedsInput = feedsInput
@@ -59,6 +53,24 @@ public struct RecurrentDecoder: Sendable, Composite {
         attention, querySize: layer.hiddenSize, memorySize: memorySize, seed: seed &+ 1)
     }
     head = try Dense(inputSize: layer.hiddenSize, outputSize: embedding.symbols, seed: seed)
+    try checkParts()
+  }
+
+  /// Whether the parts fit together, any of which a user may have replaced.
+  func checkParts() throws(RecurrentError) {
+    let hidden = layer.hiddenSize
+    for (name, size, expected, meaning) in [
+      (
+        "the inputs of the decoder's layer", layer.inputSize, embedding.size + (feedsInput ? hidden : 0),
+        "the size of the embedding" + (feedsInput ? " and the hidden size" : "")
+      ),
+      ("the outputs of the attention", attention?.combine.outputSize ?? hidden, hidden, "the hidden size"),
+      ("the inputs of the head", head.inputSize, hidden, "the hidden size"),
+      ("the outputs of the head", head.outputSize, embedding.symbols, "the number of symbols"),
+    ] where size != expected {
+      throw .size(name: name, was: size, expected: "\(expected), \(meaning)")
+    }
+    try checkCount("embedding.weight", embedding.weight.count, is: embedding.symbols * embedding.size, "V·D")
   }
 
   /// What `backward` needs; it can be used once.
@@ -68,11 +80,7 @@ public struct RecurrentDecoder: Sendable, Composite {
     fileprivate let head: Dense.Trace
     fileprivate let memory: Sequences<Float>?
 
-    /// How well the memory's steps fit each step of some targets; nil without attention, or with input feeding, whose
-    /// steps are calls of their own.
-    public var weights: AttentionWeights? { pieces.count == 1 ? pieces[0].attention?.weights : nil }
-
-    /// The weights [Q][K] of a sequence's steps; nil without attention.
+    /// How well the memory's steps fit each step of a sequence, [T][S] by its lengths; nil without attention.
     ///
     /// - Throws: `RecurrentError.size` if there is no such sequence.
     public func weights(sequence: Int) throws(RecurrentError) -> [[Float]]? {
@@ -186,12 +194,12 @@ extension RecurrentDecoder: Module {
     var dMemory = try trace.memory.map { memory throws(RecurrentError) in try memory.sameShape(size: memory.size) }
     for (range, piece) in zip(ranges, trace.pieces).reversed() {
       var dy = try dOutputs.steps(range)
-      if let dFed { dy.add(dFed) }
+      if let dFed { try dy.add(dFed) }
       if let attention, let attentionTrace = piece.attention {
         let d = try attention.backward(
           dy, attentionTrace, into: &gradients.attention[as: AttentionalOutput.self], workspace)
-        dMemory?.add(d.keys)
-        dMemory?.add(d.values)
+        try dMemory?.add(d.keys)
+        try dMemory?.add(d.values)
         dy = d.queries
       }
       let d = try layer.backwardThroughState(

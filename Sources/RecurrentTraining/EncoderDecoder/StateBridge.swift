@@ -9,9 +9,9 @@ public struct StateBridge: Sendable, Composite {
   /// h.weight [L'·H',L·D·H], h.bias [L'·H'], and the same of c; none for a state that is copied.
   public static let parts: [Part<StateBridge>] = [Part("h", \.h), Part("c", \.c)]
   /// The product of h; nil if h is copied.
-  public var h: Dense?
+  public internal(set) var h: Dense?
   /// The product of c; nil if c is copied, or if the decoder has none.
-  public var c: Dense?
+  public internal(set) var c: Dense?
   private let source: Side
   private let target: Side
 
