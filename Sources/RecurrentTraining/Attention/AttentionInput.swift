@@ -112,9 +112,13 @@ func withValues<Result>(
 }
 
 extension Sequences<Float> {
-  fileprivate func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
+  /// The sum of two gradients of the same shape.
+  func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
+    guard other.steps == steps, other.batchSize == batchSize, other.size == size else {
+      throw .shape(name: "the gradients", was: "\(other)", expected: "\(self), as the first one")
+    }
     var sum = self
-    try sum.add(other)
+    sum.withMutableValues { sum in for index in sum.indices { sum[index] += other.values[index] } }
     return sum
   }
 }

@@ -116,7 +116,9 @@ final class AttentionStream {
       let keys = sources[source].keys, first = source * beams, weights = scores.start + first * steps
       score(source, into: weights)
       for row in 0..<beams {
-        products.normalize(weights + row * keys, queries: 1, keys: keys, firstQuery: step)
+        products.normalize(
+          UnsafeMutableBufferPointer(start: weights + row * keys, count: keys),
+          over: products.window.range(query: step, keys: keys))
       }
       multiply(
         weights, depth: keys, by: sources[source].valuePanels.start, units: valueSize, into: context.start)

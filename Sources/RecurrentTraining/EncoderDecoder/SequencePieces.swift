@@ -56,12 +56,5 @@ extension Sequences<Float> {
   }
 
   /// Adds values of the same shape.
-  mutating func add(_ other: Sequences) throws(RecurrentError) {
-    guard other.steps == steps, other.batchSize == batchSize, other.size == size else {
-      throw .shape(name: "the gradients", was: "\(other)", expected: "\(self), as the first one")
-    }
-    withMutableValues { sum in
-      other.values.withUnsafeBufferPointer { other in for index in sum.indices { sum[index] += other[index] } }
-    }
-  }
+  mutating func add(_ other: Sequences) throws(RecurrentError) { self = try adding(other) }
 }
