@@ -164,6 +164,41 @@ import Testing
     }
   }
 
+  /// The program of the page "Read one sequence, write another": words that are written backwards.
+  @Test func wordsAreReversed() throws {
+    let words = ["stream", "level", "gate", "state", "unit", "record", "panel", "tile", "step", "cell"]
+    let sources = words.map { $0.utf8.map { Int($0) - 97 } }, start = 26, end = 27
+    let reader = try LSTM<Float>(
+      inputSize: 16, hiddenSize: 32, direction: .bidirectional, initialization: Initialization(seed: 1))
+    let writer = try LSTM<Float>(inputSize: 16, hiddenSize: 64, initialization: Initialization(seed: 2))
+    var model = EncoderDecoder(
+      encoder: try chain {
+        Link("embedding", try Embedding(symbols: 26, size: 16, seed: 1))
+        Link("layer", reader)
+      }, bridge: try StateBridge(from: reader, to: writer, seed: 2),
+      decoder: try RecurrentDecoder(
+        Embedding(symbols: 28, size: 16, seed: 3), writer,
+        attention: .general(GeneralAttention(querySize: 64, keySize: 64, seed: 4)), memorySize: 64, seed: 5))
+    var batches = try ShuffledBatches(count: words.count, batchSize: 5)
+    var optimizer = Adam(learningRate: 5e-3), gradients = try Gradients(model)
+    let workspace = Workspace()
+    for _ in 1...60 {
+      while let batch = batches.next() {
+        let target = try TeacherForcing(batch.map { sources[$0].reversed() }, start: start, end: end)
+        let (logits, trace) = try model(.init(Tokens(padding: batch.map { sources[$0] }), target.inputs), workspace)
+        let (_, d) = try SoftmaxCrossEntropy()(logits, target.targets)
+        gradients.clear()
+        try model.backward(d, trace, into: &gradients, workspace)
+        try optimizer.update(&model, gradients, clipping: .norm(1))
+      }
+    }
+    let search = SequenceDecoder(start: start, end: end, longest: 10), all = try Tokens(padding: sources)
+    #expect(try search.greedy(model.stream(all)) == sources.map { $0.reversed() })
+    let readings = try search.beam(model.stream(all, beams: 4))
+    #expect(readings.map { $0[0].symbols } == sources.map { $0.reversed() })
+    #expect(readings.allSatisfy { $0[0].isComplete && $0[0].logProbability > -1 })
+  }
+
   @Test func badInputIsNamed() throws {
     let model = try EncoderDecoderTests.goldens[2].model(), source = try SequenceDecodingTests.source()
     expectError("beams is 0, expected at least 1") { try model.stream(source, beams: 0) }
