@@ -96,7 +96,8 @@ let package = Package(
     .testTarget(name: "RecurrentFilesTests", dependencies: ["Recurrent", "RecurrentFiles", "CTestSupport"]),
     .testTarget(
       name: "RecurrentTrainingTests",
-      dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "CRecurrentKernels"], exclude: ["Goldens"]),
+      dependencies: ["Recurrent", "RecurrentFiles", "RecurrentTraining", "CRecurrentKernels", "CTestSupport"],
+      exclude: ["Goldens"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

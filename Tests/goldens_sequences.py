@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the goldens of attention and of CTC: what PyTorch gives in double precision, for attention each sequence alone
-and without padding.
+"""Makes the goldens of attention, of CTC and of encoders with decoders: what PyTorch gives in double precision, for all
+but CTC each sequence alone and without padding.
 
     pip install torch safetensors numpy
     python3 Tests/goldens_sequences.py
@@ -108,8 +108,126 @@ def ctc():
     save_file(tensors, FOLDER / "ctc.safetensors")
 
 
+class Translator(torch.nn.Module):
+    """An encoder and a decoder of LSTMs, GRUs or both, with the parts and the names of `EncoderDecoder`."""
+
+    def __init__(self, encoder, decoder, hidden, levels, directions, attention, feeds):
+        super().__init__()
+        cells = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+        memory, feed = hidden * directions, DECODER if feeds else 0
+        decoder_levels = levels[1]
+        self.attention, self.feeds = attention, feeds
+        self.states = ["h", "c"] if decoder == "lstm" else ["h"]
+        self.encoder = torch.nn.ModuleDict(
+            {
+                "embedding": torch.nn.Embedding(SOURCES, EMBEDDING),
+                "layer": cells[encoder](EMBEDDING, hidden, levels[0], bidirectional=directions == 2),
+            }
+        )
+        # A state of the same shape is copied, but an LSTM's c comes from the encoder's h if the encoder has no c.
+        copies = directions == 1 and levels[0] == levels[1] and hidden == DECODER
+        copied = [] if not copies else self.states if encoder == decoder else ["h"]
+        states = levels[0] * directions * hidden
+        self.bridge = torch.nn.ModuleDict(
+            {s: torch.nn.Linear(states, decoder_levels * DECODER) for s in self.states if s not in copied}
+        )
+        self.decoder = torch.nn.ModuleDict(
+            {
+                "embedding": torch.nn.Embedding(TARGETS, EMBEDDING),
+                "layer": cells[decoder](EMBEDDING + feed, DECODER, decoder_levels),
+            }
+        )
+        score = {"general": lambda: torch.nn.ParameterDict({"weight": torch.empty(memory, DECODER)})}
+        score["additive"] = lambda: torch.nn.ModuleDict(
+            {
+                "query": torch.nn.Linear(DECODER, 5, bias=False),
+                "key": torch.nn.Linear(memory, 5, bias=False),
+                "score": torch.nn.Linear(5, 1, bias=False),
+            }
+        )
+        if attention:
+            parts = {"score": score[attention]()} if attention in score else {}
+            parts["combine"] = torch.nn.Linear(memory + DECODER, DECODER)
+            self.decoder["attention"] = torch.nn.ModuleDict(parts)
+        self.decoder["head"] = torch.nn.Linear(DECODER, TARGETS)
+
+    def scores(self, h, memory):
+        score = self.decoder["attention"]["score"] if self.attention != "dot" else None
+        if self.attention == "dot":
+            return h @ memory.T
+        if self.attention == "general":
+            return h @ score["weight"].T @ memory.T
+        return score["score"]((score["query"](h)[:, None] + score["key"](memory)[None]).tanh())[..., 0]
+
+    def look(self, h, memory):
+        """The output and the weights for h [T, H] and a memory [S, C]."""
+        if not self.attention:
+            return h, None
+        weights = self.scores(h, memory).softmax(1)
+        return self.decoder["attention"]["combine"](torch.cat([weights @ memory, h], 1)).tanh(), weights
+
+    def forward(self, source, symbols):
+        """The logits [T, V] of one sequence, and the weights [T, S]."""
+        memory, final = self.encoder["layer"](self.encoder["embedding"](source))
+        final = final if isinstance(final, tuple) else (final,)
+        state = []
+        for index, name in enumerate(self.states):
+            values = final[min(index, len(final) - 1)]
+            if name in self.bridge:
+                values = self.bridge[name](values.reshape(-1)).reshape(-1, DECODER)
+            state.append(values)
+        layer, x = self.decoder["layer"], self.decoder["embedding"](symbols)
+        state = tuple(state) if len(state) == 2 else state[0]
+        if not self.feeds:
+            y, weights = self.look(layer(x, state)[0], memory)
+            return self.decoder["head"](y), weights
+        fed, outputs, weights = torch.zeros(1, DECODER), [], []
+        for step in x:
+            h, state = layer(torch.cat([step[None], fed], 1), state)
+            fed, weight = self.look(h, memory)
+            outputs.append(fed)
+            weights.append(weight)
+        return self.decoder["head"](torch.cat(outputs)), torch.cat(weights)
+
+
+EMBEDDING, DECODER, SOURCES, TARGETS = 4, 6, 7, 5
+TRANSLATORS = {  # encoder, decoder, units of the encoder, levels of both, directions, attention, input feeding
+    "plain": ("lstm", "lstm", 3, (2, 1), 2, None, False),
+    "dot": ("gru", "lstm", 3, (2, 2), 2, "dot", False),
+    "general": ("lstm", "lstm", 3, (2, 1), 2, "general", False),
+    "additive": ("lstm", "gru", 3, (1, 2), 1, "additive", False),
+    "feeding": ("lstm", "lstm", 3, (2, 2), 2, "general", True),
+    "half_copied": ("gru", "lstm", 6, (1, 1), 1, "dot", True),
+    "copied": ("lstm", "lstm", 6, (2, 2), 1, None, False),
+}
+
+
+def encoder_decoder():
+    sources, targets = [[1, 2, 6, 3, 0], [4], [5, 5, 1]], [[2, 3, 4], [1, 1, 2, 0], [3]]
+    tensors = {}
+    for name, options in TRANSLATORS.items():
+        model, random = Translator(*options), SplitMix64(11)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(random.draw(*parameter.shape))
+        count, loss = sum(len(target) + 1 for target in targets), 0
+        for n, (source, target) in enumerate(zip(sources, targets)):
+            logits, weights = model(torch.tensor(source), torch.tensor([0] + target))
+            loss = loss + torch.nn.functional.cross_entropy(logits, torch.tensor(target + [0]), reduction="sum")
+            tensors[f"{name}.{n}.logits"] = logits.detach().numpy().copy()
+            if weights is not None:
+                tensors[f"{name}.{n}.weights"] = weights.detach().numpy().copy()
+        loss = loss / count
+        loss.backward()
+        tensors[f"{name}.loss"] = loss.detach().reshape(1).numpy()
+        for label, parameter in model.named_parameters():
+            tensors[f"{name}.d_{label}"] = parameter.grad.numpy().copy()
+    save_file(tensors, FOLDER / "encoder_decoder.safetensors")
+
+
 def main():
     ctc()
+    encoder_decoder()
     random, tensors = SplitMix64(5), {}
     inputs = [random.draw(TQ, N, 6) * 2, random.draw(TK, N, 6) * 2, random.draw(TK, N, 4)]
     dy = random.draw(TQ, N, 4)

@@ -6,7 +6,7 @@ Answers the benchmark's questions on standard input, a line each (Peer.swift ask
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
 CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients),
-step (T = 1 from a given state) or one update of a whole model by Adam or, for forecast, AdamW: classifier,
+step (T = 1 from a given state), beam (a beam search, which BeamSearchCase.swift describes) or one update of a whole model by Adam or, for forecast, AdamW: classifier,
 pooled-classifier, text, brackets, adding or forecast, which ModelUpdate.swift describes. The first line it prints is
 its name and version, and the word bf16 if it computes in bf16 (PyTorch only).
 """
@@ -48,6 +48,8 @@ class Torch:
             if self.type != torch.float32:
                 return None  # nobody trains parameters that are bf16 alone
             return self.update(layer, cell, mode, t, n, c, h)
+        if mode == "beam":
+            return self.beam(layer, cell, t, n, c, h)
         layer.eval()
         state = torch.rand(1, n, h).to(self.type)
         if mode == "step":
@@ -58,6 +60,44 @@ class Torch:
         def call():
             with torch.inference_mode():
                 layer(*arguments)
+
+        return call
+
+    def beam(self, layer, cell, t, n, c, h):
+        """A beam search; each step is one batch of all sequences."""
+        torch = self.torch
+        nn = torch.nn
+        k, symbols, end = 5, 100, 1
+        embedding, head = nn.Embedding(symbols, c).to(self.type), nn.Linear(h, symbols).to(self.type)
+        query, combine = nn.Linear(h, h, bias=False).to(self.type), nn.Linear(2 * h, h).to(self.type)
+        memory = (torch.rand(n, 30, h) * 2 - 1).to(self.type)
+        with torch.no_grad():
+            head.bias[end] = -1e4
+        first = torch.arange(n)[:, None] * k
+
+        def call():
+            with torch.inference_mode():
+                zero = torch.zeros(1, n * k, h, dtype=self.type)
+                state = (zero, zero) if cell == "lstm" else zero
+                read, scores = torch.zeros(n * k, dtype=torch.long), torch.full((n, k), -torch.inf)
+                scores[:, 0] = 0
+                written, parents = [], []
+                for _ in range(t):
+                    y, state = layer(embedding(read)[None], state)
+                    y = y.view(n, k, h)
+                    weights = (query(y) @ memory.transpose(1, 2)).softmax(2)
+                    output = combine(torch.cat([weights @ memory, y], 2)).tanh()
+                    all_scores = scores[:, :, None] + head(output).log_softmax(2)
+                    scores, best = all_scores.view(n, -1).topk(k)
+                    read, parent = (best % symbols).view(-1), (best // symbols + first).view(-1)
+                    state = tuple(s[:, parent] for s in state) if cell == "lstm" else state[:, parent]
+                    written.append(read)
+                    parents.append(parent)
+                row, texts = torch.arange(n * k), []
+                for symbol, parent in zip(reversed(written), reversed(parents)):
+                    texts.append(symbol[row])
+                    row = parent[row]
+                return torch.stack(texts[::-1]).tolist()
 
         return call
 
@@ -127,7 +167,7 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
 
     def prepare(self, cell, mode, t, n, c, h):
-        if mode == "training" or mode in UPDATES:
+        if mode in ("training", "beam") or mode in UPDATES:
             return None
         from onnx import TensorProto, helper, numpy_helper
 
@@ -192,7 +232,7 @@ class Keras:
         self.name = f"Keras {keras.__version__} (TensorFlow {tensorflow.__version__})"
 
     def prepare(self, cell, mode, t, n, c, h):
-        if mode in UPDATES and mode != "classifier":
+        if mode == "beam" or mode in UPDATES and mode != "classifier":
             return None
         tensorflow, layers = self.tensorflow, self.keras.layers
         layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](h, return_sequences=True)

@@ -27,6 +27,8 @@ struct Case {
     /// One update of the other models that `recurrent experiment` trains; `modelUpdate` describes them.
     case pooledClassifier = "pooled-classifier"
     case text, brackets, adding, forecast
+    /// A beam search; `beamSearch` describes it.
+    case beam
   }
 
   static let symbols = 10_000
@@ -54,7 +56,7 @@ struct Case {
   /// Whether other libraries have something like it.
   var hasPeers: Bool {
     ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .f32 && weights == .full
-      && (hasProducts || isModelUpdate)
+      && (hasProducts || isModelUpdate || mode == .beam)
   }
   /// Whether BLIS's whole product can run the case's products alone.
   var hasProducts: Bool {
@@ -117,6 +119,7 @@ struct Case {
       update(.brackets, steps: 64, inputs: 32, hidden: 64),
       update(.adding, steps: 200, inputs: 2, hidden: 32), update(.forecast, steps: 24, inputs: 3, hidden: 16),
     ]
+    all += [1, 16].map { Case(cell: cell, mode: .beam, steps: 20, batch: $0, inputs: 32, hidden: 128) }
     all += cases([.bidirectional, .bidirectionalTraining], (50, 64, 256))
     all += cases([.lengths, .lengthsTraining], (100, 64, 256), (100, 64, 512))
     all += cases([.decay, .decayFlushed], (1, 1, 64))

@@ -27,7 +27,7 @@ final class Runner<Scalar: Element> {
   private let stream: RecurrentStream<Scalar>?
   private let kernels: KernelStep<Scalar>?
   private let options: CallOptions
-  /// One update of a model of floats.
+  /// One update of a model of floats, or one beam search.
   private let update: (() throws -> Void)?
 
   init(_ shape: Case, threads: Threads?) throws {
@@ -55,7 +55,7 @@ final class Runner<Scalar: Element> {
       buffer.initialize(repeating: 0)
       for index in buffer.indices { buffer[index] = Scalar(Float.random(in: -1...1, using: &random)) }
     }
-    update = try shape.modelUpdate(threads)
+    update = try shape.modelUpdate(threads) ?? shape.beamSearch()
     state = try layer.zeroState(batchSize: shape.batch)
     dState = try layer.zeroStateGradient(batchSize: shape.batch)
     if shape.mode == .decay || shape.mode == .decayFlushed {
@@ -102,7 +102,7 @@ final class Runner<Scalar: Element> {
       case .kernels: kernels?.run()
       case .forward, .lengths, .bidirectional:
         try forward()
-      case .classifier, .pooledClassifier, .text, .brackets, .adding, .forecast:
+      case .classifier, .pooledClassifier, .text, .brackets, .adding, .forecast, .beam:
         try update?()
       case .training, .lengthsTraining, .bidirectionalTraining:
         try layer.record(

@@ -49,6 +49,76 @@ import Testing
     }
   }
 
+  /// Each sequence goes on from the state of any sequence, between steps in registers, in slots and in chunks, with
+  /// empty seats and without.
+  @Test(arguments: Cell.all, Kernels.all)
+  func sequencesAreReordered(cell: Cell, kernels: Kernels) throws {
+    try sequencesAreReordered(kernels.scalar, cell, kernels.set)
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  private func sequencesAreReordered<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
+  ) throws {
+    for (batch, hidden, levels, empty) in [
+      (1, 8, 2, nil), (4, 19, 1, nil), (5, 33, 2, 1), (40, 17, 2, nil), (41, 70, 1, 7),
+    ] as [(Int, Int, Int, Int?)] {
+      let layer = try Layer<Scalar>(
+        cell, inputSize: 3, hiddenSize: hidden, layerCount: levels, initialization: Initialization(seed: 1),
+        instructionSet: set)
+      let stream = try layer.stream(batchSize: batch), other = try layer.stream(batchSize: batch)
+      if let empty {
+        try stream.leave(empty)
+        try other.leave(empty)
+      }
+      var random = SeededGenerator(seed: 3)
+      for round in 0..<5 {
+        // One step runs by a plan, several do not.
+        let steps = round % 2 + 1
+        let x: [Scalar] = numbers(steps * batch * 3, seed: UInt64(round))
+        var y = [Scalar](repeating: .nan, count: steps * batch * hidden), expected = y
+        var span = y.mutableSpan
+        try stream.process(x.span, steps: steps, into: &span)
+        var otherSpan = expected.mutableSpan
+        try other.process(x.span, steps: steps, into: &otherSpan)
+        expectSameBits(y, expected, "\(layer), round \(round)")
+        let seats = (0..<batch).filter { $0 != empty }
+        let sources = (0..<batch).map { $0 == empty ? -1 : seats.randomElement(using: &random)! }
+        let before = stream.state
+        try stream.reorder(sources.span)
+        func moved(_ values: [Scalar]) -> [Scalar] {
+          var moved = values
+          for index in values.indices {
+            let seat = index / hidden % batch
+            if seat != empty { moved[index] = values[index + (sources[seat] - seat) * hidden] }
+          }
+          return moved
+        }
+        let state = State(h: moved(before.h), c: moved(before.c))
+        #expect(stream.state == state, "\(layer), round \(round)")
+        try other.setState(state)
+      }
+    }
+  }
+
+  @Test func aReorderThatDoesNotExistChangesNothing() throws {
+    let layer = try LSTM<Float>(inputSize: 2, hiddenSize: 3, initialization: Initialization(seed: 1))
+    let stream = try layer.stream(batchSize: 3)
+    try stream.setState(State(h: (0..<9).map(Float.init), c: (0..<9).map(Float.init)))
+    try stream.leave(1)
+    let before = stream.state
+    for (sources, error) in [
+      ([0, 1], RecurrentError.count(name: "sources", was: 2, expected: 3, shape: "the stream's batch size")),
+      ([0, 0, 3], .size(name: "sources[2]", was: 3, expected: "0 ..< 3, a seat that has a sequence")),
+      ([0, 0, -1], .size(name: "sources[2]", was: -1, expected: "0 ..< 3, a seat that has a sequence")),
+      ([1, 0, 2], .size(name: "sources[0]", was: 1, expected: "0 ..< 3, a seat that has a sequence")),
+    ] {
+      #expect(throws: error) { try stream.reorder(sources.span) }
+      #expect(stream.state == before)
+    }
+  }
+
   /// Sequences may join and leave at any step and give the same bits as alone. Empty seats give 0, and the state of a
   /// seat leaves with its sequence.
   @Test(arguments: Cell.all)

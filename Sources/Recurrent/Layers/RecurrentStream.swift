@@ -120,6 +120,21 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     try checkApart(regions.span)
   }
 
+  /// Each sequence goes on from the state of a sequence, another one or its own. A beam search does this when it follows
+  /// some of its sequences in several ways and drops others. Nothing is allocated.
+  ///
+  /// - Parameter sources: [N]: the number of the seat whose state each seat takes. Those of empty seats are not read.
+  /// - Throws: `RecurrentError` if there is not one for each seat, or if such a seat has no sequence. Nothing has changed
+  ///   then.
+  public func reorder(_ sources: Span<Int>) throws(RecurrentError) {
+    try checkCount("sources", sources.count, is: batchSize, "the stream's batch size")
+    for seat in sources.indices where isActive(seat) && !isActive(sources[seat]) {
+      throw .size(
+        name: "sources[\(seat)]", was: sources[seat], expected: "0 ..< \(batchSize), a seat that has a sequence")
+    }
+    sources.withUnsafeBufferPointer { engine.reorder(from: $0) }
+  }
+
   /// Every sequence starts again from zero.
   public func reset() { engine.reset() }
 

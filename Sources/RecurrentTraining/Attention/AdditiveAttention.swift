@@ -64,6 +64,36 @@ public struct AdditiveAttention: Sendable, Composite {
     AttentionProducts(products: products, keySize: size, valueSize: input.values.size, window: window)
   }
 
+  /// Wq, packed for the queries of a stream.
+  func packedQuery(rows: Int) throws(RecurrentError) -> PackedLinear {
+    try checkCount("score.weight", scoreWeight.count, is: size, "1·\(size)")
+    return try PackedLinear(queryLinear, weight: queryWeight, bias: nil, rows: rows)
+  }
+
+  /// Wk·keys [Tk,N,A]
+  func projectedKeys(_ keys: Sequences<Float>, _ scratch: Scratch<Float>) throws(RecurrentError) -> Sequences<Float> {
+    try keyLinear.rows(of: keys, "keys", ("key.weight", keyWeight), scratch)
+  }
+
+  /// The scores of a query's keys in a range.
+  ///
+  /// - Parameters:
+  ///   - q: [A], Wq·query.
+  ///   - k: [keys][A], Wk·keys.
+  ///   - hidden: [keys of the range][A], overwritten.
+  ///   - scores: [keys], overwritten in the range.
+  func scores(
+    of q: UnsafePointer<Float>, _ k: AttentionMatrix, _ range: Range<Int>, hidden: UnsafeMutablePointer<Float>,
+    into scores: UnsafeMutablePointer<Float>
+  ) {
+    self.hidden(q, k, range, into: hidden)
+    for (row, key) in range.enumerated() {
+      var score: Float = 0
+      for index in 0..<size { score += scoreWeight[index] * hidden[row * size + index] }
+      scores[key] = score
+    }
+  }
+
   /// tanh(q + k) [keys of the window][A] of a query.
   private func hidden(
     _ q: UnsafePointer<Float>, _ k: AttentionMatrix, _ range: Range<Int>, into hidden: UnsafeMutablePointer<Float>
@@ -88,7 +118,7 @@ extension AdditiveAttention: Module {
       let call = try AttentionCall(input, heads: 1), products = products(input), weights = call.newWeights()
       let queries = try queryLinear.rows(
         of: input.queries, "queries", ("query.weight", queryWeight), workspace.scratch)
-      let keys = try keyLinear.rows(of: input.keys, "keys", ("key.weight", keyWeight), workspace.scratch)
+      let keys = try projectedKeys(input.keys, workspace.scratch)
       var context = try input.queries.sameShape(size: input.values.size)
       withValues(queries, keys, input.values) { q, k, v in
         context.withMutableValues { y in
@@ -98,13 +128,9 @@ extension AdditiveAttention: Module {
             let k = call.matrix(k, sequence, 0, size: size)
             let hidden = AlignedBuffer<Float>(count: count * size)
             for query in 0..<call.queries(sequence) {
-              let range = window.range(query: query, keys: count)
-              self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
-              for (row, key) in range.enumerated() {
-                var score: Float = 0
-                for index in 0..<size { score += scoreWeight[index] * hidden.start[row * size + index] }
-                start[query * count + key] = score
-              }
+              scores(
+                of: q.start + query * q.stride, k, window.range(query: query, keys: count), hidden: hidden.start,
+                into: start + query * count)
             }
             products.normalize(start, queries: call.queries(sequence), keys: count)
             products.sum(

@@ -97,12 +97,17 @@ struct AttentionProducts {
   /// Scores become weights, which sum to 1 over the window of each query and are 0 outside.
   func normalize(_ weights: UnsafeMutablePointer<Float>, queries: Int, keys: Int) {
     for query in 0..<queries {
-      let row = UnsafeMutableBufferPointer(start: weights + query * keys, count: keys)
-      let range = window.range(query: query, keys: keys)
-      for key in 0..<range.lowerBound { row[key] = 0 }
-      for key in range.upperBound..<keys { row[key] = 0 }
-      SoftmaxCrossEntropy.softmax(UnsafeMutableBufferPointer(rebasing: row[range]), products.set)
+      normalize(
+        UnsafeMutableBufferPointer(start: weights + query * keys, count: keys),
+        over: window.range(query: query, keys: keys))
     }
+  }
+
+  /// The scores of one query become weights, which sum to 1 over a window and are 0 outside.
+  func normalize(_ row: UnsafeMutableBufferPointer<Float>, over window: Range<Int>) {
+    for key in 0..<window.lowerBound { row[key] = 0 }
+    for key in window.upperBound..<row.count { row[key] = 0 }
+    SoftmaxCrossEntropy.softmax(UnsafeMutableBufferPointer(rebasing: row[window]), products.set)
   }
 
   /// y [Q][v] = weights·values

@@ -34,7 +34,10 @@ public struct DotAttention: Parameterless {
       products: try Products<Float>(nil), keySize: input.keys.size, valueSize: input.values.size, window: window)
   }
 
-  private func scale(_ input: AttentionInput) -> Float { isScaled ? 1 / Float(input.keys.size).squareRoot() : 1 }
+  private func scale(_ input: AttentionInput) -> Float { scale(keySize: input.keys.size) }
+
+  /// What scores are multiplied by.
+  func scale(keySize: Int) -> Float { isScaled ? 1 / Float(keySize).squareRoot() : 1 }
 }
 
 extension DotAttention: Module {

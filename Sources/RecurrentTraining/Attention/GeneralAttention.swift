@@ -34,6 +34,11 @@ public struct GeneralAttention: Sendable, Composite {
     linear = try Linear(inputSize: querySize, outputSize: keySize)
   }
 
+  /// W, packed for the queries of a stream.
+  func packedQuery(rows: Int) throws(RecurrentError) -> PackedLinear {
+    try PackedLinear(linear, weight: weight, bias: nil, rows: rows)
+  }
+
   /// What `backward` needs.
   public struct Trace: Sendable {
     /// How well the keys fit the queries.

@@ -53,7 +53,7 @@ public struct CTCDecoder: Sendable, Equatable {
     let lengths = try check(logits, lengths)
     guard width >= 1 else { throw .size(name: "width", was: width, expected: "at least 1") }
     return (0..<logits.batchSize).map { sequence in
-      var search = BeamSearch(blank: blank)
+      var search = PrefixSearch(blank: blank)
       for step in 0..<lengths[sequence] { search.read(logits[step, sequence], width: width) }
       return search.readings
     }
@@ -80,7 +80,7 @@ public struct CTCDecoder: Sendable, Equatable {
 }
 
 /// A search over prefixes of labels, which are the nodes of a tree.
-private struct BeamSearch {
+private struct PrefixSearch {
   private struct Node {
     let parent: Int
     /// -1 at the root.

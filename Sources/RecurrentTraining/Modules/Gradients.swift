@@ -58,6 +58,17 @@ public struct Gradients<Owner: Parameterized>: Sendable {
     }
   }
 
+  /// The same gradients for an owner with the same parameters: what an optional part or the case of an enum holds.
+  subscript<P: Parameterized>(as type: P.Type) -> Gradients<P> {
+    get { Gradients<P>(PlacedPart(name: "", path: \Owner.self, list: list, offset: 0), of: self, storage) }
+    _modify {
+      var lent = Gradients<P>(
+        PlacedPart(name: "", path: \Owner.self, list: list, offset: 0), of: self, storage.take())
+      defer { storage = lent.storage }
+      yield &lent
+    }
+  }
+
   private func part(_ path: AnyKeyPath) -> PlacedPart {
     for part in list.parts where part.path as AnyKeyPath == path { return part }
     preconditionFailure("\(path) is not a part of \(Owner.self): add it to its list of parts")

@@ -85,6 +85,19 @@ extension Parameterized {
   }
 }
 
+/// A part that a model may lack. Its parameters have their own names.
+extension Optional: Parameterized where Wrapped: Parameterized {
+  public var parameterShapes: [ParameterShape] { self?.parameterShapes ?? [] }
+  public func placedParts() throws(RecurrentError) -> [PlacedPart] {
+    guard let self else { return [] }
+    return try self.placedParts()
+  }
+  public func readParameters(_ body: (UnsafeBufferPointer<Float>) -> Void) { self?.readParameters(body) }
+  public mutating func updateParameters(_ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
+    self?.updateParameters(body)
+  }
+}
+
 /// A list of modules, as PyTorch's `ModuleList`: their names are 0, 1 and so on.
 extension Array: Parameterized where Element: Parameterized {
   public var parameterShapes: [ParameterShape] {

@@ -21,25 +21,40 @@ struct Linear: Sendable {
     _ x: UnsafePointer<Float>, rows: Int, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
     into y: UnsafeMutablePointer<Float>, scratch: Scratch<Float>
   ) {
-    let some = min(rows, Linear.rowsAtOnce), width = products.width
+    let some = min(rows, Linear.rowsAtOnce), sizes = sizes(rows: some)
     let (panels, tiles, rest) = scratch.carve { arena in
-      (
-        arena.take(products.panels(outputSize) * width * inputSize), arena.take(some * inputSize),
-        arena.take(some * width)
-      )
+      (arena.take(sizes.panels), arena.take(sizes.tiles), arena.take(sizes.rest))
     }
-    products.packPanels(
-      rowsOf: weight, units: outputSize, depth: inputSize, panelStride: inputSize * width, into: panels)
+    pack(weight, into: panels)
     for row in stride(from: 0, to: rows, by: some) {
-      let count = min(some, rows - row), target = y + row * outputSize
-      products.packRows(
-        x + row * inputSize, products.tiles(count), stride: inputSize, depth: inputSize, into: tiles)
-      products.multiply(
-        tiles: tiles, products.tiles(count), depth: inputSize, panels: panels, panelStride: inputSize * width,
-        into: target, units: outputSize, rest: rest)
-      guard let bias else { continue }
-      for at in 0..<count { for unit in 0..<outputSize { target[at * outputSize + unit] += bias[unit] } }
+      multiply(
+        x + row * inputSize, rows: min(some, rows - row), panels: panels, bias: bias, into: y + row * outputSize,
+        tiles: tiles, rest: rest)
     }
+  }
+
+  /// How many scalars `pack` and `multiply` need.
+  func sizes(rows: Int) -> (panels: Int, tiles: Int, rest: Int) {
+    (products.panels(outputSize) * products.width * inputSize, rows * inputSize, rows * products.width)
+  }
+
+  /// Packs W [outputSize, inputSize] into panels.
+  func pack(_ weight: UnsafePointer<Float>, into panels: UnsafeMutablePointer<Float>) {
+    products.packPanels(
+      rowsOf: weight, units: outputSize, depth: inputSize, panelStride: inputSize * products.width, into: panels)
+  }
+
+  /// y [rows, outputSize], overwritten, of x [rows, inputSize] and packed weights.
+  func multiply(
+    _ x: UnsafePointer<Float>, rows: Int, panels: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    into y: UnsafeMutablePointer<Float>, tiles: UnsafeMutablePointer<Float>, rest: UnsafeMutablePointer<Float>
+  ) {
+    products.packRows(x, products.tiles(rows), stride: inputSize, depth: inputSize, into: tiles)
+    products.multiply(
+      tiles: tiles, products.tiles(rows), depth: inputSize, panels: panels, panelStride: inputSize * products.width,
+      into: y, units: outputSize, rest: rest)
+    guard let bias else { return }
+    for row in 0..<rows { for unit in 0..<outputSize { y[row * outputSize + unit] += bias[unit] } }
   }
 
   /// The gradients through `forward`.

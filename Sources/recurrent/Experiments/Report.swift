@@ -20,6 +20,14 @@ final class Report {
       let y: [Double?]
     }
 
+    /// A table of numbers that is drawn as a table of colors.
+    struct Heat: Encodable {
+      let columns: [String]
+      let rows: [String]
+      /// [rows][columns], finite.
+      let values: [[Double]]
+    }
+
     let title: String
     let xLabel: String
     let yLabel: String
@@ -29,6 +37,8 @@ final class Report {
     /// What to write at x = 0, 1 and so on instead of numbers.
     var names: [String]?
     private(set) var curves: [Curve] = []
+    /// Drawn instead of curves.
+    var heat: Heat?
 
     init(_ title: String, x: String, y: String) {
       self.title = title

@@ -27,7 +27,20 @@ def draw_bars(axes, panel, bars):
         axes.bar(places, [value or 0 for value in curve["y"]], width, label=curve["name"])
 
 
+def draw_heat(axes, heat):
+    """A table of colors, its first row at the top."""
+    axes.imshow(heat["values"], aspect="auto", cmap="Greys", vmin=0)
+    axes.set_xticks(range(len(heat["columns"])), heat["columns"])
+    axes.set_yticks(range(len(heat["rows"])), heat["rows"])
+
+
 def draw(axes, panel):
+    if panel.get("heat"):
+        draw_heat(axes, panel["heat"])
+        axes.set_title(panel["title"], fontsize=10)
+        axes.set_xlabel(panel["x_label"])
+        axes.set_ylabel(panel["y_label"])
+        return
     bars = [curve for curve in panel["curves"] if curve["style"] == "bars"]
     if bars:
         draw_bars(axes, panel, bars)

@@ -21,6 +21,8 @@ package final class StackStream<E: Element>: StreamEngine {
   /// x and y of a chunk, used if the rows are not in the order of the seats.
   private let x: AlignedBuffer<E>
   private let y: AlignedBuffer<E>
+  /// [N][P]: c of one block, used to reorder the rows.
+  private let moved: AlignedBuffer<E>
 
   /// One level of a stream.
   private struct Level: BitwiseCopyable {
@@ -37,6 +39,7 @@ package final class StackStream<E: Element>: StreamEngine {
     let rows = chunkSteps * batchSize, shape = stack.shape
     x = AlignedBuffer(count: rows * shape.inputSize)
     y = AlignedBuffer(count: rows * shape.hiddenSize)
+    moved = AlignedBuffer(count: batchSize * stack.parts[0].products.width)
     levels = .allocate(capacity: shape.layerCount)
     states = .allocate(capacity: shape.layerCount)
     let plan = RowPlan(steps: chunkSteps, batchSize: batchSize)
@@ -187,7 +190,29 @@ package final class StackStream<E: Element>: StreamEngine {
     if let row = seats.firstIndex(of: seat) { clear(row) }
   }
 
-  package func isTaken(seat: Int) -> Bool { seats.contains(seat) }
+  package func isTaken(seat: Int) -> Bool {
+    rowsAreSeats ? (0..<capacity).contains(seat) : seats.contains(seat)
+  }
+
+  /// h moves to the buffer that the last step read, which becomes the current one.
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func reorder(from sources: UnsafeBufferPointer<Int>) {
+    func source(_ row: Int) -> Int { rowsAreSeats ? sources[row] : seats.firstIndex(of: sources[seats[row]])! }
+    let size = stack.shape.hiddenSize
+    for index in levels.indices {
+      let now = h(index), next = states[index].next(isOdd)
+      for row in seats.indices { (next + row * size).update(from: now + source(row) * size, count: size) }
+      guard let c = levels[index].memory.c else { continue }
+      let engine = levels[index].engine.takeUnretainedValue(), width = engine.products.width
+      for block in 0..<engine.blocks {
+        let panel = c + block * capacity * width
+        for row in seats.indices { (moved.start + row * width).update(from: panel + source(row) * width, count: width) }
+        panel.update(from: moved.start, count: seats.count * width)
+      }
+    }
+    isOdd.toggle()
+  }
 
   @specialized(where E == Float)
   @specialized(where E == Double)

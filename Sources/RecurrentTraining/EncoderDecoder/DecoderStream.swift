@@ -1,0 +1,158 @@
+import Recurrent
+
+/// A decoder that writes step by step. The stream owns its state and all memory, so that a step allocates nothing.
+///
+/// Each of N sources has one row or more: a beam search has one for each sequence that it follows. The rows of a source
+/// lie next to each other.
+public final class DecoderStream {
+  /// N: the number of sources.
+  public let batchSize: Int
+  /// The number of rows of each source.
+  public let beams: Int
+  /// V: the number of symbols.
+  public let symbols: Int
+  /// How many steps have run.
+  public private(set) var steps = 0
+  private let embedding: Embedding
+  private let layer: RecurrentStream<Float>
+  private let attention: AttentionStream?
+  private let head: PackedLinear
+  private let feedsInput: Bool
+  /// [rows, inputs of the layer]
+  private let x: AlignedBuffer<Float>
+  /// [rows, H]: h, or the output of the attention.
+  private let y: AlignedBuffer<Float>
+  /// [rows, H]: room to reorder them.
+  private let moved: AlignedBuffer<Float>
+  /// [rows, V]
+  private let output: AlignedBuffer<Float>
+
+  /// The number of rows of all sources.
+  public var rows: Int { batchSize * beams }
+
+  /// - Parameters:
+  ///   - decoder: as it is now; later changes of the model do not reach the stream.
+  ///   - initial: [L,N,H]: the state before the first step of each source.
+  ///   - memory: [S,N,C], with lengths; not read without attention.
+  ///   - beams: the number of rows of each source.
+  /// - Throws: `RecurrentError` if `beams` is not positive, if the state or the memory does not fit, or if a source's
+  ///   memory is empty.
+  public init(
+    _ decoder: RecurrentDecoder, initial: State<Float>, memory: Sequences<Float>? = nil, beams: Int = 1
+  ) throws(RecurrentError) {
+    let layer = decoder.layer, perSource = layer.layerCount * layer.hiddenSize
+    try decoder.checkParts()
+    guard beams >= 1 else { throw .size(name: "beams", was: beams, expected: "at least 1") }
+    batchSize = max(1, initial.h.count / perSource)
+    let shape = "\(layer.layerCount)·\(batchSize)·\(layer.hiddenSize)", batchSize = batchSize
+    try checkCount("h of the initial state", initial.h.count, is: perSource * batchSize, shape)
+    if !initial.c.isEmpty { try checkCount("c of the initial state", initial.c.count, is: initial.h.count, shape) }
+    let rows = try checkedCount(("sources", batchSize), ("beams", beams))
+    _ = try checkedCount(("rows", rows), ("symbols", decoder.embedding.symbols))
+    self.beams = beams
+    symbols = decoder.embedding.symbols
+    embedding = decoder.embedding
+    feedsInput = decoder.feedsInput
+    self.layer = try layer.stream(batchSize: rows)
+    func repeated(_ values: [Float]) -> [Float] {
+      (0..<values.count / layer.hiddenSize).flatMap { vector in
+        (0..<beams).flatMap { _ in values[vector * layer.hiddenSize..<(vector + 1) * layer.hiddenSize] }
+      }
+    }
+    try self.layer.setState(State(h: repeated(initial.h), c: repeated(initial.c)))
+    if let attention = decoder.attention {
+      guard let memory else {
+        throw .value(name: "the decoder's memory", was: "nil", expected: "one, because the decoder has an attention")
+      }
+      guard memory.batchSize == batchSize else {
+        throw .size(
+          name: "the number of sequences of the memory", was: memory.batchSize,
+          expected: "\(batchSize), as of the state")
+      }
+      self.attention = try AttentionStream(attention, memory, beams: beams)
+    } else {
+      attention = nil
+    }
+    head = try PackedLinear(decoder.head, rows: rows)
+    x = AlignedBuffer(count: rows * layer.inputSize)
+    y = AlignedBuffer(count: rows * layer.hiddenSize)
+    moved = AlignedBuffer(count: y.count)
+    output = AlignedBuffer(count: rows * symbols)
+  }
+
+  /// One step of every row: its logits are those of the symbol after the given one.
+  ///
+  /// - Parameter symbols: [rows], each 0 to V - 1.
+  /// - Throws: `RecurrentError` if a symbol is out of its range or the count is wrong. Nothing has changed then.
+  public func step(_ symbols: Span<Int>) throws(RecurrentError) {
+    try checkCount("symbols", symbols.count, is: rows, "\(batchSize)·\(beams)")
+    for row in symbols.indices where !(0..<self.symbols).contains(symbols[row]) {
+      throw .size(
+        name: "the symbol of row \(row) of step \(steps)", was: symbols[row], expected: "0 to \(self.symbols - 1)")
+    }
+    let inputs = layer.layer.inputSize, hidden = layer.layer.hiddenSize, size = embedding.size
+    embedding.weight.withUnsafeBufferPointer { weight in
+      for row in symbols.indices {
+        (x.start + row * inputs).update(from: weight.baseAddress! + symbols[row] * size, count: size)
+        if feedsInput { (x.start + row * inputs + size).update(from: y.start + row * hidden, count: hidden) }
+      }
+    }
+    try layer.process(
+      UnsafeBufferPointer(start: x.start, count: x.count), steps: 1,
+      into: UnsafeMutableBufferPointer(start: y.start, count: y.count))
+    try attention?.step(steps, y.start)
+    head.run(y.start, into: output.start)
+    steps += 1
+  }
+
+  /// The logits [V] of a row after the last step; nothing of them is valid after the next one.
+  ///
+  /// - Parameter row: must exist.
+  public func withLogits<Result, Failure: Error>(
+    row: Int, _ body: (UnsafeBufferPointer<Float>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    precondition((0..<rows).contains(row), "the row must be one of the stream's \(rows)")
+    return try body(UnsafeBufferPointer(start: output.start + row * symbols, count: symbols))
+  }
+
+  /// The symbol with the largest logit of a row after the last step; the first one of equal logits.
+  ///
+  /// - Parameter row: must exist.
+  public func mostProbable(row: Int) -> Int {
+    withLogits(row: row) { logits in
+      var best = 0
+      for symbol in 1..<max(1, logits.count) where logits[symbol] > logits[best] { best = symbol }
+      return best
+    }
+  }
+
+  /// Each row goes on from the state of a row of its own source.
+  ///
+  /// - Parameter sources: [rows], the row whose state each row takes.
+  /// - Throws: `RecurrentError` if a row does not exist or belongs to another source. Nothing has changed then.
+  public func reorder(_ sources: Span<Int>) throws(RecurrentError) {
+    try checkCount("sources", sources.count, is: rows, "\(batchSize)·\(beams)")
+    for row in sources.indices {
+      let first = row / beams * beams
+      guard (first..<first + beams).contains(sources[row]) else {
+        throw .size(
+          name: "sources[\(row)]", was: sources[row], expected: "\(first) to \(first + beams - 1), a row of its source")
+      }
+    }
+    try layer.reorder(sources)
+    guard feedsInput else { return }
+    let hidden = layer.layer.hiddenSize
+    for row in sources.indices {
+      (moved.start + row * hidden).update(from: y.start + sources[row] * hidden, count: hidden)
+    }
+    y.start.update(from: moved.start, count: y.count)
+  }
+
+  /// The weights [S] that the attention of a row gave the steps of its source in the last step; nil without attention.
+  ///
+  /// - Parameter row: must exist.
+  public func weights(row: Int) -> [Float]? {
+    precondition((0..<rows).contains(row), "the row must be one of the stream's \(rows)")
+    return attention?.weights(row: row)
+  }
+}

@@ -1,0 +1,60 @@
+import Recurrent
+
+/// Pieces of sequences, and how they are put together again.
+extension Sequences<Float> {
+  /// Some of the steps, with what is left of the lengths.
+  func steps(_ range: Range<Int>) throws(RecurrentError) -> Sequences {
+    if range == 0..<steps { return self }
+    let row = batchSize * size
+    return try Sequences(
+      Array(values[range.lowerBound * row..<range.upperBound * row]), steps: range.count, batchSize: batchSize,
+      size: size, lengths: lengths?.map { Swift.max(0, Swift.min(range.count, $0 - range.lowerBound)) })
+  }
+
+  /// Pieces [t,N,size] one after the other. The lengths are those of the whole.
+  static func stack(_ pieces: [Sequences], lengths: [Int]?) throws(RecurrentError) -> Sequences {
+    if pieces.count == 1 { return pieces[0] }
+    return try Sequences(
+      pieces.flatMap(\.values), steps: pieces.reduce(0) { $0 + $1.steps }, batchSize: pieces[0].batchSize,
+      size: pieces[0].size, lengths: lengths)
+  }
+
+  /// The features of each row, and behind them those of another batch of as many rows.
+  func joined(with other: Sequences) throws(RecurrentError) -> Sequences {
+    guard other.steps == steps, other.batchSize == batchSize else {
+      throw .shape(name: "the features to be joined", was: "\(other)", expected: "\(steps) steps of \(batchSize)")
+    }
+    var both = try sameShape(size: size + other.size)
+    let (size, otherSize) = (size, other.size)
+    values.withUnsafeBufferPointer { first in
+      other.values.withUnsafeBufferPointer { second in
+        both.withMutableValues { both in
+          for row in 0..<first.count / size {
+            let target = both.baseAddress! + row * (size + otherSize)
+            target.update(from: first.baseAddress! + row * size, count: size)
+            (target + size).update(from: second.baseAddress! + row * otherSize, count: otherSize)
+          }
+        }
+      }
+    }
+    return both
+  }
+
+  /// Some features of each row.
+  func features(_ range: Range<Int>) throws(RecurrentError) -> Sequences {
+    var part = try sameShape(size: range.count)
+    let size = size
+    values.withUnsafeBufferPointer { all in
+      part.withMutableValues { part in
+        for row in 0..<all.count / size {
+          (part.baseAddress! + row * range.count).update(
+            from: all.baseAddress! + row * size + range.lowerBound, count: range.count)
+        }
+      }
+    }
+    return part
+  }
+
+  /// Adds values of the same shape.
+  mutating func add(_ other: Sequences) throws(RecurrentError) { self = try adding(other) }
+}
