@@ -112,7 +112,8 @@ func withValues<Result>(
 }
 
 extension Sequences<Float> {
-  fileprivate func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
+  /// The sum of two gradients of the same shape.
+  func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
     guard other.steps == steps, other.batchSize == batchSize, other.size == size else {
       throw .shape(name: "the gradients", was: "\(other)", expected: "\(self), as the first one")
     }

@@ -97,12 +97,17 @@ struct AttentionProducts {
   /// Scores become weights, which sum to 1 over the window of each query and are 0 outside.
   func normalize(_ weights: UnsafeMutablePointer<Float>, queries: Int, keys: Int) {
     for query in 0..<queries {
-      let row = UnsafeMutableBufferPointer(start: weights + query * keys, count: keys)
-      let range = window.range(query: query, keys: keys)
-      for key in 0..<range.lowerBound { row[key] = 0 }
-      for key in range.upperBound..<keys { row[key] = 0 }
-      SoftmaxCrossEntropy.softmax(UnsafeMutableBufferPointer(rebasing: row[range]), products.set)
+      normalize(
+        UnsafeMutableBufferPointer(start: weights + query * keys, count: keys),
+        over: window.range(query: query, keys: keys))
     }
+  }
+
+  /// The scores of one query become weights, which sum to 1 over a window and are 0 outside.
+  func normalize(_ row: UnsafeMutableBufferPointer<Float>, over window: Range<Int>) {
+    for key in 0..<window.lowerBound { row[key] = 0 }
+    for key in window.upperBound..<row.count { row[key] = 0 }
+    SoftmaxCrossEntropy.softmax(UnsafeMutableBufferPointer(rebasing: row[window]), products.set)
   }
 
   /// y [Q][v] = weights·values
@@ -116,8 +121,8 @@ struct AttentionProducts {
 
   // MARK: - Backward
 
-  /// dValues = weightsᵀ·dy, and `pieces.dWeights` becomes the gradient of the scores.
-  func scoreGradients(
+  /// dValues = weightsᵀ·dy, and `pieces.dWeights` becomes the gradient of the weights.
+  func weightGradients(
     _ weights: UnsafePointer<Float>, queries: Int, _ v: AttentionMatrix, keys: Int, dy: AttentionMatrix,
     dValues: AttentionMatrix, _ pieces: Pieces
   ) {
@@ -125,6 +130,14 @@ struct AttentionProducts {
       AttentionMatrix(weights, stride: keys), rows: keys, transposed: true, by: dy, columns: valueSize, depth: queries,
       into: dValues, pieces)
     multiply(dy, queries, byRowsOf: v, keys, depth: valueSize, into: pieces.dWeights, pieces)
+  }
+
+  /// The same, and `pieces.dWeights` becomes the gradient of the scores.
+  func scoreGradients(
+    _ weights: UnsafePointer<Float>, queries: Int, _ v: AttentionMatrix, keys: Int, dy: AttentionMatrix,
+    dValues: AttentionMatrix, _ pieces: Pieces
+  ) {
+    weightGradients(weights, queries: queries, v, keys: keys, dy: dy, dValues: dValues, pieces)
     for query in 0..<queries {
       let weights = weights + query * keys, d = pieces.dWeights + query * keys
       var mean: Float = 0
