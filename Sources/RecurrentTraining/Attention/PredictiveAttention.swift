@@ -125,7 +125,7 @@ public struct PredictiveAttention: Sendable {
         positions[row] = Double(call.keys(sequence)) * sigmoid(Double(sum), small: exp(-abs(Double(sum))))
         guard !positions[row].isNaN else {
           throw .value(
-            name: "the position of the window of step \(query) of sequence \(sequence)", was: "\(positions[row])",
+            name: "the position of the window of step \(query) of sequence \(sequence)", was: "NaN",
             expected: "a number from 0 to \(call.keys(sequence))")
         }
       }
