@@ -21,7 +21,7 @@ struct ParallelTraining {
   init(_ options: Options, _ report: Report, epochs: Int, batchSize: Int, learningRate: Float) throws {
     self.epochs = try options.number("epochs", in: 1...100_000, default: epochs)
     self.batchSize = try options.number("batch", in: 1...100_000, default: batchSize)
-    self.learningRate = try options.number("learning-rate", in: 1e-8...1e30, default: learningRate)
+    self.learningRate = try options.number("learning-rate", in: 1e-8...1e38, default: learningRate)
     (threads, seed) = (report.threads, report.seed)
     report.set("epochs", .integer(self.epochs))
     report.set("batch", .integer(self.batchSize))

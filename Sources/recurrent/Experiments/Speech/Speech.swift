@@ -13,7 +13,7 @@ enum Speech: Experiment {
       Option("cell", "CELL", "lstm (default), gru or rnn"),
       Option("hidden", "H", "hidden units of each direction, 96 by default"),
       Option("levels", "L", "layers on top of each other, 1 by default"),
-      Option("dropout", "P", "of the layers' outputs, 0.2 by default"),
+      Option("dropout", "P", "of the features and of the layers' outputs, 0.2 by default"),
       Option("beam", "K", "prefixes that the beam search keeps, 8 by default"),
     ] + ParallelTraining.options(epochs: epochs, batchSize: batchSize, learningRate: learningRate)
   private static let epochs = 12, batchSize = 16, learningRate: Float = 4e-3
@@ -46,6 +46,7 @@ enum Speech: Experiment {
       cell, inputSize: data.size, hiddenSize: hidden, layerCount: levels, direction: .bidirectional,
       dropout: levels > 1 ? dropout : 0, initialization: Initialization(recurrent: .orthogonal, seed: report.seed))
     let model = try chain {
+      Link("featureDropout", try Dropout(rate: dropout))
       Link("encoder", encoder)
       Link("outputs", EveryOutput())
       Link("dropout", try Dropout(rate: dropout))
