@@ -16,7 +16,7 @@ enum Speech: Experiment {
       Option("dropout", "P", "of the features and of the layers' outputs, 0.2 by default"),
       Option("beam", "K", "prefixes that the beam search keeps, 8 by default"),
     ] + ParallelTraining.options(epochs: epochs, batchSize: batchSize, learningRate: learningRate)
-  private static let epochs = 12, batchSize = 16, learningRate: Float = 4e-3
+  private static let epochs = 10, batchSize = 16, learningRate: Float = 4e-3
 
   static func run(_ options: Options, _ report: Report) throws {
     let cell = try options.cell() ?? .lstm()

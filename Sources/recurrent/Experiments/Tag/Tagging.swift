@@ -15,6 +15,7 @@ enum Tagging: Experiment {
       Option("embedding", "D", "size of a word's vector, 64 by default"),
       Option("direction", "D", "both (default), forward or reverse: which of the other words a word sees"),
       Option("dropout", "P", "of the words' vectors and of the layer's outputs, 0.4 by default"),
+      Option("word-dropout", "P", "how many words training replaces by the unknown one, 0.1 by default"),
       Option("say", "TEXT", "restore this text at the end"),
     ] + ParallelTraining.options(epochs: epochs, batchSize: batchSize, learningRate: learningRate)
   private static let epochs = 8, batchSize = 16, learningRate: Float = 4e-3
@@ -24,6 +25,7 @@ enum Tagging: Experiment {
     let hidden = try options.number("hidden", in: 1...10_000, default: 96)
     let size = try options.number("embedding", in: 1...10_000, default: 64)
     let dropout = try options.number("dropout", in: Float(0)...0.99, default: 0.4)
+    let wordDropout = try options.number("word-dropout", in: 0...0.99, default: 0.1)
     let directions: [String: Direction] = ["both": .bidirectional, "forward": .forward, "reverse": .reverse]
     guard let direction = directions[options["direction"] ?? "both"] else {
       throw ToolError("--direction is '\(options["direction"] ?? "")', expected both, forward or reverse")
@@ -34,6 +36,7 @@ enum Tagging: Experiment {
     report.set("hidden", .integer(hidden))
     report.set("embedding", .integer(size))
     report.set("dropout", .number(Double(dropout)))
+    report.set("word-dropout", .number(wordDropout))
     report.set("direction", .text(options["direction"] ?? "both"))
     let say = options["say"].map { TaggedText($0).passages.flatMap(\.words) }
     guard say?.isEmpty != true else { throw ToolError("--say is '\(options["say"] ?? "")', expected words") }
@@ -56,7 +59,7 @@ enum Tagging: Experiment {
       Link("head", try Dense(inputSize: encoder.outputSize, outputSize: Tag.count, seed: report.seed &+ 1))
     }
     report.say("\(encoder), \(model.parameterCount) parameters")
-    let best = try train(model, data, training, report)
+    let best = try train(model, data, wordDropout: wordDropout, training, report)
     try addTables(try best.score(data.heldOut).score, data, report)
     try show(best, data, say, report)
   }
@@ -65,7 +68,7 @@ enum Tagging: Experiment {
   ///
   /// - Returns: the model after the epoch with the lowest validation loss.
   private static func train<M: Module<Tokens, Sequences<Float>>>(
-    _ model: M, _ data: TagData, _ training: ParallelTraining, _ report: Report
+    _ model: M, _ data: TagData, wordDropout: Double, _ training: ParallelTraining, _ report: Report
   ) throws -> M {
     report.begin(
       Table(
@@ -86,7 +89,12 @@ enum Tagging: Experiment {
     let part = data.training, lengths = part.words.map(\.count)
     return try training.run(model, lengths: lengths, weights: lengths.map(Double.init)) {
       numbers, weight, model, gradients, workspace throws(RecurrentError) in
-      let (tokens, labels) = try part.batch(numbers)
+      var (tokens, labels) = try part.batch(numbers)
+      // The number of masks so far differs from call to call.
+      var random = SeededGenerator(seed: UInt64(numbers[0]) &+ UInt64(workspace.masks) << 32)
+      for index in tokens.symbols.indices where Double.random(in: 0..<1, using: &random) < wordDropout {
+        tokens.symbols[index] = WordVocabulary.unknown
+      }
       let (logits, trace) = try model(tokens, workspace)
       let (loss, d) = try SoftmaxCrossEntropy()(logits, labels, weight: weight)
       try model.backward(d, trace, into: &gradients, workspace)
@@ -132,8 +140,8 @@ enum Tagging: Experiment {
       let model = score.classes[index], byWord = baseline.words.classes[index]
       guard model.count > 0 else { continue }
       classes.add([
-        .text(name), .integer(model.count), .number(model.precision), .number(model.recall), .number(model.f1),
-        .number(byWord.f1),
+        .text(name), .integer(model.count), model.found + model.wrong > 0 ? .number(model.precision) : .missing,
+        .number(model.recall), .number(model.f1), .number(byWord.f1),
       ])
     }
     report.add(classes)
