@@ -137,7 +137,8 @@ def write(path, tensors, metadata):
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="Scripts/speech-data", description="Writes digits that espeak-ng speaks, for 'recurrent experiment speech'."
+        prog="Scripts/speech-data",
+        description="Writes digits that espeak-ng speaks, for 'recurrent experiment speech'.",
     )
     parser.add_argument("file", help="the safetensors file to write")
     for part, count in zip(PARTS, (6000, 300, 600)):
