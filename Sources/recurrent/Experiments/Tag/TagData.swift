@@ -105,7 +105,7 @@ struct TagData: Sendable {
   init(_ text: TaggedText) throws {
     let passages = text.passages, count = passages.count
     guard count >= 10 else {
-      throw ToolError("the text has \(count) passages with words, expected at least 10: blank lines divide a text")
+      throw ToolError("the number of passages with words is \(count), expected at least 10: blank lines divide a text")
     }
     let training = passages[..<(count * 8 / 10)]
     vocabulary = try WordVocabulary(of: training.map { $0.words.joined(separator: " ") }, minimumCount: 2)
