@@ -73,6 +73,23 @@ def additive(random):
     return attend, parameters
 
 
+def predictive(random, general):
+    """local-p of Luong, Pham and Manning 2015, with a window of 2 keys to each side."""
+    shapes = {"position.weight": (5, 6), "position.score.weight": (1, 5)} | ({"weight": (8, 6)} if general else {})
+    parameters = {name: torch.nn.Parameter(random.draw(*shape)) for name, shape in shapes.items()}
+    distance = 2
+
+    def attend(q, k, v, mask):
+        score = (q @ parameters["position.weight"].T).tanh() @ parameters["position.score.weight"][0]
+        offset = torch.arange(len(k)) - (len(k) * score.sigmoid())[:, None]
+        scores = (q @ parameters["weight"].T if general else q) @ k.T
+        softmax = scores.masked_fill(offset.abs() > distance, -torch.inf).softmax(1)
+        weights = softmax * torch.exp(-(offset**2) / (2 * (distance / 2) ** 2))
+        return weights @ v, weights[None]
+
+    return attend, parameters
+
+
 def multi_head(random, size, heads):
     module = torch.nn.MultiheadAttention(size, heads)
     parameters = dict(module.named_parameters())
@@ -245,6 +262,11 @@ def main():
     tensors |= golden("general", attend, inputs, dy, parameters, "all", False)
     attend, parameters = additive(random)
     tensors |= golden("additive", attend, inputs, dy, parameters, "around", False)
+    attend, parameters = predictive(random, True)
+    tensors |= golden("predictive", attend, inputs, dy, parameters, "all", False)
+    inputs = [random.draw(TQ, N, 6) * 2, random.draw(TK, N, 6) * 2, random.draw(TK, N, 4)]
+    attend, parameters = predictive(random, False)
+    tensors |= golden("predictive_dot", attend, inputs, dy, parameters, "all", False)
     save_file(tensors, FOLDER / "attention.safetensors")
 
 

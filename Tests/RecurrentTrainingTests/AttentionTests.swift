@@ -46,8 +46,9 @@ import Testing
       let rows = try (0..<heads).flatMap { try weights(trace).rows(sequence: sequence, head: $0).flatMap { $0 } }
       expect("\(sequence).weights", rows)
       for row in 0..<rows.count / (isSelf ? queries : keys)[sequence] {
-        let count = (isSelf ? queries : keys)[sequence]
-        #expect(abs(rows[row * count..<(row + 1) * count].reduce(0, +) - 1) < 1e-6)
+        let count = (isSelf ? queries : keys)[sequence], sum = rows[row * count..<(row + 1) * count].reduce(0, +)
+        // A factor for the distance from its middle is behind the softmax of a predictive window.
+        #expect(abs(sum - 1) < 1e-6 || name.hasPrefix("predictive") && sum > 0.1 && sum < 1)
       }
     }
     var gradients = try Gradients(module)
@@ -122,6 +123,14 @@ import Testing
     try AttentionTests.check(
       "additive", drawn(AdditiveAttention(querySize: 6, keySize: 8, size: 5, window: .around(2), seed: 1)), apart,
       dApart, weights: \.weights, &checked)
+    try AttentionTests.check(
+      "predictive", drawn(PredictiveAttention(querySize: 6, keySize: 8, size: 5, distance: 2, seed: 1)), apart, dApart,
+      weights: \.weights, &checked)
+    let alike = try input((6, 6, 4), scale: 2)
+    try AttentionTests.check(
+      "predictive_dot",
+      drawn(PredictiveAttention(querySize: 6, keySize: 6, size: 5, distance: 2, score: .dot, seed: 1)), alike, dApart,
+      weights: \.weights, &checked)
     #expect(checked == Set(try golden("attention").keys))
   }
 
@@ -180,6 +189,44 @@ import Testing
     try check(GeneralAttention(querySize: 4, keySize: 4, seed: 1))
     try check(AdditiveAttention(querySize: 4, keySize: 4, size: 3, seed: 1))
     try check(MultiHeadAttention(size: 4, heads: 2, seed: 1))
+    try check(PredictiveAttention(querySize: 4, keySize: 4, size: 3, distance: 1, seed: 1))
+    try check(PredictiveAttention(querySize: 4, keySize: 4, size: 3, distance: 1, score: .dot, seed: 1))
+  }
+
+  /// The window moves with its position, stays in the sequence, and its weights are those of the equations.
+  @Test(arguments: [1, 3, 100])
+  func predictiveWindowsFollowTheirPositions(distance: Int) throws {
+    var random = SeededGenerator(seed: 9)
+    let queries = try Sequences(random.draw(12 * 5 * 4).map { Float($0 * 4) }, steps: 12, batchSize: 5, size: 4)
+    let keys = try AttentionTests.sequences(&random, 4, lengths: [20, 1, 2]), counts = [20, 1, 2, 20, 7]
+    let memory = try Sequences(
+      (0..<20).flatMap { step in (0..<5).flatMap { keys[step, $0 % 3] } }, steps: 20, batchSize: 5, size: 4,
+      lengths: counts)
+    var module = try PredictiveAttention(querySize: 4, keySize: 4, size: 3, distance: distance, score: .dot, seed: 1)
+    module.positionScore = [3, -4, 5]
+    let (_, trace) = try module(AttentionInput(queries: queries, memory: memory), Workspace())
+    var places: Set<Int> = []
+    for sequence in 0..<5 {
+      let positions = try trace.positions(sequence: sequence), rows = try trace.weights.rows(sequence: sequence)
+      for (query, position) in positions.enumerated() {
+        #expect(position >= 0 && position <= Double(counts[sequence]))
+        places.insert(Int(position))
+        let window = (0..<counts[sequence]).filter { abs(Double($0) - position) <= Double(distance) }
+        #expect(!window.isEmpty)
+        let scores = window.map { key in
+          zip(queries[query, sequence], memory[key, sequence]).reduce(0.0) { $0 + Double($1.0 * $1.1) }
+        }
+        let sum = scores.reduce(0) { $0 + exp($1 - scores.max()!) }
+        var expected = Array(repeating: 0.0, count: counts[sequence])
+        for (key, score) in zip(window, scores) {
+          let offset = (Double(key) - position) / (Double(distance) / 2)
+          expected[key] = exp(score - scores.max()!) / sum * exp(-offset * offset / 2)
+        }
+        let error = largestDifference(rows[query].map(Double.init), expected)
+        #expect(error < 1e-5, "distance \(distance), sequence \(sequence), query \(query): \(error)")
+      }
+    }
+    #expect(places.count > 5, "the queries look at \(places.sorted()) only")
   }
 
   @Test func badInputIsNamed() throws {
@@ -247,6 +294,40 @@ import Testing
       try AttentionInput(
         queries: zeros(2, 2, 3), keys: zeros(4, 2, 3), values: zeros(4, 2, 3, lengths: [4, 2]))
     }
+    expectError("the window's distance is 0, expected 1 to 1099511627776 steps") {
+      try PredictiveAttention(querySize: 3, keySize: 4, size: 2, distance: 0, seed: 1)
+    }
+    #expect(throws: RecurrentError.self) {
+      try PredictiveAttention(querySize: 3, keySize: 4, size: 2, distance: .max, seed: 1)
+    }
+    expectError("the size of the queries is 3, expected 4, the size of the keys") {
+      try PredictiveAttention(querySize: 3, keySize: 4, size: 2, distance: 1, score: .dot, seed: 1)
+    }
+    var predictive = try PredictiveAttention(querySize: 3, keySize: 4, size: 2, distance: 1, seed: 1)
+    let sizes = try PredictiveAttention(querySize: 3, keySize: 4, size: 5, distance: 1, seed: 1)
+    expectError("the size of the keys is 3, expected 4, the attention's") { try predictive(beyond, Workspace()) }
+    expectError("the size of the queries is 4, expected 3, as in position.weight") {
+      try predictive(AttentionInput(zeros(3, 1, 4)), Workspace())
+    }
+    let (yPredictive, predictiveTrace) = try predictive(input, Workspace())
+    var predictiveGradients = try Gradients(predictive), sizesGradients = try Gradients(sizes)
+    #expect(throws: RecurrentError.self) {
+      try predictive.backward(yPredictive, predictiveTrace, into: &sizesGradients, Workspace())
+    }
+    #expect(throws: RecurrentError.self) {
+      try sizes.backward(yPredictive, predictiveTrace, into: &sizesGradients, Workspace())
+    }
+    #expect(throws: RecurrentError.self) {
+      try predictive.backward(zeros(7, 1, 4), predictiveTrace, into: &predictiveGradients, Workspace())
+    }
+    expectError("sequence is 1, expected 0 to 0") { try predictiveTrace.positions(sequence: 1) }
+    // A position that is not a number has no window.
+    predictive.positionScore[0] = .nan
+    expectError("the position of the window of step 0 of sequence 0 is NaN, expected a number from 0 to 4") {
+      try predictive(input, Workspace())
+    }
+    predictive.positionScore.removeLast()
+    expectError("position.score.weight has 1 values, expected 1·2 = 2") { try predictive(input, Workspace()) }
     // A sequence without queries reads nothing.
     let empty = AttentionInput(try zeros(3, 2, 4, lengths: [3, 0]))
     let (y, _) = try multi(empty, Workspace())

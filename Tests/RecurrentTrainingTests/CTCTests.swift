@@ -104,4 +104,15 @@ import Testing
     #expect(throws: RecurrentError.self) { try CTCDecoder().beam(broken, width: 2) }
     #expect(throws: RecurrentError.self) { try CTCDecoder().greedy(y, lengths: [4, 0]) }
   }
+
+  @Test func editDistancesAreTheFewestChanges() {
+    let cases: [(String, String, Int)] = [
+      ("", "", 0), ("abc", "abc", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2),
+      ("abc", "cab", 2), ("aaaa", "a", 3), ("intention", "execution", 5),
+    ]
+    for (first, second, expected) in cases {
+      #expect(editDistance(Array(first), Array(second)) == expected, "\(first), \(second)")
+      #expect(editDistance(Array(second), Array(first)) == expected, "\(second), \(first)")
+    }
+  }
 }

@@ -121,8 +121,8 @@ struct AttentionProducts {
 
   // MARK: - Backward
 
-  /// dValues = weightsᵀ·dy, and `pieces.dWeights` becomes the gradient of the scores.
-  func scoreGradients(
+  /// dValues = weightsᵀ·dy, and `pieces.dWeights` becomes the gradient of the weights.
+  func weightGradients(
     _ weights: UnsafePointer<Float>, queries: Int, _ v: AttentionMatrix, keys: Int, dy: AttentionMatrix,
     dValues: AttentionMatrix, _ pieces: Pieces
   ) {
@@ -130,6 +130,14 @@ struct AttentionProducts {
       AttentionMatrix(weights, stride: keys), rows: keys, transposed: true, by: dy, columns: valueSize, depth: queries,
       into: dValues, pieces)
     multiply(dy, queries, byRowsOf: v, keys, depth: valueSize, into: pieces.dWeights, pieces)
+  }
+
+  /// The same, and `pieces.dWeights` becomes the gradient of the scores.
+  func scoreGradients(
+    _ weights: UnsafePointer<Float>, queries: Int, _ v: AttentionMatrix, keys: Int, dy: AttentionMatrix,
+    dValues: AttentionMatrix, _ pieces: Pieces
+  ) {
+    weightGradients(weights, queries: queries, v, keys: keys, dy: dy, dValues: dValues, pieces)
     for query in 0..<queries {
       let weights = weights + query * keys, d = pieces.dWeights + query * keys
       var mean: Float = 0

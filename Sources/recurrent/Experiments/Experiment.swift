@@ -19,7 +19,8 @@ protocol Experiment: SendableMetatype {
 /// `recurrent experiment NAME`.
 enum RunExperiment: Command {
   static let all: [any Experiment.Type] = [
-    Text.self, Sentiment.self, Forecast.self, Memory.self, Compare.self, Anomaly.self, Translate.self,
+    Text.self, Sentiment.self, Forecast.self, Memory.self, Compare.self, Anomaly.self, Speech.self, Tagging.self,
+    Translate.self,
   ]
 
   static let name = "experiment"

@@ -47,6 +47,28 @@ struct ModelTraining<M: Module, O: Optimizer> {
     }
     gradients.clear()
     try model.backward(gradient, trace, into: &gradients, workspace)
+    try applyGradients()
+    return value
+  }
+
+  /// One update on a batch whose parts run side by side.
+  ///
+  /// - Parameter body: computes a part, as `DataParallel.Body` says.
+  /// - Returns: the sum of what the parts return.
+  /// - Throws: as the other form does.
+  mutating func update(on parallel: DataParallel<M>, _ body: DataParallel<M>.Body) throws -> Double {
+    let value: Double
+    do throws(RecurrentError) {
+      value = try parallel.gradients(of: model, into: &gradients, body)
+    } catch {
+      guard error.isOfLoss else { throw error }
+      throw refusal(error)
+    }
+    try applyGradients()
+    return value
+  }
+
+  private mutating func applyGradients() throws {
     do throws(RecurrentError) {
       try optimizer.update(&model, gradients, clipping: clipping)
     } catch {
@@ -54,7 +76,6 @@ struct ModelTraining<M: Module, O: Optimizer> {
       throw refusal(error)
     }
     updates += 1
-    return value
   }
 
   /// What to say of a loss or a gradient that is not finite.

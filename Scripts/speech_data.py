@@ -1,0 +1,189 @@
+"""Makes the data of 'recurrent experiment speech': strings of 3 to 7 digits, spoken by espeak-ng.
+
+A voice is one of espeak-ng's variants (of the throat, so to speak) with an English accent. Variants whose names differ
+only in a number resemble each other and are one family. Each family belongs to one part of the data, so that the
+validation and the held-out part are spoken by voices that the training part does not have. Speed, pitch and a quiet
+noise are drawn for each string.
+
+The features are the logarithms of a mel spectrum: windows of 25 ms every 10 ms, 24 bands from 100 to 8000 Hz. Three
+windows next to each other are one step of 72 features. Each string's features are shifted and scaled to a mean of 0 and
+a deviation of 1 in each band. In the training part, each string's bands are moved up or down by a factor, as if the
+throat were shorter or longer (Jaitly and Hinton 2013), so that few voices teach what many would.
+
+The file is a safetensors file: features [steps of all strings, 72], and for each string its steps, its count of digits,
+its voice and its part (0 training, 1 validation, 2 held out); the digits of all strings; the names of the voices.
+"""
+
+import argparse
+import concurrent.futures
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("speech_data.py needs NumPy: Scripts/speech-data installs it")
+
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+ACCENTS = ["en-gb", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc"]
+PARTS = ["training", "validation", "held-out"]
+BANDS, STACKED, WINDOW, HOP, LOWEST, HIGHEST = 24, 3, 0.025, 0.010, 100, 8000
+
+
+def speak(text, voice, speed, pitch):
+    """The samples, from -1 to 1, and their rate."""
+    wave = subprocess.run(
+        ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text],
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    if wave[:4] != b"RIFF" or len(wave) < 1000:
+        sys.exit(f"espeak-ng gave {len(wave)} bytes for the voice {voice}, expected a WAV file with speech")
+    # The sizes in the header of a stream are not known, so the samples are all that follows it.
+    rate = int.from_bytes(wave[24:28], "little")
+    return np.frombuffer(wave[44 : len(wave) // 2 * 2], "<i2").astype(np.float64) / 32768, rate
+
+
+@functools.cache
+def mel_filters(rate, size, warp):
+    """[bands, size / 2 + 1]: triangles of equal widths on the mel scale, whose frequencies are multiplied by warp."""
+    to_mel = lambda frequency: 2595 * np.log10(1 + frequency / 700)
+    mels = np.linspace(to_mel(LOWEST), to_mel(HIGHEST), BANDS + 2)
+    edges = 700 * (10 ** (mels / 2595) - 1) * warp
+    frequencies = np.fft.rfftfreq(size, 1 / rate)
+    rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
+    return np.maximum(0, np.minimum(rising, falling))
+
+
+def features(samples, rate, warp):
+    """[steps, STACKED * BANDS]"""
+    window, hop = round(WINDOW * rate), round(HOP * rate)
+    size = 1 << (window - 1).bit_length()
+    count = 1 + (len(samples) - window) // hop
+    frames = samples[np.arange(count)[:, None] * hop + np.arange(window)] * np.hanning(window)
+    power = np.abs(np.fft.rfft(frames, size)) ** 2
+    logs = np.log(power @ mel_filters(rate, size, warp).T + 1e-10)
+    logs = (logs - logs.mean(0)) / np.maximum(logs.std(0), 1e-3)
+    steps = count // STACKED
+    return logs[: steps * STACKED].reshape(steps, STACKED * BANDS).astype("<f2")
+
+
+def utterance(job):
+    """The features of a job of `draw`."""
+    samples, rate = speak(" ".join(WORDS[digit] for digit in job["digits"]), job["voice"], job["speed"], job["pitch"])
+    noise = np.random.default_rng(job["noise_seed"]).standard_normal(len(samples))
+    return features(samples + noise * job["noise"] * np.sqrt(np.mean(samples**2)), rate, job["warp"])
+
+
+def families():
+    """The variants of espeak-ng by their families."""
+    listed = subprocess.run(["espeak-ng", "--voices=variant"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    families = {}
+    for file in re.findall(r"!v/(\S+)", listed):
+        families.setdefault(re.sub(r"\d+$", "", file).lower(), []).append(file)
+    return [sorted(families[name]) for name in sorted(families)]
+
+
+def draw(counts, seed):
+    """What is spoken: all that is random is drawn here, in a fixed order."""
+    random, all_families = np.random.default_rng(seed), families()
+    if len(all_families) < len(PARTS):
+        sys.exit(f"espeak-ng has {len(all_families)} families of voices, expected at least {len(PARTS)}")
+    order = random.permutation(len(all_families))
+    cuts = [0, *(round(len(order) * part) for part in (0.7, 0.8)), len(order)]
+    jobs = []
+    for part, count in enumerate(counts):
+        variants = [variant for family in order[cuts[part] : cuts[part + 1]] for variant in all_families[family]]
+        for _ in range(count):
+            jobs.append(
+                {
+                    "part": part,
+                    "digits": random.integers(0, 10, random.integers(3, 8)).tolist(),
+                    "voice": f"{random.choice(ACCENTS)}+{random.choice(variants)}",
+                    "speed": int(random.integers(120, 221)),
+                    "pitch": int(random.integers(15, 86)),
+                    "warp": round(float(np.exp(random.uniform(-0.2, 0.2))), 2) if part == 0 else 1,
+                    "noise": float(10 ** -random.uniform(1, 2)),
+                    "noise_seed": int(random.integers(1 << 32)),
+                }
+            )
+    return jobs
+
+
+def write(path, tensors, metadata):
+    """A safetensors file (github.com/huggingface/safetensors)."""
+    types = {"<f2": "F16", "<f4": "F32"}
+    header, end = {"__metadata__": metadata}, 0
+    for name, values in tensors.items():
+        header[name] = {
+            "dtype": types[values.dtype.str],
+            "shape": list(values.shape),
+            "data_offsets": [end, end + values.nbytes],
+        }
+        end += values.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for values in tensors.values():
+            file.write(np.ascontiguousarray(values).tobytes())
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="Scripts/speech-data",
+        description="Writes digits that espeak-ng speaks, for 'recurrent experiment speech'.",
+    )
+    parser.add_argument("file", help="the safetensors file to write")
+    for part, count in zip(PARTS, (6000, 300, 600)):
+        parser.add_argument(f"--{part}", type=int, default=count, metavar="K", help=f"strings, {count} by default")
+    parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal data, 1 by default")
+    options = parser.parse_args()
+    counts = [options.training, options.validation, options.held_out]
+    for part, count in zip(PARTS, counts):
+        if count < 1:
+            parser.error(f"--{part} is {count}, expected at least 1")
+    if shutil.which("espeak-ng") is None:
+        sys.exit("speech_data.py needs espeak-ng: Scripts/speech-data or 'apt-get install espeak-ng' installs it")
+    # The file is opened before some minutes of work.
+    with open(options.file, "wb"):
+        pass
+    jobs = draw(counts, options.seed)
+    all_features = []
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for index, steps in enumerate(pool.map(utterance, jobs)):
+            all_features.append(steps)
+            if sys.stderr.isatty():
+                print(f"\r{index + 1} of {len(jobs)} strings", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    names = sorted({job["voice"] for job in jobs})
+    number = {name: index for index, name in enumerate(names)}
+    write(
+        options.file,
+        {
+            "features": np.concatenate(all_features),
+            "steps": np.array([len(steps) for steps in all_features], "<f4"),
+            "digit_counts": np.array([len(job["digits"]) for job in jobs], "<f4"),
+            "digits": np.array([digit for job in jobs for digit in job["digits"]], "<f4"),
+            "voices": np.array([number[job["voice"]] for job in jobs], "<f4"),
+            "parts": np.array([job["part"] for job in jobs], "<f4"),
+        },
+        {"format": "swift-recurrent speech 1", "voices": "\n".join(names), "seed": str(options.seed)},
+    )
+    for part, name in enumerate(PARTS):
+        voices = {job["voice"] for job in jobs if job["part"] == part}
+        steps = sum(len(all_features[index]) for index, job in enumerate(jobs) if job["part"] == part)
+        seconds = steps * STACKED * HOP
+        print(f"{name}: {counts[part]} strings, {seconds / 60:.0f} minutes of {len(voices)} voices")
+    print(f"wrote {options.file}")
+
+
+if __name__ == "__main__":
+    main()
