@@ -151,7 +151,7 @@ def main():
             parser.error(f"--{part} is {count}, expected at least 1")
     if shutil.which("espeak-ng") is None:
         sys.exit("speech_data.py needs espeak-ng: Scripts/speech-data or 'apt-get install espeak-ng' installs it")
-    # The file is opened before some minutes of work.
+    # If the file cannot be written, this fails before minutes of work are done.
     with open(options.file, "wb"):
         pass
     jobs = draw(counts, options.seed)

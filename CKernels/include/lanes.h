@@ -32,11 +32,11 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
 #pragma clang diagnostic ignored "-Wpsabi"
 
 // clang-format off
-// All vectors have the same bodies. The names of the functions end in f32 and f64, and those for pairs and halves in
-// f32_pair and f32_half, say.
+// The bodies are the same for all vectors. The names of the functions end in f32 or f64, and those for pairs and halves
+// in f32_pair, f64_pair, f32_half or f64_half.
 //
 //   splat                    all lanes are the value.
-//   load, store              any address that fits a scalar.
+//   load, store              any address that is aligned for a scalar.
 //   add sub mul div          a op b
 //   muladd, mulsub           sum + a · b and sum - a · b. They are fused if the instruction set can fuse them, and
 //                            otherwise a multiply and an add, but never a call of libm. With contract(fast), a
@@ -95,8 +95,8 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
     *(lanes *)sum =                                                                                                 \
         lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w << 4 * sizeof(scalar)));       \
   }
-// A pair of two vectors, and its vectors. The first `count` scalars of a vector, fewer than it has: no other memory is
-// touched, and the others are `rest`.
+// `pair` makes a pair of two vectors, which `first` and `second` return. `load_part` and `store_part` take the first
+// `count` scalars of a vector, fewer than it has, and touch no other memory. After `load_part`, the others are `rest`.
 #define LANE_PAIRS(type, scalar, lanes, pair)                                                                       \
   LANES pair lanes_pair_##type(lanes first, lanes second) {                                                         \
     pair both;                                                                                                      \

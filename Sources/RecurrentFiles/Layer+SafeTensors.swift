@@ -101,7 +101,7 @@ extension SafeTensors {
 
   /// A tensor of any type.
   ///
-  /// - Throws: `FileError` if there is none of the name, or if it has another shape.
+  /// - Throws: `FileError` if there is no tensor of that name, or if it has another shape.
   package func tensor(_ name: String, shape: [Int], path: FilePath) throws(FileError) -> Tensor {
     guard let tensor = tensors[name] else {
       let names = tensors.keys.sorted().joined(separator: ", ")

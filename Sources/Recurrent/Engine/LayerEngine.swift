@@ -27,7 +27,7 @@ package protocol StreamEngine<Scalar>: AnyObject {
   func readState(h: UnsafeMutablePointer<Scalar>, c: UnsafeMutablePointer<Scalar>?)
   /// Takes h and c from [L,N,H]; `c` is nil if the cell has none.
   func writeState(h: UnsafePointer<Scalar>, c: UnsafePointer<Scalar>?)
-  /// Each seat's sequence goes on from the state of the seat `sources[seat]`, which is taken.
+  /// Each seat's sequence goes on from the state of the seat `sources[seat]`, which must have a sequence.
   func reorder(from sources: UnsafeBufferPointer<Int>)
   /// Every sequence starts again from zero.
   func reset()

@@ -15,10 +15,11 @@ protocol Lanes: BitwiseCopyable {
   static func / (a: Self, b: Self) -> Self
   /// self + a · b
   func adding(_ a: Self, times b: Self) -> Self
-  /// Adds the value times weights in memory.
+  /// Adds the value times the weights at an address.
   mutating func add(_ value: Scalar, times weights: UnsafePointer<Scalar>)
-  /// The same with weights whose upper halves are the lower halves of the scalars in memory, or the upper ones.
+  /// The same with weights whose upper halves are the lower halves of the scalars in memory.
   mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>)
+  /// The same with weights whose upper halves are the upper halves of the scalars in memory.
   mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self
@@ -98,7 +99,7 @@ protocol VectorPair: Lanes {
   var second: Vector { get }
 }
 
-/// One vector of a pair: the pieces in which a gate tile is read and written.
+/// One vector of a pair. A gate tile is read and written one such vector at a time.
 protocol SingleVector: BitwiseCopyable {
   associatedtype Scalar: LaneElement
   static var count: Int { get }

@@ -120,12 +120,13 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     try checkApart(regions.span)
   }
 
-  /// Each sequence goes on from the state of a sequence, another one or its own. A beam search does this when it follows
-  /// some of its sequences in several ways and drops others. Nothing is allocated.
+  /// Lets each sequence go on from the state of another sequence, or from its own. A beam search does this when it
+  /// follows some of its sequences in several ways and drops others. Nothing is allocated.
   ///
-  /// - Parameter sources: [N]: the number of the seat whose state each seat takes. Those of empty seats are not read.
-  /// - Throws: `RecurrentError` if there is not one for each seat, or if such a seat has no sequence. Nothing has changed
-  ///   then.
+  /// - Parameter sources: [N]: for each seat, the number of the seat whose state it takes. An empty seat's number is
+  ///   not read.
+  /// - Throws: `RecurrentError` if `sources` has another count, or if a number is that of a seat without a sequence.
+  ///   Nothing has changed then.
   public func reorder(_ sources: Span<Int>) throws(RecurrentError) {
     try checkCount("sources", sources.count, is: batchSize, "the stream's batch size")
     for seat in sources.indices where isActive(seat) && !isActive(sources[seat]) {

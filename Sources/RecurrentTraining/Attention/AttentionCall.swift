@@ -1,7 +1,7 @@
 import Recurrent
 
-/// How well the keys fit the queries of a call: each query's weights sum to 1 over the keys that it looks at, or to less
-/// in a `PredictiveAttention`.
+/// The weights that the queries of a call give to the keys: each query's weights sum to 1 over the keys that it looks
+/// at, or to less in a `PredictiveAttention`.
 public struct AttentionWeights: Sendable {
   /// [N][heads][Tq·Tk]. A head's weights come first among its scalars, [Q][K] by the sequence's own lengths.
   let buffer: AlignedBuffer<Float>

@@ -22,7 +22,7 @@ public struct PredictiveAttention: Sendable {
   public let keySize: Int
   /// A: the number of values from which a position is predicted.
   public let size: Int
-  /// D: how many steps the window reaches to each side of its position.
+  /// D: how many keys the window reaches to each side of its position.
   public let distance: Int
   /// What compares a query with a key.
   public let score: Score
@@ -71,17 +71,17 @@ public struct PredictiveAttention: Sendable {
 
   /// What `backward` needs.
   public struct Trace: Sendable {
-    /// How well the keys fit the queries.
+    /// The weights that each query gives to the keys. They sum to less than 1.
     public let weights: AttentionWeights
     fileprivate let input: AttentionInput
     /// tanh(Wp·queries) [Tq,N,A]
     fileprivate let hidden: Sequences<Float>
     /// What the keys are compared with, [Tq,N,Ck].
     fileprivate let queries: Sequences<Float>
-    /// p [Tq,N]; 0 behind the lengths.
+    /// p [Tq,N]; 0 past the lengths.
     fileprivate let positions: [Double]
 
-    /// p [Q]: where the queries of a sequence look at, in keys from the first one.
+    /// p [Q]: where each query of a sequence looks, in keys from the first one.
     ///
     /// - Throws: `RecurrentError.size` if there is no such sequence.
     public func positions(sequence: Int) throws(RecurrentError) -> [Double] {
@@ -112,9 +112,9 @@ public struct PredictiveAttention: Sendable {
     AttentionProducts(products: products, keySize: keySize, valueSize: valueSize, window: .all)
   }
 
-  /// p [Tq,N] of the queries in the lengths.
+  /// p [Tq,N] of the queries within the lengths.
   ///
-  /// - Throws: `RecurrentError.value` if a position is not a number: it has no window.
+  /// - Throws: `RecurrentError.value` if a position is NaN, which has no window.
   private func positions(_ hidden: Sequences<Float>, _ call: AttentionCall) throws(RecurrentError) -> [Double] {
     var positions = Array(repeating: 0.0, count: call.querySteps * call.batchSize)
     for sequence in 0..<call.batchSize {
@@ -135,8 +135,8 @@ public struct PredictiveAttention: Sendable {
 }
 
 extension PredictiveAttention: Parameterized {
-  /// position.weight [A,Cq] and position.score.weight [1,A], and weight [Ck,Cq] if the score is general, as of `Linear`
-  /// of PyTorch without biases.
+  /// position.weight [A,Cq] and position.score.weight [1,A], and weight [Ck,Cq] if the score is general. Each is that
+  /// of a `Linear` of PyTorch without a bias.
   public var parameterShapes: [ParameterShape] {
     let position = [
       ParameterShape(name: "position.weight", shape: [size, querySize]),
@@ -159,7 +159,7 @@ extension PredictiveAttention: Parameterized {
 extension PredictiveAttention: Module {
   /// The contexts [Tq,N,Cv].
   ///
-  /// - Throws: `RecurrentError` if a size is wrong, or if a position is not a number.
+  /// - Throws: `RecurrentError` if a size is wrong, or if a position is NaN.
   public func forward(
     _ input: AttentionInput, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
@@ -276,12 +276,12 @@ extension PredictiveAttention: Module {
     }
   }
 
-  /// The gradients of a query's weights become those of its scores.
+  /// Turns the gradients `d` of a query's weights into those of its scores.
   ///
   /// With α the softmax of the scores and g the factors, the weights are α·g. So dScore = α·(g·d - Σ α·g·d), and
   /// dp = Σ α·g·d·(key - p)/σ².
   ///
-  /// - Returns: the gradient of what σ makes p of.
+  /// - Returns: the gradient of v·tanh(Wp·query), the value before σ.
   private func scoreGradients(
     _ weights: UnsafePointer<Float>, position: Double, keys: Int, _ d: UnsafeMutablePointer<Float>
   ) -> Double {

@@ -4,9 +4,9 @@ import Recurrent
 
 /// A search for the most probable targets of some sources, step by step. A step allocates nothing.
 ///
-/// It follows up to K sequences of each source, where K is the number of the stream's rows for each. After a step, the
-/// most probable continuations of all of them are kept. One that ends gives up its row, so that the search of a source is
-/// over when K have ended. With one row, this is the greedy search.
+/// It follows up to K sequences of each source, where K is the number of rows that the stream has for each source.
+/// After a step, the most probable continuations of all of them are kept. A sequence that ends gives up its row, so the
+/// search for a source is over when K sequences have ended. With one row, this is the greedy search.
 public final class BeamSearch {
   private let stream: DecoderStream
   private let decoder: SequenceDecoder
@@ -19,14 +19,14 @@ public final class BeamSearch {
   @exclusivity(unchecked) private var symbols: [Int]
   @exclusivity(unchecked) private var scores: [Double]
   @exclusivity(unchecked) private var parents: [Int]
-  /// [N]: how many rows of each source are followed: the first ones.
+  /// [N]: how many rows of each source are followed. They are its first rows.
   @exclusivity(unchecked) private var followed: [Int]
   /// [steps][rows]: the symbols and the parents of all steps so far.
   @exclusivity(unchecked) private var pastSymbols: [Int]
   @exclusivity(unchecked) private var pastParents: [Int]
   /// [N][K]: the sequences that have ended.
   @exclusivity(unchecked) private var endings: [Ending]
-  /// [N]: how many of them each source has.
+  /// [N]: how many sequences of each source have ended.
   @exclusivity(unchecked) private var ended: [Int]
   /// [K]: the best continuations of a source, in descending order.
   private let best: UnsafeMutableBufferPointer<Continuation>
@@ -46,8 +46,8 @@ public final class BeamSearch {
   }
 
   /// - Parameters:
-  ///   - stream: a new one, with K rows for each source.
-  ///   - decoder: the start, the end, the largest length, and how readings are sorted.
+  ///   - stream: a stream that has not run, with K rows for each source.
+  ///   - decoder: says the start and end symbols, the largest length, and how readings are sorted.
   /// - Throws: `RecurrentError` if a number of the decoder is out of its range, or if the stream has run.
   public init(_ stream: DecoderStream, _ decoder: SequenceDecoder) throws(RecurrentError) {
     try decoder.check(stream)
@@ -72,10 +72,10 @@ public final class BeamSearch {
 
   deinit { best.deallocate() }
 
-  /// One more symbol of every sequence that is followed.
+  /// Adds one symbol to every sequence that is followed.
   ///
   /// - Returns: whether any sequence is still followed.
-  /// - Throws: `RecurrentError` if logits have no probabilities.
+  /// - Throws: `RecurrentError` if a row of logits has no probabilities: one is NaN or +∞, or all are -∞.
   public func step() throws(RecurrentError) -> Bool {
     guard steps < decoder.longest, followed.contains(where: { $0 > 0 }) else { return false }
     try symbols.withUnsafeBufferPointer { symbols throws(RecurrentError) in try stream.step(symbols.span) }
@@ -108,11 +108,11 @@ public final class BeamSearch {
       }
     }
     followed[source] = next - first
-    // Rows that are not followed read something that exists.
+    // Rows that are not followed run too, so they need a valid parent and a valid symbol.
     for row in next..<first + width { (parents[row], symbols[row]) = (first, decoder.end) }
   }
 
-  /// Sorts the continuations of a row into the best ones.
+  /// Inserts the continuations of a row into the best ones, of which at most `room` are kept.
   private func collect(_ row: Int, room: Int, _ count: inout Int) throws(RecurrentError) {
     let score = scores[row], symbols = stream.symbols
     let normalizer: Double = stream.withLogits(row: row) { row in

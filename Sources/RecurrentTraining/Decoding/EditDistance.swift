@@ -1,9 +1,9 @@
-/// The fewest elements to insert, delete or replace that turn one list into another (Levenshtein 1966). Divided by the
-/// number of the right labels, it is the error rate of what was recognized.
+/// The smallest number of elements to insert, delete or replace so that one list becomes another (Levenshtein 1966).
+/// Divided by the number of labels that were spoken or written, it is the error rate of what a model recognized.
 ///
 /// - Returns: 0 for equal lists; at most the count of the longer one.
 public func editDistance<Element: Equatable>(_ first: [Element], _ second: [Element]) -> Int {
-  // The distances of what was read of `first` from each beginning of `second`.
+  // The distances between what was read of `first` so far and each prefix of `second`.
   var distances = Array(0...second.count)
   for (row, element) in first.enumerated() {
     var diagonal = distances[0]

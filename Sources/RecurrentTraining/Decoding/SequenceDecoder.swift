@@ -1,7 +1,7 @@
 import Foundation
 import Recurrent
 
-/// Writes the targets of a stream's sources: from a start symbol on, until an end symbol or the largest length.
+/// Writes the targets of a stream's sources, from a start symbol to an end symbol or to the largest length.
 ///
 ///     let decoder = SequenceDecoder(start: 0, end: 1, longest: 40)
 ///     let greedy = try decoder.greedy(model.stream(source))
@@ -11,7 +11,7 @@ public struct SequenceDecoder: Sendable, Equatable {
   public struct Reading: Sendable, Equatable {
     /// The symbols, without start and end.
     public let symbols: [Int]
-    /// log of the probability of the symbols and, if the reading is complete, of the end.
+    /// The natural logarithm of the probability of the symbols and, if the reading is complete, of the end symbol.
     public let logProbability: Double
     /// The log probability divided by a power of the length: what readings are sorted by.
     public let score: Double
@@ -23,7 +23,7 @@ public struct SequenceDecoder: Sendable, Equatable {
   public var start: Int
   /// The symbol that ends a target.
   public var end: Int
-  /// The most symbols that are written, with the end symbol.
+  /// The largest number of symbols that are written, the end symbol included.
   public var longest: Int
   /// A reading's score is its log probability divided by its length (with the end) to this power. 0 prefers short
   /// readings; 1 compares the mean over the symbols.
@@ -39,7 +39,7 @@ public struct SequenceDecoder: Sendable, Equatable {
 
   /// Takes the most probable symbol at each step.
   ///
-  /// - Parameter stream: a new one, with one row for each source.
+  /// - Parameter stream: a stream that has not run, with one row for each source.
   /// - Returns: the symbols of each source, without start and end.
   /// - Throws: `RecurrentError` if a number of the decoder is out of its range, or if the stream has several rows for
   ///   each source or has run.
@@ -58,10 +58,10 @@ public struct SequenceDecoder: Sendable, Equatable {
     return texts
   }
 
-  /// Follows several sequences of each source, the most probable ones; as many as the stream has rows for it.
+  /// Follows the most probable sequences of each source, as many as the stream has rows for a source.
   ///
-  /// - Parameter stream: a new one.
-  /// - Returns: for each source up to so many readings, the one with the best score first.
+  /// - Parameter stream: a stream that has not run.
+  /// - Returns: for each source at most that many readings, the one with the best score first.
   /// - Throws: `RecurrentError` if a number of the decoder is out of its range, if the stream has run, or if logits have
   ///   no probabilities.
   public func beam(_ stream: DecoderStream) throws(RecurrentError) -> [[Reading]] {

@@ -6,7 +6,7 @@ public enum Attention: Sendable {
   case dot(DotAttention)
   /// Scores are dot products with a projection of the query.
   case general(GeneralAttention)
-  /// Scores come from a small network.
+  /// Scores come from a small network of the query and the key.
   case additive(AdditiveAttention)
 
   /// What `backward` needs.
@@ -18,7 +18,7 @@ public enum Attention: Sendable {
     /// Of `AdditiveAttention`.
     case additive(AdditiveAttention.Trace)
 
-    /// How well the keys fit the queries.
+    /// The weights that each query gives to the keys.
     public var weights: AttentionWeights {
       switch self {
       case .dot(let trace): trace.weights
@@ -47,7 +47,7 @@ public enum Attention: Sendable {
 }
 
 extension Attention: Module {
-  /// Those of the chosen attention, with its names.
+  /// The parameters of the chosen attention, with its names.
   public var parameterShapes: [ParameterShape] { module.parameterShapes }
   public func placedParts() throws(RecurrentError) -> [PlacedPart] { try module.placedParts() }
   public func readParameters(_ body: (UnsafeBufferPointer<Float>) -> Void) { module.readParameters(body) }

@@ -5,7 +5,7 @@ import Recurrent
 final class AttentionStream {
   /// One source's memory, as the products read it.
   private struct Source {
-    /// S, by the source's own length.
+    /// S: the source's own length.
     let keys: Int
     /// The keys as panels of steps, for the products with queries; nil for additive scores.
     let keyPanels: AlignedBuffer<Float>?
@@ -24,7 +24,7 @@ final class AttentionStream {
   /// Projects the queries; nil for dot scores.
   private let query: PackedLinear?
   private let combine: PackedLinear
-  /// The scores' network; nil for products.
+  /// The network of additive scores; nil for other scores.
   private let additive: AdditiveAttention?
   /// [S,N,A]: the projected keys of additive scores.
   private var keys: Sequences<Float>?
@@ -36,15 +36,17 @@ final class AttentionStream {
   private let context: AlignedBuffer<Float>
   /// [rows][Cv + H]
   private let joined: AlignedBuffer<Float>
+  /// [rows of a source][size of the keys or S, whichever is larger]: the left operand of a product, packed.
   private let tiles: AlignedBuffer<Float>
+  /// [rows of a source][P]: the last panel of a product, if it is wider than what is left of the result.
   private let rest: AlignedBuffer<Float>
-  /// [S][A]
+  /// [S][A]: the values of the network of additive scores for one query.
   private let hidden: AlignedBuffer<Float>
 
   /// - Parameters:
   ///   - memory: [S,N,C], with lengths.
   ///   - beams: the rows of each source.
-  /// - Throws: `RecurrentError` if the memory has another size, or if one is empty.
+  /// - Throws: `RecurrentError` if the memory has another size, or if a source's memory is empty.
   init(_ output: AttentionalOutput, _ memory: Sequences<Float>, beams: Int) throws(RecurrentError) {
     let rows = memory.batchSize * beams, attention = output.attention
     hiddenSize = output.combine.outputSize
@@ -104,7 +106,7 @@ final class AttentionStream {
     return Source(keys: keys, keyPanels: keyPanels, valuePanels: valuePanels)
   }
 
-  /// The outputs of a step.
+  /// Computes the outputs of a step.
   ///
   /// - Parameters:
   ///   - step: the number of the step, for windows.

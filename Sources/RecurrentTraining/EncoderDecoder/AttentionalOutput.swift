@@ -1,13 +1,13 @@
 import Recurrent
 
-/// What a decoder computes from its own state and from what it looks at: tanh(W·[context; h] + b) (Luong, Pham and
-/// Manning 2015, arXiv 1508.04025). The queries are h.
+/// What a decoder computes from its h and from what it looks at: y = tanh(W·[context; h] + b) (Luong, Pham and Manning
+/// 2015, arXiv 1508.04025). The queries of the attention are h.
 public struct AttentionalOutput: Sendable, Composite {
   /// The attention under the name `score`, and combine.weight [H,C+H] with combine.bias [H].
   public static let parts: [Part<AttentionalOutput>] = [Part("score", \.attention), Part("combine", \.combine)]
-  /// What weighs the memory.
+  /// Computes the context, a weighted mean of the memory's steps.
   public internal(set) var attention: Attention
-  /// W and b, for the context before h.
+  /// W [H,C+H] and b [H]. The context comes before h.
   public internal(set) var combine: Dense
 
   /// - Parameters:
@@ -38,7 +38,7 @@ public struct AttentionalOutput: Sendable, Composite {
     fileprivate let combine: Dense.Trace
     fileprivate let y: Sequences<Float>
 
-    /// How well the memory's steps fit each step.
+    /// The weights that each step gives to the memory's steps.
     public var weights: AttentionWeights { attention.weights }
   }
 }

@@ -1,9 +1,9 @@
 import Recurrent
 
-/// A decoder that writes step by step. The stream owns its state and all memory, so that a step allocates nothing.
+/// A decoder that writes step by step. The stream owns its state and all its buffers, so a step allocates nothing.
 ///
-/// Each of N sources has one row or more: a beam search has one for each sequence that it follows. The rows of a source
-/// lie next to each other.
+/// A row is one sequence that the stream writes. Each of N sources has one row or more: a beam search has a row for
+/// each sequence that it follows. The rows of a source lie next to each other.
 public final class DecoderStream {
   /// N: the number of sources.
   public let batchSize: Int
@@ -80,7 +80,7 @@ public final class DecoderStream {
     output = AlignedBuffer(count: rows * symbols)
   }
 
-  /// One step of every row: its logits are those of the symbol after the given one.
+  /// Runs one step of every row, which reads the given symbol. Its logits are then those of the next symbol.
   ///
   /// - Parameter symbols: [rows], each 0 to V - 1.
   /// - Throws: `RecurrentError` if a symbol is out of its range or the count is wrong. Nothing has changed then.
@@ -105,9 +105,9 @@ public final class DecoderStream {
     steps += 1
   }
 
-  /// The logits [V] of a row after the last step; nothing of them is valid after the next one.
+  /// The logits [V] of a row after the last step. The next step overwrites them.
   ///
-  /// - Parameter row: must exist.
+  /// - Parameter row: 0 to `rows` - 1.
   public func withLogits<Result, Failure: Error>(
     row: Int, _ body: (UnsafeBufferPointer<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -117,7 +117,7 @@ public final class DecoderStream {
 
   /// The symbol with the largest logit of a row after the last step; the first one of equal logits.
   ///
-  /// - Parameter row: must exist.
+  /// - Parameter row: 0 to `rows` - 1.
   public func mostProbable(row: Int) -> Int {
     withLogits(row: row) { logits in
       var best = 0
@@ -126,9 +126,9 @@ public final class DecoderStream {
     }
   }
 
-  /// Each row goes on from the state of a row of its own source.
+  /// Lets each row go on from the state of a row of its own source, such as itself.
   ///
-  /// - Parameter sources: [rows], the row whose state each row takes.
+  /// - Parameter sources: [rows]: the number of the row whose state each row takes.
   /// - Throws: `RecurrentError` if a row does not exist or belongs to another source. Nothing has changed then.
   public func reorder(_ sources: Span<Int>) throws(RecurrentError) {
     try checkCount("sources", sources.count, is: rows, "\(batchSize)·\(beams)")
@@ -148,9 +148,9 @@ public final class DecoderStream {
     y.start.update(from: moved.start, count: y.count)
   }
 
-  /// The weights [S] that the attention of a row gave the steps of its source in the last step; nil without attention.
+  /// The weights [S] that a row gave to the steps of its source's memory in the last step; nil without attention.
   ///
-  /// - Parameter row: must exist.
+  /// - Parameter row: 0 to `rows` - 1.
   public func weights(row: Int) -> [Float]? {
     precondition((0..<rows).contains(row), "the row must be one of the stream's \(rows)")
     return attention?.weights(row: row)

@@ -3,21 +3,22 @@ import Recurrent
 /// Reads one sequence and writes another one (Sutskever, Vinyals and Le 2014, arXiv 1409.3215; with attention Bahdanau,
 /// Cho and Bengio 2015, arXiv 1409.0473).
 ///
-/// The encoder is any module that ends in a recurrent layer, of symbols or of numbers. A bridge turns its final state
-/// into the first one of the decoder, whose attention, if it has one, looks at the outputs of all steps of the encoder.
+/// The encoder is any module that ends in a recurrent layer; it may read symbols or numbers. A bridge turns its final
+/// state into the decoder's initial state. The decoder's attention, if it has one, looks at the encoder's outputs of
+/// all steps.
 public struct EncoderDecoder<Encoder: Module>: Module, Composite where Encoder.Output == Output<Float> {
-  /// The names encoder, bridge and decoder.
+  /// The parts are named encoder, bridge and decoder.
   public static var parts: [Part<Self>] {
     [Part("encoder", \.encoder), Part("bridge", \.bridge), Part("decoder", \.decoder)]
   }
   /// Reads the source.
   public var encoder: Encoder
-  /// Turns the encoder's final state into the decoder's first one.
+  /// Turns the encoder's final state into the decoder's initial state.
   public var bridge: StateBridge
   /// Writes the target.
   public var decoder: RecurrentDecoder
 
-  /// The parts must fit together; a call says what does not.
+  /// A model of three parts, which must fit together: this checks nothing, and a call throws an error if they do not.
   public init(encoder: Encoder, bridge: StateBridge, decoder: RecurrentDecoder) {
     self.encoder = encoder
     self.bridge = bridge
@@ -89,8 +90,8 @@ public struct EncoderDecoder<Encoder: Module>: Module, Composite where Encoder.O
   /// - Parameters:
   ///   - source: N sources.
   ///   - beams: the number of rows of each source, such as the width of a beam search.
-  ///   - workspace: its memory runs the encoder, which drops nothing.
-  /// - Throws: `RecurrentError` if a source is empty or `beams` is not positive.
+  ///   - workspace: the encoder runs in its memory. Nothing is dropped, even if the workspace is one for training.
+  /// - Throws: `RecurrentError` if a source is empty, if `beams` is not positive, or if the parts do not fit together.
   public func stream(
     _ source: Encoder.Input, beams: Int = 1, _ workspace: Workspace = Workspace(isTraining: false)
   ) throws(RecurrentError) -> DecoderStream {
@@ -102,18 +103,18 @@ public struct EncoderDecoder<Encoder: Module>: Module, Composite where Encoder.O
     return try DecoderStream(decoder, initial: initial, memory: encoded.y, beams: beams)
   }
 
-  /// The symbols that the decoder reads in scheduled sampling (Bengio and others 2015, arXiv 1506.03099): instead of the
-  /// target's symbol before a step, with some probability, the one that the model itself finds the most probable after
-  /// what it has read so far. Training on these symbols is then a call like any other. No gradient goes through the
-  /// choice of a symbol.
+  /// The symbols that the decoder reads in scheduled sampling (Bengio and others 2015, arXiv 1506.03099). With some
+  /// probability, each symbol of the target is replaced by the one that the model finds the most probable after what it
+  /// has read so far. Training on these symbols is then a call like any other. No gradient goes through the choice of a
+  /// symbol.
   ///
   ///     let symbols = try model.sampled(input, probability: 0.25, using: &random)
   ///     let (logits, trace) = try model(.init(input.source, symbols), workspace)
   ///
   /// - Parameters:
-  ///   - input: with the symbols of the targets. The first symbol of each stays.
-  ///   - probability: of the model's own symbol, 0 to 1.
-  ///   - random: decides for each step of each sequence, in their order.
+  ///   - input: the sources, and the symbols of the targets. The first symbol of each target stays.
+  ///   - probability: the probability of the model's own symbol, 0 to 1.
+  ///   - random: gives one number for each sequence of each step, step by step.
   ///   - workspace: as `stream` says.
   /// - Throws: `RecurrentError` if the probability is out of its range, and as `stream` does.
   public func sampled(
@@ -135,11 +136,11 @@ public struct EncoderDecoder<Encoder: Module>: Module, Composite where Encoder.O
 }
 
 /// The symbols of targets as training needs them: the decoder reads a start symbol and then each target (teacher
-/// forcing), and shall write each target and then an end symbol.
+/// forcing), and is trained to write each target and then an end symbol.
 public struct TeacherForcing: Sendable, Equatable {
   /// [T,N]: what the decoder reads. Each has the length of its target and one more.
   public let inputs: Tokens
-  /// [T,N]: what it shall write.
+  /// [T,N]: what it is trained to write.
   public let targets: [Int]
 
   /// - Parameters:

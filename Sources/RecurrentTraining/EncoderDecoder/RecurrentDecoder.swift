@@ -1,6 +1,6 @@
 import Recurrent
 
-/// Writes a sequence of symbols, step by step: each step reads the symbol before it, and gives logits of the next one.
+/// Writes a sequence of symbols, step by step: each step reads one symbol, and gives the logits of the next one.
 ///
 /// A step embeds the symbol, runs a recurrent layer and, if there is an attention, looks back at a memory such as the
 /// outputs of an encoder. A dense product gives the logits. With input feeding (Luong, Pham and Manning 2015, arXiv
@@ -11,7 +11,7 @@ import Recurrent
 ///       Embedding(symbols: 14, size: 32, seed: 1), layer,
 ///       attention: .general(GeneralAttention(querySize: 64, keySize: 128, seed: 2)), memorySize: 128, seed: 3)
 public struct RecurrentDecoder: Sendable, Composite {
-  /// The parts by these names; `attention` is left out if there is none.
+  /// The parts have these names. Without attention, `attention` has no parameters.
   public static let parts: [Part<RecurrentDecoder>] = [
     Part("embedding", \.embedding), Part("layer", \.layer), Part("attention", \.attention), Part("head", \.head),
   ]
@@ -21,20 +21,21 @@ public struct RecurrentDecoder: Sendable, Composite {
   public var layer: Layer<Float>
   /// Looks back at the memory; nil without attention.
   public var attention: AttentionalOutput?
-  /// The logits.
+  /// Computes the logits [T,N,V].
   public var head: Dense
   /// Whether the output of the attention is a part of the next step's input.
   public let feedsInput: Bool
 
   /// - Parameters:
-  ///   - embedding: of V symbols in D values.
-  ///   - layer: of D inputs, or with input feeding of D + H inputs, where H is its hidden size. It must run forward.
-  ///   - attention: of queries of size H; nil without attention.
+  ///   - embedding: V symbols, whose vectors have D values.
+  ///   - layer: has D inputs, or with input feeding D + H inputs, where H is its hidden size. Its direction must be
+  ///     forward.
+  ///   - attention: takes queries of size H; nil for a decoder without attention.
   ///   - memorySize: the number of features of the memory; not read without attention.
   ///   - feedsInput: whether the output of the attention is a part of the next step's input.
-  ///   - seed: equal seeds give equal products.
-  /// - Throws: `RecurrentError` if sizes do not fit, if the layer has another direction, or if input feeding has no
-  ///   attention, or one with a window.
+  ///   - seed: equal seeds give equal weights.
+  /// - Throws: `RecurrentError` if sizes do not fit, if the layer has another direction, or if there is input feeding
+  ///   without an attention or with one that has a window.
   public init<Base: RecurrentLayer>(
     _ embedding: Embedding, _ layer: Base, attention: Attention? = nil, memorySize: Int = 0, feedsInput: Bool = false,
     seed: UInt64
@@ -56,7 +57,9 @@ public struct RecurrentDecoder: Sendable, Composite {
     try checkParts()
   }
 
-  /// Whether the parts fit together, any of which a user may have replaced.
+  /// Checks that the parts fit together, because a user may have replaced any of them.
+  ///
+  /// - Throws: `RecurrentError` if they do not.
   func checkParts() throws(RecurrentError) {
     let hidden = layer.hiddenSize
     for (name, size, expected, meaning) in [
@@ -80,7 +83,8 @@ public struct RecurrentDecoder: Sendable, Composite {
     fileprivate let head: Dense.Trace
     fileprivate let memory: Sequences<Float>?
 
-    /// How well the memory's steps fit each step of a sequence, [T][S] by its lengths; nil without attention.
+    /// The weights [T][S] that each step of a sequence gives to the memory's steps, where T and S are the sequence's
+    /// own lengths; nil without attention.
     ///
     /// - Throws: `RecurrentError.size` if there is no such sequence.
     public func weights(sequence: Int) throws(RecurrentError) -> [[Float]]? {
@@ -93,7 +97,7 @@ public struct RecurrentDecoder: Sendable, Composite {
     }
   }
 
-  /// The steps that one call of the layer runs: all of them, or one with input feeding.
+  /// The traces of the steps that one call of the layer runs: all steps, or one step with input feeding.
   fileprivate struct Piece {
     let layer: LayerTrace
     let attention: AttentionalOutput.Trace?
@@ -121,7 +125,7 @@ public struct DecoderInput: Sendable {
   }
 }
 
-/// The gradients of what a decoder has read.
+/// The gradients of a decoder's initial state and memory. Its symbols have none.
 public struct DecoderGradient: Sendable {
   /// [L,N,H]
   public var initial: StateGradient<Float>
@@ -130,7 +134,7 @@ public struct DecoderGradient: Sendable {
 }
 
 extension DecoderInput: Differentiable {
-  /// The gradients of the first state and of the memory.
+  /// The gradients of the initial state and of the memory.
   public typealias Gradient = DecoderGradient
 }
 

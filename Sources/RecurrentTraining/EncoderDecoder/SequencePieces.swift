@@ -1,8 +1,8 @@
 import Recurrent
 
-/// Pieces of sequences, and how they are put together again.
+/// Takes some of the steps or features out of sequences, and puts them together again.
 extension Sequences<Float> {
-  /// Some of the steps, with what is left of the lengths.
+  /// Some of the steps. Each length counts the sequence's steps among them.
   func steps(_ range: Range<Int>) throws(RecurrentError) -> Sequences {
     if range == 0..<steps { return self }
     let row = batchSize * size
@@ -11,7 +11,7 @@ extension Sequences<Float> {
       size: size, lengths: lengths?.map { Swift.max(0, Swift.min(range.count, $0 - range.lowerBound)) })
   }
 
-  /// Pieces [t,N,size] one after the other. The lengths are those of the whole.
+  /// The steps of all `pieces` [t,N,size], one after the other. The lengths are those of the result.
   static func stack(_ pieces: [Sequences], lengths: [Int]?) throws(RecurrentError) -> Sequences {
     if pieces.count == 1 { return pieces[0] }
     return try Sequences(
@@ -19,7 +19,9 @@ extension Sequences<Float> {
       size: pieces[0].size, lengths: lengths)
   }
 
-  /// The features of each row, and behind them those of another batch of as many rows.
+  /// The features of each row, followed by those of the same row of another batch.
+  ///
+  /// - Throws: `RecurrentError.shape` if the other batch has other steps or sequences.
   func joined(with other: Sequences) throws(RecurrentError) -> Sequences {
     guard other.steps == steps, other.batchSize == batchSize else {
       throw .shape(name: "the features to be joined", was: "\(other)", expected: "\(steps) steps of \(batchSize)")

@@ -1,12 +1,12 @@
 import Recurrent
 
-/// Turns the final state of an encoder into the first state of a decoder.
+/// Turns the final state of an encoder into the initial state of a decoder.
 ///
 /// A state is copied if both layers have as many levels of as many units and the encoder has one direction. Otherwise a
 /// dense product computes the h of all levels of the decoder from the h of all levels and directions of the encoder, and
-/// another one does the same for c. A c that the encoder does not have comes from its h.
+/// another one does the same for c. If the encoder has no c, the decoder's c is computed from the encoder's h.
 public struct StateBridge: Sendable, Composite {
-  /// h.weight [L'·H',L·D·H], h.bias [L'·H'], and the same of c; none for a state that is copied.
+  /// h.weight [L'·H',L·D·H], h.bias [L'·H'], and the same for c; a state that is copied has none.
   public static let parts: [Part<StateBridge>] = [Part("h", \.h), Part("c", \.c)]
   /// The product of h; nil if h is copied.
   public internal(set) var h: Dense?
@@ -37,9 +37,9 @@ public struct StateBridge: Sendable, Composite {
 
   /// - Parameters:
   ///   - encoder: the layer whose final state is read.
-  ///   - decoder: the layer that starts from what is computed. It must run forward.
+  ///   - decoder: the layer that starts from the result. Its direction must be forward.
   ///   - seed: equal seeds give equal bridges.
-  /// - Throws: `RecurrentError` if the decoder has another direction, or if there is no memory for the products.
+  /// - Throws: `RecurrentError` if the decoder has another direction, or if the products are too large.
   public init<Source: RecurrentLayer, Target: RecurrentLayer>(
     from encoder: Source, to decoder: Target, seed: UInt64
   ) throws(RecurrentError) where Source.Scalar == Float, Target.Scalar == Float {

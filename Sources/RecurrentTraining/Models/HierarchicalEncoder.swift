@@ -1,10 +1,10 @@
 import Recurrent
 
-/// Sentences of words of symbols, such as characters.
+/// Sentences that consist of words, which consist of symbols, such as characters.
 public struct NestedTokens: Sendable, Equatable, Differentiable {
   /// Symbols have no gradient.
   public typealias Gradient = Void
-  /// [T,W]: the symbols of all words; the words of a sentence come before those of the next one.
+  /// [T,W]: the symbols of all W words. The words of a sentence come before those of the next one.
   public let words: Tokens
   /// [N]: the number of words of each sentence.
   public let counts: [Int]
@@ -21,7 +21,8 @@ public struct NestedTokens: Sendable, Equatable, Differentiable {
 
   /// Puts the words of some sentences side by side and pads each on its right up to the longest one.
   ///
-  /// - Parameter sentences: N sentences, of which one has a word. A sentence may have no words, and a word no symbols.
+  /// - Parameter sentences: N sentences, at least one of which has a word. A sentence may have no words, and a word no
+  ///   symbols.
   /// - Throws: `RecurrentError` if there is no word.
   public init(padding sentences: [[[Int]]]) throws(RecurrentError) {
     try self.init(words: Tokens(padding: sentences.flatMap { $0 }), counts: sentences.map(\.count))
@@ -42,9 +43,9 @@ public struct NestedTokens: Sendable, Equatable, Differentiable {
 ///       Link("head", try Dense(inputSize: 32, outputSize: 1, seed: 2))
 ///     }
 ///
-/// `LastOutput` behind it gives a row for each sentence, and `EveryOutput` a step for each word.
+/// After it, `LastOutput` gives a row for each sentence, and `EveryOutput` a step for each word.
 public struct HierarchicalEncoder: Sendable, Composite {
-  /// embedding, words and sentences.
+  /// The parts are named embedding, words and sentences.
   public static let parts: [Part<HierarchicalEncoder>] = [
     Part("embedding", \.embedding), Part("words", \.words), Part("sentences", \.sentences),
   ]
@@ -55,7 +56,7 @@ public struct HierarchicalEncoder: Sendable, Composite {
   /// Reads the words of a sentence.
   public var sentences: Layer<Float>
 
-  /// - Throws: `RecurrentError.size` if a layer does not read what the part before it gives.
+  /// - Throws: `RecurrentError.size` if a layer's input size is not the output size of the part before it.
   public init(embedding: Embedding, words: Layer<Float>, sentences: Layer<Float>) throws(RecurrentError) {
     for (name, layer, size) in [("words", words, embedding.size), ("sentences", sentences, words.outputSize)]
     where layer.inputSize != size {
@@ -77,7 +78,8 @@ extension HierarchicalEncoder: Module {
     fileprivate let sentences: LayerTrace
   }
 
-  /// The outputs of the layer of sentences, with a step for each word.
+  /// The outputs of the layer of sentences: y [T,N,D·H] has a step for each word, and T is the number of words of the
+  /// longest sentence.
   public func forward(
     _ text: NestedTokens, _ workspace: Workspace
   ) throws(RecurrentError) -> (Output<Float>, Trace) {

@@ -58,7 +58,8 @@ public struct Gradients<Owner: Parameterized>: Sendable {
     }
   }
 
-  /// The same gradients for an owner with the same parameters: what an optional part or the case of an enum holds.
+  /// The same gradients as those of another owner with the same parameters: of what an optional part, or the case of an
+  /// enum, holds.
   subscript<P: Parameterized>(as type: P.Type) -> Gradients<P> {
     get { Gradients<P>(PlacedPart(name: "", path: \Owner.self, list: list, offset: 0), of: self, storage) }
     _modify {

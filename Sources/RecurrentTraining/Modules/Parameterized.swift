@@ -85,7 +85,7 @@ extension Parameterized {
   }
 }
 
-/// A part that a model may lack. Its parameters have their own names.
+/// A part that a model may lack. Its parameters keep their names; nil has no parameters.
 extension Optional: Parameterized where Wrapped: Parameterized {
   public var parameterShapes: [ParameterShape] { self?.parameterShapes ?? [] }
   public func placedParts() throws(RecurrentError) -> [PlacedPart] {

@@ -1,6 +1,6 @@
 import Recurrent
 
-/// Rows that are the steps of sequences: one after the other, all steps of a sequence before those of the next one.
+/// Rows that will be the steps of sequences: all rows of a sequence, in order, come before those of the next one.
 public struct RowGroups: Sendable, Differentiable {
   /// The gradient of the rows.
   public typealias Gradient = Sequences<Float>
@@ -21,13 +21,13 @@ public struct RowGroups: Sendable, Differentiable {
   }
 }
 
-/// Puts rows into sequences [T,N,C] with lengths: what leads from the words to their sentences in a hierarchical model.
-/// A sequence without rows has the length 0.
+/// Puts rows into sequences [T,N,C] with lengths. In a hierarchical model, this puts words into their sentences. A
+/// sequence without rows has the length 0.
 public struct Grouping: Parameterless, Module {
   /// A module without options.
   public init() {}
 
-  /// The sequences, whose lengths are the counts.
+  /// The sequences [T,N,C], whose lengths are the counts.
   public func forward(
     _ groups: RowGroups, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, [Int]) {
@@ -77,7 +77,7 @@ public struct Grouping: Parameterless, Module {
   }
 }
 
-/// - Throws: `RecurrentError` if a count is negative, or if they do not sum up to the number of what is grouped.
+/// - Throws: `RecurrentError` if there is no count, if one is negative, or if their sum is not `total`.
 func checkGroups(_ counts: [Int], of total: Int, _ name: String) throws(RecurrentError) {
   guard !counts.isEmpty else { throw .size(name: "the number of groups", was: 0, expected: "at least 1") }
   var sum = 0

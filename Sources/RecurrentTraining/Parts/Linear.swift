@@ -103,7 +103,7 @@ struct Linear: Sendable {
 }
 
 extension Linear {
-  /// The rows [T,N,outputSize] of x [T,N,inputSize], without a bias.
+  /// W·x [T,N,outputSize] of x [T,N,inputSize], without a bias.
   ///
   /// - Throws: `RecurrentError` if x or the weight has another size.
   func rows(
@@ -129,7 +129,8 @@ extension Linear {
 
   /// The gradient of x through `rows`. That of the weight is added to `dWeight`.
   ///
-  /// - Throws: `RecurrentError` if x, dy or the weight does not fit: the trace is then of another module.
+  /// - Throws: `RecurrentError` if x, dy or the weight does not fit, for example because the trace is that of
+  ///   another module.
   func rowGradients(
     of x: Sequences<Float>, _ dy: Sequences<Float>, _ parameter: (name: String, values: [Float]),
     into dWeight: UnsafeMutablePointer<Float>, _ scratch: Scratch<Float>

@@ -1,7 +1,7 @@
 import Recurrent
 
-/// A `Dense`, or a product without a bias, whose weights are packed once and run on few rows step after step. It
-/// allocates nothing, and its bits are those of `Linear`.
+/// A `Dense`, or a product without a bias, whose weights are packed once and which then runs step by step on a fixed
+/// number of rows. A run allocates nothing, and its bits are those of `Linear`.
 final class PackedLinear {
   private let linear: Linear
   private let rows: Int

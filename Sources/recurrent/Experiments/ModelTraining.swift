@@ -55,7 +55,7 @@ struct ModelTraining<M: Module, O: Optimizer> {
   ///
   /// - Parameter body: computes a part, as `DataParallel.Body` says.
   /// - Returns: the sum of what the parts return.
-  /// - Throws: as the other form does.
+  /// - Throws: the same errors as the other `update`.
   mutating func update(on parallel: DataParallel<M>, _ body: DataParallel<M>.Body) throws -> Double {
     let value: Double
     do throws(RecurrentError) {

@@ -2,10 +2,10 @@ import Recurrent
 import RecurrentTraining
 import ToolSupport
 
-/// A training whose batches are divided among threads, by Adam with a learning rate that warms up and then falls along a
+/// A training by Adam, whose batches are divided among threads and whose learning rate warms up and then falls along a
 /// cosine.
 struct ParallelTraining {
-  /// Those that `init` reads.
+  /// The options that `init` reads.
   static func options(epochs: Int, batchSize: Int, learningRate: Float) -> [Option] {
     [
       Option("epochs", "E", "times through the training part, \(epochs) by default"),
@@ -36,7 +36,7 @@ struct ParallelTraining {
   ///   - weights: how much each example counts in the loss of a batch.
   ///   - part: computes a part of a batch, whose examples are `numbers`: it adds their mean loss's gradients times
   ///     `weight`, and returns the mean loss.
-  ///   - endOfEpoch: gets the number of epochs so far, the mean loss and the model, and returns how bad the model is in
+  ///   - endOfEpoch: gets the number of epochs so far, the mean loss and the model, and returns the model's error in
   ///     validation.
   /// - Returns: the model after the epoch with the lowest result of `endOfEpoch`.
   /// - Throws: `Interrupted` if a signal asked for it, `ToolError` if a loss or gradient is not finite, and what the
@@ -57,7 +57,7 @@ struct ParallelTraining {
       steps: max(1, updates / 20), then: CosineSchedule(rate: learningRate, steps: updates))
     var best = model, lowest = Double.infinity
     try runEpochs(epochs, updates: batches.count, label: "training") { _ in
-      // `next` says with nil that an epoch ends.
+      // `next` returns nil when an epoch ends.
       let batch = batches.next() ?? batches.next() ?? []
       let parts = (0..<threads).map { part in
         Array(batch[batch.count * part / threads..<batch.count * (part + 1) / threads])

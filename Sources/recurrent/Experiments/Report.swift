@@ -20,7 +20,7 @@ final class Report {
       let y: [Double?]
     }
 
-    /// A table of numbers that is drawn as a table of colors.
+    /// A heat map: a table of numbers that is drawn as a table of colors.
     struct Heat: Encodable {
       let columns: [String]
       let rows: [String]

@@ -194,7 +194,8 @@ package final class StackStream<E: Element>: StreamEngine {
     rowsAreSeats ? (0..<capacity).contains(seat) : seats.contains(seat)
   }
 
-  /// h moves to the buffer that the last step read, which becomes the current one.
+  /// Copies h, in the new order, to the buffer that the last step read, which becomes the current one. Copies c within
+  /// its panels, by way of `moved`.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func reorder(from sources: UnsafeBufferPointer<Int>) {

@@ -19,7 +19,7 @@ struct SpeechErrors: Sendable {
   }
 }
 
-// What hears digits is any model that gives, at each step, a logit for the blank and one for each digit.
+// A recognizer of digits is any model that gives, at each step, a logit for the blank and one for each digit.
 extension Module where Input == Sequences<Float>, Output == Sequences<Float> {
   /// The logits of some utterances, in batches of similar lengths, each with its utterances.
   func logits(

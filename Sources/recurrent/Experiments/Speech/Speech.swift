@@ -111,7 +111,7 @@ enum Speech: Experiment {
 
   // MARK: - The held-out voices
 
-  /// Decodes the held-out part, once.
+  /// Decodes the held-out part, and adds its tables to the report.
   private static func hear(
     _ data: SpeechData, _ model: some Module<Sequences<Float>, Sequences<Float>>, width: Int, _ report: Report
   ) throws {
@@ -146,7 +146,7 @@ enum Speech: Experiment {
     try draw(data.heldOut.first { $0.digits.count == 5 } ?? data.heldOut[0], data, model, width: width, report)
   }
 
-  /// The probabilities of the classes at each step of an utterance.
+  /// Draws the probabilities of the classes at each step of an utterance.
   private static func draw(
     _ utterance: SpeechData.Utterance, _ data: SpeechData, _ model: some Module<Sequences<Float>, Sequences<Float>>,
     width: Int, _ report: Report

@@ -6,9 +6,9 @@ import ToolSupport
 
 /// Spoken strings of digits, as Scripts/speech-data writes them.
 struct SpeechData: Sendable {
-  /// What one voice says.
+  /// A string of digits, spoken by one voice.
   struct Utterance: Sendable {
-    /// Where its features are in those of all.
+    /// Its rows among the features of all utterances.
     let steps: Range<Int>
     let digits: [Int]
     /// The voice's name.

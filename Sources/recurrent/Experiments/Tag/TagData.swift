@@ -2,16 +2,16 @@ import Recurrent
 import RecurrentTraining
 import ToolSupport
 
-/// What a word had in the text before it was written in lower case and without punctuation.
+/// The case and the punctuation mark that a word had before the text lost both.
 struct Tag: Sendable, Hashable {
-  /// What may follow a word; nothing first.
+  /// What may follow a word; the first is no mark.
   static let marks = ["", ",", ".", ";", ":", "?", "!"]
   /// The number of different labels.
   static let count = 2 * marks.count
 
   /// Whether the word begins with a capital letter.
   var isCapital = false
-  /// The place in `marks` of what follows the word.
+  /// The position in `marks` of what follows the word.
   var mark = 0
 
   /// The label of a model: one for each pair of mark and case.
@@ -31,13 +31,13 @@ struct Tag: Sendable, Hashable {
 
 /// A text's words in lower case, with the tag of each.
 struct TaggedText: Sendable {
-  /// A paragraph, or a piece of a long one.
+  /// A paragraph, or some words of a long one.
   struct Passage: Sendable {
     var words: [String] = []
     var tags: [Tag] = []
   }
 
-  /// The most words of a passage.
+  /// The largest number of words in a passage.
   static let longest = 100
 
   private(set) var passages: [Passage] = []
@@ -93,10 +93,11 @@ struct TagData: Sendable {
     }
   }
 
-  /// Of the training part: the words that it has at least twice.
+  /// The words that the training part has at least twice.
   let vocabulary: WordVocabulary
   let training: Part, validation: Part, heldOut: Part
-  /// The first words of the held-out part, for a look at what the model does.
+  /// The first passage of the held-out part with at least 20 words, which the report shows with what the model makes of
+  /// it.
   let sample: TaggedText.Passage
 
   /// The last tenth of the text is held out, and the tenth before it is for validation.

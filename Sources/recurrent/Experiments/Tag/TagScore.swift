@@ -1,18 +1,18 @@
 import Recurrent
 import RecurrentTraining
 
-/// How well labels were found, all in all and for capitals and each mark.
+/// How well labels were found: over all words, for capitals, and for each mark.
 struct TagScore: Sendable {
   struct Class: Sendable {
     var found = 0, wrong = 0, missed = 0
     var count: Int { found + missed }
     var precision: Double { Double(found) / Double(found + wrong) }
     var recall: Double { Double(found) / Double(count) }
-    /// The harmonic mean of both, 0 if nothing was found.
+    /// The harmonic mean of precision and recall, 0 if nothing was found.
     var f1: Double { 2 * Double(found) / Double(max(1, 2 * found + wrong + missed)) }
   }
 
-  /// "capital", then the marks without "nothing".
+  /// "capital", and then each mark.
   static let classes = ["capital"] + Tag.marks.dropFirst()
 
   private(set) var classes = Array(repeating: Class(), count: TagScore.classes.count)
@@ -42,7 +42,7 @@ struct TagScore: Sendable {
   }
 }
 
-/// What needs no model: the most frequent label, or that of each word.
+/// Guesses that need no model: the most frequent label of all, or that of each word.
 struct TagBaseline {
   /// The most frequent label of the training part.
   let common: Int
@@ -73,9 +73,9 @@ struct TagBaseline {
   }
 }
 
-// What tags words is any model that gives a logit for each label at each word.
+// A tagger is any model that gives a logit for each label at each word.
 extension Module where Input == Tokens, Output == Sequences<Float> {
-  /// The mean loss a word over a part, and how well the most probable labels are.
+  /// The mean loss of the words of a part, and the score of the most probable labels.
   func score(_ part: TagData.Part) throws(RecurrentError) -> (loss: Double, score: TagScore) {
     let workspace = Workspace(isTraining: false)
     var loss = 0.0, score = TagScore()
@@ -102,7 +102,7 @@ extension Module where Input == Tokens, Output == Sequences<Float> {
 }
 
 extension Tag {
-  /// The most probable one of a word's logits.
+  /// The tag of the largest of a word's logits.
   init(_ logits: ArraySlice<Float>) {
     self.init(label: logits.indices.reduce(logits.startIndex) { logits[$1] > logits[$0] ? $1 : $0 } - logits.startIndex)
   }

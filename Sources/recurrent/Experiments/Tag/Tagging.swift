@@ -3,7 +3,7 @@ import Recurrent
 import RecurrentTraining
 import ToolSupport
 
-/// `recurrent experiment tag`: which capitals and punctuation marks belong into a text that has lost them?
+/// `recurrent experiment tag`: which capitals and punctuation marks belong in a text that has lost them?
 enum Tagging: Experiment {
   static let name = "tag"
   static let summary = "restore the capitals and the punctuation of a text: a label for each word"

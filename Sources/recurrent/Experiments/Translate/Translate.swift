@@ -99,7 +99,7 @@ enum Translate: Experiment {
     }
   }
 
-  /// A source in small letters.
+  /// The text of `--say` in lower case.
   ///
   /// - Throws: `ToolError` if it is empty or has a character that sources do not have.
   private static func checked(_ text: String) throws -> String {

@@ -24,19 +24,19 @@ enum TranslateTask: String, CaseIterable, Sendable {
   static func symbols(ofSource text: String) -> [Int] { text.map { sourceCharacters.firstIndex(of: $0) ?? 0 } }
   /// The numbers of a translation's characters.
   static func symbols(ofTarget text: String) -> [Int] { text.map { targetCharacters.firstIndex(of: $0) ?? 0 } }
-  /// The characters of numbers that a decoder wrote.
+  /// The characters of the symbols that a decoder wrote.
   static func text(_ symbols: [Int]) -> String { String(symbols.map { $0 < start ? targetCharacters[$0] : "?" }) }
 
   /// The number of different things that can be written.
   var things: Int { self == .dates ? Day.count : 1_000_000 }
-  /// The most symbols of a translation, with the end.
+  /// The largest number of symbols in a translation, the end symbol included.
   var longest: Int { self == .dates ? 11 : 7 }
 
   /// Pairs to train on, and others that are held out. No day and no number is in both.
   ///
   /// - Parameters:
-  ///   - count: of pairs to train on. A day may come again, written in another way.
-  ///   - heldOut: at most half of the things.
+  ///   - count: the number of pairs to train on. A day may come again, written in another way.
+  ///   - heldOut: the number of pairs that are held out, at most half of the things.
   static func pairs(
     _ task: TranslateTask, count: Int, heldOut: Int, using random: inout SeededGenerator
   ) -> (training: [Pair], heldOut: [Pair]) {
@@ -78,7 +78,7 @@ struct Day: Sendable {
 
   private static func isLeap(_ year: Int) -> Bool { year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) }
 
-  /// - Parameter number: of the days since 1950-01-01, a Sunday.
+  /// - Parameter number: the number of days since 1950-01-01, which was a Sunday.
   init(number: Int) {
     var rest = number, year = 1950, month = 1
     while rest >= (Day.isLeap(year) ? 366 : 365) {

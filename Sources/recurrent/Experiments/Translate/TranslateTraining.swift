@@ -23,7 +23,7 @@ struct TranslateSettings: Sendable {
 enum TranslateAttention: String, CaseIterable, Sendable {
   case none, dot, general, additive
 
-  /// An attention of queries and a memory of so many values.
+  /// An attention whose queries and memory have `size` features.
   func make(size: Int, seed: UInt64) throws(RecurrentError) -> Attention? {
     switch self {
     case .none: nil
@@ -44,7 +44,7 @@ struct TranslateTraining: Sendable {
     let loss: Double
     /// The fraction of the held-out sources that the greedy search translates exactly.
     let exact: Double
-    /// So far.
+    /// The seconds since the training began.
     let seconds: Double
   }
 
