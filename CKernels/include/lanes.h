@@ -41,6 +41,8 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
 //   muladd, mulsub           sum + a · b and sum - a · b. They are fused if the instruction set can fuse them, and
 //                            otherwise a multiply and an add, but never a call of libm. With contract(fast), a
 //                            product that is used twice would not be fused.
+//   muladd_scalar, mulsub_scalar
+//                            The same with one b for all lanes.
 //   at_most                  a > limit ? limit : a. A NaN in a stays a NaN.
 //   keep_where_positive      x > 0 ? a : other. A NaN in x gives other.
 //   magnitude                |a|
@@ -70,6 +72,12 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
   LANES lanes lanes_mulsub_##type(lanes sum, lanes a, lanes b) {                                                    \
     _Pragma("clang fp contract(on)")                                                                                \
     return sum - a * b;                                                                                             \
+  }                                                                                                                 \
+  LANES lanes lanes_muladd_scalar_##type(lanes sum, lanes a, scalar b) {                                            \
+    return lanes_muladd_##type(sum, a, (lanes)b);                                                                   \
+  }                                                                                                                 \
+  LANES lanes lanes_mulsub_scalar_##type(lanes sum, lanes a, scalar b) {                                            \
+    return lanes_mulsub_##type(sum, a, (lanes)b);                                                                   \
   }                                                                                                                 \
   LANES lanes lanes_at_most_##type(lanes a, scalar limit) { return a > limit ? (lanes)limit : a; }                  \
   LANES lanes lanes_keep_where_positive_##type(lanes a, lanes x, lanes other) { return x > 0 ? a : other; }         \

@@ -110,9 +110,9 @@ import Testing
     let before = stream.state
     for (sources, error) in [
       ([0, 1], RecurrentError.count(name: "sources", was: 2, expected: 3, shape: "the stream's batch size")),
-      ([0, 0, 3], .size(name: "sources[2]", was: 3, expected: "0 ..< 3, a seat that has a sequence")),
-      ([0, 0, -1], .size(name: "sources[2]", was: -1, expected: "0 ..< 3, a seat that has a sequence")),
-      ([1, 0, 2], .size(name: "sources[0]", was: 1, expected: "0 ..< 3, a seat that has a sequence")),
+      ([0, 0, 3], .size(name: "seats[2]", was: 3, expected: "0 ..< 3, a seat that has a sequence")),
+      ([0, 0, -1], .size(name: "seats[2]", was: -1, expected: "0 ..< 3, a seat that has a sequence")),
+      ([1, 0, 2], .size(name: "seats[0]", was: 1, expected: "0 ..< 3, a seat that has a sequence")),
     ] {
       #expect(throws: error) { try stream.reorder(sources.span) }
       #expect(stream.state == before)

@@ -216,7 +216,7 @@ import Testing
     let stream = try model.stream(source, beams: 2)
     expectError("the symbol of row 2 of step 0 is 5, expected 0 to 4") { try stream.step([0, 1, 5, 0, 0, 0].span) }
     expectError("symbols has 2 values, expected 3·2 = 6") { try stream.step([0, 1].span) }
-    expectError("sources[1] is 2, expected 0 to 1, a row of its source") {
+    expectError("parents[1] is 2, expected 0 to 1, a row of its source") {
       try stream.reorder([0, 2, 2, 2, 4, 4].span)
     }
     try stream.step([0, 0, 0, 0, 0, 0].span)

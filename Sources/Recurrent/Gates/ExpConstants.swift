@@ -35,8 +35,8 @@ extension Float {
   @inline(always) static func expSeries<L: Lanes>(_ r: L, squared r2: L, factor f: Float) -> L
   where L.Scalar == Float {
     let f2 = f * f, f4 = f2 * f2
-    let high = L(f4 * 0.008_368_781).adding(r, times: L(f4 * f * -0.001_381_446_5))
-    let rest = L(f2 * 0.166_665_196).adding(r, times: L(f2 * f * -0.041_668_393)).adding(high, times: r2)
+    let high = L(f4 * 0.008_368_781).adding(r, times: f4 * f * -0.001_381_446_5)
+    let rest = L(f2 * 0.166_665_196).adding(r, times: f2 * f * -0.041_668_393).adding(high, times: r2)
     return L(f * -0.499_999_94).adding(rest, times: r)
   }
 }
@@ -55,12 +55,12 @@ extension Double {
   @inline(always) static func expSeries<L: Lanes>(_ r: L, squared r2: L, factor f: Double) -> L
   where L.Scalar == Double {
     let f2 = f * f, f4 = f2 * f2, f8 = f4 * f4, r4 = r2 * r2
-    let p01 = L(f * -0.5).adding(r, times: L(f2 * 0x1.5555555555557p-3))
-    let p23 = L(f2 * f * -0x1.5555555555558p-5).adding(r, times: L(f4 * 0x1.11111111100dfp-7))
-    let p45 = L(f4 * f * -0x1.6c16c16c15203p-10).adding(r, times: L(f4 * f2 * 0x1.a01a01abe650bp-13))
-    let p67 = L(f4 * f2 * f * -0x1.a01a01acf844ep-16).adding(r, times: L(f8 * 0x1.71de0236ee8f8p-19))
-    let p89 = L(f8 * f * -0x1.27e4ccd3e878p-22).adding(r, times: L(f8 * f2 * 0x1.af4dde4d2b6acp-26))
-    let p8 = p89.adding(r2, times: L(f8 * f2 * f * -0x1.1f8b425d6e9ffp-29))
+    let p01 = L(f * -0.5).adding(r, times: f2 * 0x1.5555555555557p-3)
+    let p23 = L(f2 * f * -0x1.5555555555558p-5).adding(r, times: f4 * 0x1.11111111100dfp-7)
+    let p45 = L(f4 * f * -0x1.6c16c16c15203p-10).adding(r, times: f4 * f2 * 0x1.a01a01abe650bp-13)
+    let p67 = L(f4 * f2 * f * -0x1.a01a01acf844ep-16).adding(r, times: f8 * 0x1.71de0236ee8f8p-19)
+    let p89 = L(f8 * f * -0x1.27e4ccd3e878p-22).adding(r, times: f8 * f2 * 0x1.af4dde4d2b6acp-26)
+    let p8 = p89.adding(r2, times: f8 * f2 * f * -0x1.1f8b425d6e9ffp-29)
     let low = p01.adding(p23, times: r2), high = p45.adding(p67, times: r2).adding(p8, times: r4)
     return low.adding(high, times: r4)
   }

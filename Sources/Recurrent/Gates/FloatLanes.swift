@@ -28,6 +28,12 @@ struct FloatPair: VectorPair {
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(lanes: lanes_mulsub_f32_pair(lanes, a.lanes, b.lanes))
   }
+  @inline(always) func adding(_ a: Self, times b: Float) -> Self {
+    Self(lanes: lanes_muladd_scalar_f32_pair(lanes, a.lanes, b))
+  }
+  @inline(always) func subtracting(_ a: Self, times b: Float) -> Self {
+    Self(lanes: lanes_mulsub_scalar_f32_pair(lanes, a.lanes, b))
+  }
   @inline(always) func atMost(_ limit: Float) -> Self { Self(lanes: lanes_at_most_f32_pair(lanes, limit)) }
   @inline(always) func kept(wherePositive x: Self, else other: Self) -> Self {
     Self(lanes: lanes_keep_where_positive_f32_pair(lanes, x.lanes, other.lanes))
@@ -89,6 +95,12 @@ struct FloatHalf: Lanes {
   }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(lanes: lanes_mulsub_f32_half(lanes, a.lanes, b.lanes))
+  }
+  @inline(always) func adding(_ a: Self, times b: Float) -> Self {
+    Self(lanes: lanes_muladd_scalar_f32_half(lanes, a.lanes, b))
+  }
+  @inline(always) func subtracting(_ a: Self, times b: Float) -> Self {
+    Self(lanes: lanes_mulsub_scalar_f32_half(lanes, a.lanes, b))
   }
   @inline(always) func atMost(_ limit: Float) -> Self { Self(lanes: lanes_at_most_f32_half(lanes, limit)) }
   @inline(always) func kept(wherePositive x: Self, else other: Self) -> Self {

@@ -23,6 +23,8 @@ protocol Lanes: BitwiseCopyable {
   mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self
+  func adding(_ a: Self, times b: Scalar) -> Self
+  func subtracting(_ a: Self, times b: Scalar) -> Self
   /// The smaller of `self` and `limit`. A NaN stays a NaN.
   func atMost(_ limit: Scalar) -> Self
   /// `self` in the lanes in which `x > 0`, `other` in the other lanes.
@@ -74,6 +76,12 @@ struct Halves<Half: Lanes>: Lanes {
   }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))
+  }
+  @inline(always) func adding(_ a: Self, times b: Half.Scalar) -> Self {
+    Self(first.adding(a.first, times: b), second.adding(a.second, times: b))
+  }
+  @inline(always) func subtracting(_ a: Self, times b: Half.Scalar) -> Self {
+    Self(first.subtracting(a.first, times: b), second.subtracting(a.second, times: b))
   }
   @inline(always) func atMost(_ limit: Half.Scalar) -> Self { Self(first.atMost(limit), second.atMost(limit)) }
   @inline(always) func kept(wherePositive x: Self, else other: Self) -> Self {

@@ -13,10 +13,10 @@ import CRecurrentKernels
   typealias E = L.Scalar
   let magnitude = x.magnitude.atMost(E.sigmoidLimit)
   let shift = L(E.exponentShift + E.sigmoidScale.k)
-  let shifted = shift.subtracting(magnitude, times: L(E.log2OfE))
+  let shifted = shift.subtracting(magnitude, times: E.log2OfE)
   let n = shifted - shift
   // r = |x| + n·ln 2, with ln 2 as the sum of two numbers, because n goes down to -150 in float and to -1075 in double
-  let r = magnitude.adding(n, times: L(E.ln2.high)).adding(n, times: L(E.ln2.low))
+  let r = magnitude.adding(n, times: E.ln2.high).adding(n, times: E.ln2.low)
   let r2 = r * r
   let p = E.expSeries(r, squared: r2, factor: 1)
   let t = r.adding(p, times: r2)  // 1 - exp(-r)
@@ -40,9 +40,9 @@ import CRecurrentKernels
   typealias E = L.Scalar
   let magnitude = x.magnitude.atMost(E.tanhLimit)
   let shift = L(E.exponentShift)
-  let shifted = shift.subtracting(magnitude, times: L(2 * E.log2OfE))
+  let shifted = shift.subtracting(magnitude, times: 2 * E.log2OfE)
   let n = shifted - shift
-  let r = magnitude.adding(n, times: L(E.halfLn2))  // |x| + n·ln 2 / 2
+  let r = magnitude.adding(n, times: E.halfLn2)  // |x| + n·ln 2 / 2
   let r2 = r * r
   let p = E.expSeries(r, squared: r2, factor: 2)
   let t = r.adding(p, times: r2)  // (1 - exp(-2r)) / 2

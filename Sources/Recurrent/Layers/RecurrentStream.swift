@@ -123,17 +123,17 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// Lets each sequence go on from the state of another sequence, or from its own. A beam search does this when it
   /// follows some of its sequences in several ways and drops others. Nothing is allocated.
   ///
-  /// - Parameter sources: [N]: for each seat, the number of the seat whose state it takes. An empty seat's number is
+  /// - Parameter seats: [N]: for each seat, the number of the seat whose state it takes. An empty seat's number is
   ///   not read.
-  /// - Throws: `RecurrentError` if `sources` has another count, or if a number is that of a seat without a sequence.
+  /// - Throws: `RecurrentError` if `seats` has another count, or if a number is that of a seat without a sequence.
   ///   Nothing has changed then.
-  public func reorder(_ sources: Span<Int>) throws(RecurrentError) {
-    try checkCount("sources", sources.count, is: batchSize, "the stream's batch size")
-    for seat in sources.indices where isActive(seat) && !isActive(sources[seat]) {
+  public func reorder(_ seats: Span<Int>) throws(RecurrentError) {
+    try checkCount("seats", seats.count, is: batchSize, "the stream's batch size")
+    for seat in seats.indices where isActive(seat) && !isActive(seats[seat]) {
       throw .size(
-        name: "sources[\(seat)]", was: sources[seat], expected: "0 ..< \(batchSize), a seat that has a sequence")
+        name: "seats[\(seat)]", was: seats[seat], expected: "0 ..< \(batchSize), a seat that has a sequence")
     }
-    sources.withUnsafeBufferPointer { engine.reorder(from: $0) }
+    seats.withUnsafeBufferPointer { engine.reorder(from: $0) }
   }
 
   /// Every sequence starts again from zero.

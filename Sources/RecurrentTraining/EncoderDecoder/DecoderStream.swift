@@ -128,22 +128,22 @@ public final class DecoderStream {
 
   /// Lets each row go on from the state of a row of its own source, such as itself.
   ///
-  /// - Parameter sources: [rows]: the number of the row whose state each row takes.
+  /// - Parameter parents: [rows]: the number of the row whose state each row takes.
   /// - Throws: `RecurrentError` if a row does not exist or belongs to another source. Nothing has changed then.
-  public func reorder(_ sources: Span<Int>) throws(RecurrentError) {
-    try checkCount("sources", sources.count, is: rows, "\(batchSize)·\(beams)")
-    for row in sources.indices {
+  public func reorder(_ parents: Span<Int>) throws(RecurrentError) {
+    try checkCount("parents", parents.count, is: rows, "\(batchSize)·\(beams)")
+    for row in parents.indices {
       let first = row / beams * beams
-      guard (first..<first + beams).contains(sources[row]) else {
+      guard (first..<first + beams).contains(parents[row]) else {
         throw .size(
-          name: "sources[\(row)]", was: sources[row], expected: "\(first) to \(first + beams - 1), a row of its source")
+          name: "parents[\(row)]", was: parents[row], expected: "\(first) to \(first + beams - 1), a row of its source")
       }
     }
-    try layer.reorder(sources)
+    try layer.reorder(parents)
     guard feedsInput else { return }
     let hidden = layer.layer.hiddenSize
-    for row in sources.indices {
-      (moved.start + row * hidden).update(from: y.start + sources[row] * hidden, count: hidden)
+    for row in parents.indices {
+      (moved.start + row * hidden).update(from: y.start + parents[row] * hidden, count: hidden)
     }
     y.start.update(from: moved.start, count: y.count)
   }

@@ -31,7 +31,7 @@ struct SpeechData: Sendable {
   init(contentsOf path: FilePath) throws {
     let file = try SafeTensors(contentsOf: path)
     guard file.metadata["format"] == "swift-recurrent speech 1" else {
-      throw ToolError("\(path) has no speech, expected a file that Scripts/speech-data has written")
+      throw ToolError("\(path) is not speech data, expected a file that Scripts/speech-data writes")
     }
     func values(_ name: String, dimensions: Int = 1) throws -> (values: [Float], shape: [Int]) {
       guard let tensor = file.tensors[name], tensor.shape.count == dimensions, let values = tensor.floats else {
@@ -64,7 +64,8 @@ struct SpeechData: Sendable {
     let voices = try integers("voices", 0...(names.count - 1), count: count)
     let parts = try integers("parts", 0...2, count: count)
     guard steps.reduce(0, +) == shape[0], shape[1] >= 1 else {
-      throw ToolError("\(path): the steps are \(steps.reduce(0, +)), expected \(shape[0]), those of the features")
+      throw ToolError(
+        "\(path): the sum of the steps is \(steps.reduce(0, +)), expected \(shape[0]), the steps of the features")
     }
     var divided: [[Utterance]] = [[], [], []], step = 0, digit = 0
     for index in 0..<count {

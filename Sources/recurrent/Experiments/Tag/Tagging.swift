@@ -15,7 +15,7 @@ enum Tagging: Experiment {
       Option("embedding", "D", "size of a word's vector, 64 by default"),
       Option("direction", "D", "both (default), forward or reverse: which of the other words a word sees"),
       Option("dropout", "P", "of the words' vectors and of the layer's outputs, 0.4 by default"),
-      Option("word-dropout", "P", "how many words training replaces by the unknown one, 0.1 by default"),
+      Option("word-dropout", "P", "fraction of the words that training replaces by the unknown word, 0.1 by default"),
       Option("say", "TEXT", "restore this text at the end"),
     ] + ParallelTraining.options(epochs: epochs, batchSize: batchSize, learningRate: learningRate)
   private static let epochs = 8, batchSize = 16, learningRate: Float = 4e-3
@@ -52,7 +52,7 @@ enum Tagging: Experiment {
       initialization: Initialization(recurrent: .orthogonal, seed: report.seed))
     let model = try chain {
       Link("embedding", try Embedding(symbols: data.vocabulary.count, size: size, deviation: 0.3, seed: report.seed))
-      Link("wordDropout", try Dropout(rate: dropout))
+      Link("vectorDropout", try Dropout(rate: dropout))
       Link("encoder", encoder)
       Link("outputs", EveryOutput())
       Link("dropout", try Dropout(rate: dropout))

@@ -8,7 +8,7 @@ enum Translate: Experiment {
   static let name = "translate"
   static let summary = "translate dates or number words by an encoder and a decoder, with attention and without"
   static let options = [
-    Option("task", "TASK", "dates, in many ways, into ISO 8601 (default), or numbers, in words, into digits"),
+    Option("task", "TASK", "dates (default): written dates into ISO 8601; numbers: number words into digits"),
     Option("attention", "LIST", "of none, dot, general and additive; none,general by default"),
     Option("cell", "CELL", "gru, lstm or rnn; gru by default"),
     Option(
@@ -18,7 +18,7 @@ enum Translate: Experiment {
     Option("held-out", "K", "pairs that are held out, 1000 by default"),
     Option("epochs", "E", "times through the pairs, 8 by default"),
     Option("batch", "N", "pairs in an update, 64 by default"),
-    Option("learning-rate", "R", "of Adam, the highest, 0.004 by default"),
+    Option("learning-rate", "R", "of Adam, at its highest, 0.004 by default"),
     Option("input-feeding", nil, "the output of the attention is a part of the next input; takes longer"),
     Option("sampling", "P", "scheduled sampling: the probability of the model's own symbol, 0 by default"),
     Option("beam", "K", "sequences that the beam search follows, 5 by default"),
