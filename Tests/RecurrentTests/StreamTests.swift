@@ -109,7 +109,7 @@ import Testing
     try stream.leave(1)
     let before = stream.state
     for (sources, error) in [
-      ([0, 1], RecurrentError.count(name: "sources", was: 2, expected: 3, shape: "the stream's batch size")),
+      ([0, 1], RecurrentError.count(name: "seats", was: 2, expected: 3, shape: "the stream's batch size")),
       ([0, 0, 3], .size(name: "seats[2]", was: 3, expected: "0 ..< 3, a seat that has a sequence")),
       ([0, 0, -1], .size(name: "seats[2]", was: -1, expected: "0 ..< 3, a seat that has a sequence")),
       ([1, 0, 2], .size(name: "seats[0]", was: 1, expected: "0 ..< 3, a seat that has a sequence")),

@@ -28,6 +28,7 @@ import Testing
         case "dot": .dot(DotAttention())
         case "scaled": .dot(DotAttention(isScaled: true))
         case "past": .dot(DotAttention(window: .past))
+        case "around": .dot(DotAttention(window: .around(1)))
         case "general": .general(try GeneralAttention(querySize: 6, keySize: memory, seed: 1))
         case "additive": .additive(try AdditiveAttention(querySize: 6, keySize: memory, size: 5, seed: 1))
         default: nil
@@ -287,5 +288,51 @@ import Testing
       try other.backward(logits, trace, into: &gradients, workspace)
     }
     expectError("texts is 0, expected at least 1") { try TeacherForcing([], start: 0, end: 1) }
+    var cut = input
+    cut.symbols.symbols.removeLast()
+    var random = SeededGenerator(seed: 1)
+    expectError("symbols has 14 values, expected 5·3 = 15") {
+      try model.sampled(cut, probability: 0.5, using: &random)
+    }
+  }
+
+  /// Parts may be replaced after a decoder is made, so each call looks at them again.
+  @Test func replacedPartsAreChecked() throws {
+    let (input, _) = try EncoderDecoderTests.batch(), workspace = Workspace()
+    var feeding = try EncoderDecoderTests.goldens[4].model()
+    feeding.decoder.attention = try AttentionalOutput(
+      .dot(DotAttention(window: .past)), querySize: 6, memorySize: 6, seed: 1)
+    expectError(
+      "the attention of a decoder with input feeding is one with a window, "
+        + "expected one that looks at the whole memory"
+    ) { try feeding(input, workspace) }
+    var model = try EncoderDecoderTests.goldens[0].model()
+    model.decoder.head = try Dense(inputSize: 6, outputSize: 4, seed: 1)
+    expectError("the outputs of the head is 4, expected 5, the number of symbols") {
+      try model(input, workspace)
+    }
+    model = try EncoderDecoderTests.goldens[0].model()
+    model.decoder.layer = try Layer(.lstm(), inputSize: 4, hiddenSize: 6, direction: .reverse)
+    #expect(throws: RecurrentError.self) { try model(input, workspace) }
+  }
+
+  /// From a sequence's length on, queries may hold anything.
+  @Test func paddingMayHoldNaNs() throws {
+    let attention = try AttentionalOutput(.dot(DotAttention()), querySize: 4, memorySize: 4, seed: 1)
+    func gradients(padding: Float) throws -> [Float] {
+      var values = (0..<24).map { Float($0 % 7) - 3 }
+      for index in values.indices where index >= 8 && index / 4 % 2 == 1 { values[index] = padding }
+      let queries = try Sequences(values, steps: 3, batchSize: 2, size: 4, lengths: [3, 1])
+      let memory = try Sequences((0..<16).map { Float($0 % 5) / 3 }, steps: 2, batchSize: 2, size: 4)
+      var all = try Gradients(attention)
+      let workspace = Workspace(),
+        (y, trace) = try attention(AttentionInput(queries: queries, memory: memory), workspace)
+      let dy = (0..<24).map { $0 >= 8 && $0 / 4 % 2 == 1 ? 0 : Float(1) }
+      _ = try attention.backward(
+        Sequences(dy, steps: y.steps, batchSize: 2, size: 4, lengths: [3, 1]), trace, into: &all, workspace)
+      return Array(all.values)
+    }
+    let clean = try gradients(padding: 0)
+    #expect(try gradients(padding: .nan) == clean && clean.contains { $0 != 0 })
   }
 }

@@ -136,6 +136,15 @@ import Testing
     expectError("texts is 0, expected at least 1") { try NestedTokens(padding: [[], []]) }
     let (_, trace) = try Grouping()(RowGroups(rows, counts: [2, 1]), Workspace())
     #expect(throws: RecurrentError.self) { try Grouping().backward(rows, trace) }
+    expectError(
+      "the direction of the layer of words is bidirectionalSum, "
+        + "expected another one: the sum of both directions has no last output"
+    ) {
+      try HierarchicalEncoder(
+        embedding: Embedding(symbols: 2, size: 3, seed: 1),
+        words: Layer(.gru(), inputSize: 3, hiddenSize: 4, direction: .bidirectionalSum),
+        sentences: Layer(.gru(), inputSize: 4, hiddenSize: 2))
+    }
     expectError("the input size of the layer of sentences is 5, expected 4") {
       try HierarchicalEncoder(
         embedding: Embedding(symbols: 2, size: 3, seed: 1), words: Layer(.gru(), inputSize: 3, hiddenSize: 4),

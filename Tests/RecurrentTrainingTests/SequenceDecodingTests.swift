@@ -30,6 +30,23 @@ import Testing
     }
   }
 
+  /// A window moves on with the steps. Once it has left the memory, nothing has a weight.
+  @Test func windowsMoveWithTheStream() throws {
+    let options = EncoderDecoderTests.Options(
+      name: "around", encoder: .gru(), decoder: .lstm(), units: 6, levels: (1, 1), direction: .forward,
+      attention: "around")
+    let model = try options.model(), source = try SequenceDecodingTests.source([0])
+    let symbols = [0, 2, 3, 4, 1], logits = try model(.init(source, Tokens(padding: [symbols])), Workspace()).0
+    let stream = try model.stream(source)
+    for (step, symbol) in symbols.enumerated() {
+      try stream.step([symbol].span)
+      #expect(stream.withLogits(row: 0) { Array($0) == Array(logits[step, 0]) }, "step \(step)")
+    }
+    for _ in 5..<8 { try stream.step([2].span) }
+    #expect(stream.weights(row: 0) == [0, 0, 0, 0, 0])
+    #expect(stream.withLogits(row: 0) { $0.allSatisfy(\.isFinite) })
+  }
+
   /// log P of a target by a call on the whole.
   private static func logProbability(_ model: EncoderDecoderTests.Model, _ source: Int, _ symbols: [Int]) throws
     -> Double
@@ -124,7 +141,7 @@ import Testing
     for _ in 0..<10 {
       try stream.step(symbols.span)
       try stream.reorder(order.span)
-      _ = stream.mostProbable(row: 1)
+      _ = try stream.mostProbable(row: 1)
     }
     #expect(allocations_of_this_thread() == start, "\(options.name)")
   }
@@ -199,7 +216,36 @@ import Testing
     #expect(readings.allSatisfy { $0[0].isComplete && $0[0].logProbability > -1 })
   }
 
+  @Test func logitsWithoutProbabilitiesAreNamed() throws {
+    var model = try EncoderDecoderTests.goldens[2].model()
+    model.decoder.head.bias[3] = .nan
+    let source = try SequenceDecodingTests.source(), decoder = SequenceDecoder(start: 0, end: 1, longest: 3)
+    let message =
+      "step 0 of source 0 is without probabilities, expected logits without NaN or +∞, of which one is above -∞"
+    expectError(message) { try decoder.greedy(model.stream(source)) }
+    expectError(message) { try decoder.beam(model.stream(source, beams: 2)) }
+    let search = try BeamSearch(model.stream(source, beams: 2), decoder)
+    for _ in 0..<2 { expectError(message) { try search.step() } }
+    #expect(search.readings == [[], [], []])
+    model.decoder.head.bias[3] = .infinity
+    expectError(message) { try decoder.greedy(model.stream(source)) }
+  }
+
+  /// The largest length is no number of steps to count through.
+  @Test func greedyEndsWithItsTexts() throws {
+    var model = try EncoderDecoderTests.goldens[2].model()
+    model.decoder.head.bias[1] = 1e4
+    let decoder = SequenceDecoder(start: 0, end: 1, longest: .max)
+    #expect(try decoder.greedy(model.stream(SequenceDecodingTests.source())) == [[], [], []])
+  }
+
   @Test func badInputIsNamed() throws {
+    var windowed = try EncoderDecoderTests.goldens[1].model()
+    windowed.decoder.attention = try AttentionalOutput(
+      .dot(DotAttention(window: .around(-1))), querySize: 6, memorySize: 6, seed: 1)
+    expectError("the window's distance is -1, expected 0 to \(1 << 40) steps") {
+      try windowed.stream(SequenceDecodingTests.source())
+    }
     let model = try EncoderDecoderTests.goldens[2].model(), source = try SequenceDecodingTests.source()
     expectError("beams is 0, expected at least 1") { try model.stream(source, beams: 0) }
     func decode(_ decoder: SequenceDecoder, beams: Int = 1) throws {

@@ -112,13 +112,18 @@ func withValues<Result>(
 }
 
 extension Sequences<Float> {
-  /// The sum of two gradients of the same shape.
-  func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
+  /// Adds gradients of the same shape.
+  mutating func add(_ other: Sequences<Float>) throws(RecurrentError) {
     guard other.steps == steps, other.batchSize == batchSize, other.size == size else {
       throw .shape(name: "the gradients", was: "\(other)", expected: "\(self), as the first one")
     }
+    withMutableValues { sum in for index in sum.indices { sum[index] += other.values[index] } }
+  }
+
+  /// The sum of two gradients of the same shape.
+  func adding(_ other: Sequences<Float>) throws(RecurrentError) -> Sequences<Float> {
     var sum = self
-    sum.withMutableValues { sum in for index in sum.indices { sum[index] += other.values[index] } }
+    try sum.add(other)
     return sum
   }
 }
@@ -142,12 +147,18 @@ public enum AttentionWindow: Sendable, Equatable {
     }
   }
 
-  /// - Throws: `RecurrentError` if the window is negative, or if a query has no key in it.
-  func check(_ input: AttentionInput) throws(RecurrentError) {
+  /// - Throws: `RecurrentError` if the window is negative, or too wide to count its steps.
+  func checkDistance() throws(RecurrentError) {
     guard case .around(let distance) = self else { return }
     guard (0...1 << 40).contains(distance) else {
       throw .size(name: "the window's distance", was: distance, expected: "0 to \(1 << 40) steps")
     }
+  }
+
+  /// - Throws: `RecurrentError` if the window is negative, or if a query has no key in it.
+  func check(_ input: AttentionInput) throws(RecurrentError) {
+    try checkDistance()
+    guard case .around(let distance) = self else { return }
     for sequence in 0..<input.queries.batchSize {
       let last = input.queries.length(sequence) - 1, keys = input.keys.length(sequence)
       guard last < 0 || !range(query: last, keys: keys).isEmpty else {

@@ -11,7 +11,7 @@ public final class BeamSearch {
   private let stream: DecoderStream
   private let decoder: SequenceDecoder
   private let set: instruction_set
-  private let width: Int
+  private let beams: Int
   // One thread uses a search at a time. Checking exclusive access would take a twentieth of its time.
   /// How many steps have run.
   @exclusivity(unchecked) private var steps = 0
@@ -28,6 +28,8 @@ public final class BeamSearch {
   @exclusivity(unchecked) private var endings: [Ending]
   /// [N]: how many sequences of each source have ended.
   @exclusivity(unchecked) private var ended: [Int]
+  /// Why the search has ended early.
+  @exclusivity(unchecked) private var failure: RecurrentError?
   /// [K]: the best continuations of a source, in descending order.
   private let best: UnsafeMutableBufferPointer<Continuation>
   /// [V]: the logits of a row, for their sum.
@@ -52,11 +54,11 @@ public final class BeamSearch {
   public init(_ stream: DecoderStream, _ decoder: SequenceDecoder) throws(RecurrentError) {
     try decoder.check(stream)
     let rows = stream.rows
-    let past = try checkedCount(("longest", decoder.longest), ("rows", rows), scalarBytes: MemoryLayout<Int>.size)
+    let past = try checkedCount(("longest", decoder.longest), ("rows", rows), scalarBytes: 2 * MemoryLayout<Int>.size)
     self.stream = stream
     self.decoder = decoder
     set = try Processor.active.kernelSet
-    width = stream.beams
+    beams = stream.beams
     symbols = Array(repeating: decoder.start, count: rows)
     scores = Array(repeating: 0, count: rows)
     parents = Array(0..<rows)
@@ -65,7 +67,7 @@ public final class BeamSearch {
     pastParents = pastSymbols
     endings = Array(repeating: Ending(), count: rows)
     ended = Array(repeating: 0, count: stream.batchSize)
-    best = .allocate(capacity: width)
+    best = .allocate(capacity: beams)
     best.initialize(repeating: Continuation())
     logits = AlignedBuffer(count: stream.symbols)
   }
@@ -77,6 +79,7 @@ public final class BeamSearch {
   /// - Returns: whether any sequence is still followed.
   /// - Throws: `RecurrentError` if a row of logits has no probabilities: one is NaN or +∞, or all are -∞.
   public func step() throws(RecurrentError) -> Bool {
+    if let failure { throw failure }
     guard steps < decoder.longest, followed.contains(where: { $0 > 0 }) else { return false }
     try symbols.withUnsafeBufferPointer { symbols throws(RecurrentError) in try stream.step(symbols.span) }
     for source in followed.indices { try continueSource(source) }
@@ -93,7 +96,7 @@ public final class BeamSearch {
 
   /// Chooses the continuations of a source.
   private func continueSource(_ source: Int) throws(RecurrentError) {
-    let first = source * width, room = width - ended[source]
+    let first = source * beams, room = beams - ended[source]
     var count = 0
     for row in first..<first + followed[source] { try collect(row, room: room, &count) }
     var next = first
@@ -109,7 +112,7 @@ public final class BeamSearch {
     }
     followed[source] = next - first
     // Rows that are not followed run too, so they need a valid parent and a valid symbol.
-    for row in next..<first + width { (parents[row], symbols[row]) = (first, decoder.end) }
+    for row in next..<first + beams { (parents[row], symbols[row]) = (first, decoder.end) }
   }
 
   /// Inserts the continuations of a row into the best ones, of which at most `room` are kept.
@@ -124,9 +127,10 @@ public final class BeamSearch {
       return Double(softmax.largest) + log(Double(softmax.sum))
     }
     guard normalizer.isFinite else {
-      throw .value(
-        name: "step \(steps) of source \(row / width)", was: "without probabilities",
-        expected: "logits without NaN or +∞, of which one is above -∞")
+      failure = stream.withoutProbabilities(row: row)
+      // What is followed stands between two steps, and cannot be read.
+      for source in followed.indices { followed[source] = 0 }
+      throw stream.withoutProbabilities(row: row)
     }
     let best = best
     stream.withLogits(row: row) { logits in
@@ -151,7 +155,7 @@ public final class BeamSearch {
   /// first.
   public var readings: [[SequenceDecoder.Reading]] {
     followed.indices.map { source in
-      let first = source * width
+      let first = source * beams
       let complete = endings[first..<first + ended[source]].map { ending in
         reading(ending.row, steps: ending.steps, ending.score, isComplete: true)
       }

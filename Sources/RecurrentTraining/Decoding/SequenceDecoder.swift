@@ -41,17 +41,17 @@ public struct SequenceDecoder: Sendable, Equatable {
   ///
   /// - Parameter stream: a stream that has not run, with one row for each source.
   /// - Returns: the symbols of each source, without start and end.
-  /// - Throws: `RecurrentError` if a number of the decoder is out of its range, or if the stream has several rows for
-  ///   each source or has run.
+  /// - Throws: `RecurrentError` if a number of the decoder is out of its range, if the stream has several rows for each
+  ///   source or has run, or if logits have no probabilities.
   public func greedy(_ stream: DecoderStream) throws(RecurrentError) -> [[Int]] {
     try check(stream)
     guard stream.beams == 1 else { throw .size(name: "the stream's beams", was: stream.beams, expected: "1") }
     var last = Array(repeating: start, count: stream.rows), texts: [[Int]] = last.map { _ in [] }
-    for _ in 0..<longest where last.contains(where: { $0 != end }) || stream.steps == 0 {
+    while stream.steps < longest, last.contains(where: { $0 != end }) || stream.steps == 0 {
       let ended = last.map { $0 == end && stream.steps > 0 }
       try stream.step(last.span)
       for row in last.indices {
-        last[row] = ended[row] ? end : stream.mostProbable(row: row)
+        last[row] = ended[row] ? end : try stream.mostProbable(row: row)
         if last[row] != end { texts[row].append(last[row]) }
       }
     }

@@ -46,9 +46,11 @@ final class AttentionStream {
   /// - Parameters:
   ///   - memory: [S,N,C], with lengths.
   ///   - beams: the rows of each source.
-  /// - Throws: `RecurrentError` if the memory has another size, or if a source's memory is empty.
+  /// - Throws: `RecurrentError` if the memory has another size, if a source's memory is empty, or if the attention's
+  ///   window is negative.
   init(_ output: AttentionalOutput, _ memory: Sequences<Float>, beams: Int) throws(RecurrentError) {
     let rows = memory.batchSize * beams, attention = output.attention
+    try attention.window.checkDistance()
     hiddenSize = output.combine.outputSize
     valueSize = output.combine.inputSize - hiddenSize
     guard memory.size == valueSize else {

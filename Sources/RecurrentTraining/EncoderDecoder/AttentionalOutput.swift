@@ -49,7 +49,7 @@ extension AttentionalOutput: Module {
     _ input: AttentionInput, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
     let (context, attentionTrace) = try attention.forward(input, workspace)
-    var (y, combineTrace) = try combine.forward(context.joined(with: input.queries), workspace)
+    var (y, combineTrace) = try combine.forward(context.joined(with: input.queries.withoutPadding), workspace)
     try y.withMutableValues { values throws(RecurrentError) in try Activation.tanh.apply(to: values) }
     return (y, Trace(attention: attentionTrace, combine: combineTrace, y: y))
   }

@@ -82,6 +82,9 @@ public final class DecoderStream {
 
   /// Runs one step of every row, which reads the given symbol. Its logits are then those of the next symbol.
   ///
+  /// From the step on at which the attention's window has left a source's memory, its context is zero: other sources may
+  /// still go on.
+  ///
   /// - Parameter symbols: [rows], each 0 to V - 1.
   /// - Throws: `RecurrentError` if a symbol is out of its range or the count is wrong. Nothing has changed then.
   public func step(_ symbols: Span<Int>) throws(RecurrentError) {
@@ -118,12 +121,24 @@ public final class DecoderStream {
   /// The symbol with the largest logit of a row after the last step; the first one of equal logits.
   ///
   /// - Parameter row: 0 to `rows` - 1.
-  public func mostProbable(row: Int) -> Int {
-    withLogits(row: row) { logits in
-      var best = 0
-      for symbol in 1..<max(1, logits.count) where logits[symbol] > logits[best] { best = symbol }
+  /// - Throws: `RecurrentError.value` if the logits give no probabilities.
+  public func mostProbable(row: Int) throws(RecurrentError) -> Int {
+    try withLogits(row: row) { logits throws(RecurrentError) in
+      var best = 0, isNumber = true
+      for symbol in logits.indices {
+        if logits[symbol] > logits[best] { best = symbol }
+        if logits[symbol].isNaN { isNumber = false }
+      }
+      guard isNumber, logits[best].isFinite else { throw withoutProbabilities(row: row) }
       return best
     }
+  }
+
+  /// What is wrong with a row whose logits in the last step give no probabilities.
+  func withoutProbabilities(row: Int) -> RecurrentError {
+    .value(
+      name: "step \(steps - 1) of source \(row / beams)", was: "without probabilities",
+      expected: "logits without NaN or +∞, of which one is above -∞")
   }
 
   /// Lets each row go on from the state of a row of its own source, such as itself.

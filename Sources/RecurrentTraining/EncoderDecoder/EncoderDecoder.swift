@@ -125,10 +125,11 @@ public struct EncoderDecoder<Encoder: Module>: Module, Composite where Encoder.O
     let stream = try stream(input.source, workspace), batchSize = input.symbols.batchSize
     try checkCount("the batch of the symbols", batchSize, is: stream.batchSize, "the number of sources")
     var tokens = input.symbols
+    try checkCount("symbols", tokens.symbols.count, is: tokens.steps * batchSize, "\(tokens.steps)·\(batchSize)")
     for step in 0..<tokens.steps - 1 {
       try stream.step(tokens.symbols.span.extracting(step * batchSize..<(step + 1) * batchSize))
       for sequence in 0..<batchSize where Double.random(in: 0..<1, using: &random) < probability {
-        tokens.symbols[(step + 1) * batchSize + sequence] = stream.mostProbable(row: sequence)
+        tokens.symbols[(step + 1) * batchSize + sequence] = try stream.mostProbable(row: sequence)
       }
     }
     return tokens

@@ -40,12 +40,6 @@ public struct RecurrentDecoder: Sendable, Composite {
     _ embedding: Embedding, _ layer: Base, attention: Attention? = nil, memorySize: Int = 0, feedsInput: Bool = false,
     seed: UInt64
   ) throws(RecurrentError) where Base.Scalar == Float {
-    guard layer.direction == .forward else { throw .direction(layer.direction) }
-    if feedsInput, attention?.window != .all {
-      throw .value(
-        name: "the attention of a decoder with input feeding", was: attention == nil ? "none" : "one with a window",
-        expected: "one that looks at the whole memory")
-    }
     self.embedding = embedding
     self.layer = layer.layer
     self.feedsInput = feedsInput
@@ -61,6 +55,12 @@ public struct RecurrentDecoder: Sendable, Composite {
   ///
   /// - Throws: `RecurrentError` if they do not.
   func checkParts() throws(RecurrentError) {
+    guard layer.direction == .forward else { throw .direction(layer.direction) }
+    if feedsInput, attention?.attention.window != .all {
+      throw .value(
+        name: "the attention of a decoder with input feeding", was: attention == nil ? "none" : "one with a window",
+        expected: "one that looks at the whole memory")
+    }
     let hidden = layer.hiddenSize
     for (name, size, expected, meaning) in [
       (
@@ -79,7 +79,7 @@ public struct RecurrentDecoder: Sendable, Composite {
   /// What `backward` needs; it can be used once.
   public struct Trace {
     fileprivate let embedding: Embedding.Trace
-    fileprivate let pieces: [Piece]
+    fileprivate let calls: [LayerCall]
     fileprivate let head: Dense.Trace
     fileprivate let memory: Sequences<Float>?
 
@@ -89,8 +89,8 @@ public struct RecurrentDecoder: Sendable, Composite {
     /// - Throws: `RecurrentError.size` if there is no such sequence.
     public func weights(sequence: Int) throws(RecurrentError) -> [[Float]]? {
       var rows: [[Float]] = []
-      for piece in pieces {
-        guard let attention = piece.attention else { return nil }
+      for call in calls {
+        guard let attention = call.attention else { return nil }
         rows += try attention.weights.rows(sequence: sequence)
       }
       return rows
@@ -98,12 +98,12 @@ public struct RecurrentDecoder: Sendable, Composite {
   }
 
   /// The traces of the steps that one call of the layer runs: all steps, or one step with input feeding.
-  fileprivate struct Piece {
+  fileprivate struct LayerCall {
     let layer: LayerTrace
     let attention: AttentionalOutput.Trace?
   }
 
-  private func pieces(ofSteps steps: Int) -> [Range<Int>] {
+  private func ranges(ofSteps steps: Int) -> [Range<Int>] {
     feedsInput ? (0..<steps).map { $0..<$0 + 1 } : [0..<steps]
   }
 }
@@ -141,15 +141,16 @@ extension DecoderInput: Differentiable {
 extension RecurrentDecoder: Module {
   /// The logits [T,N,V] of the symbol of each step.
   ///
-  /// - Throws: `RecurrentError` if a symbol is not from 0 to V - 1, if the state or the memory does not fit, or if a
-  ///   sequence's memory is empty.
+  /// - Throws: `RecurrentError` if a part has been replaced by one that does not fit, if a symbol is not from 0 to V - 1,
+  ///   if the state or the memory does not fit, or if a sequence's memory is empty.
   public func forward(
     _ input: DecoderInput, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
+    try checkParts()
     let symbols = input.symbols
     let (embedded, embeddingTrace) = try embedding.forward(symbols, workspace)
-    var state = input.initial, pieces: [Piece] = [], outputs: [Sequences<Float>] = []
-    for range in self.pieces(ofSteps: symbols.steps) {
+    var state = input.initial, calls: [LayerCall] = [], outputs: [Sequences<Float>] = []
+    for range in ranges(ofSteps: symbols.steps) {
       var x = try embedded.steps(range)
       if feedsInput {
         let before: Sequences<Float>
@@ -164,13 +165,13 @@ extension RecurrentDecoder: Module {
       state = output.final
       let (y, attentionTrace) = try look(output.y, at: input.memory, workspace)
       outputs.append(y)
-      pieces.append(Piece(layer: layerTrace, attention: attentionTrace))
+      calls.append(LayerCall(layer: layerTrace, attention: attentionTrace))
     }
     let (logits, headTrace) = try head.forward(.stack(outputs, lengths: symbols.lengths), workspace)
     return (
       logits,
       Trace(
-        embedding: embeddingTrace, pieces: pieces, head: headTrace, memory: attention == nil ? nil : input.memory)
+        embedding: embeddingTrace, calls: calls, head: headTrace, memory: attention == nil ? nil : input.memory)
     )
   }
 
@@ -189,17 +190,17 @@ extension RecurrentDecoder: Module {
     _ dLogits: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<RecurrentDecoder>,
     _ workspace: Workspace
   ) throws(RecurrentError) -> DecoderGradient {
-    let symbols = trace.embedding, ranges = pieces(ofSteps: symbols.steps), embeddingSize = embedding.size
-    guard trace.pieces.count == ranges.count, (trace.memory == nil) == (attention == nil) else {
+    let symbols = trace.embedding, ranges = self.ranges(ofSteps: symbols.steps), embeddingSize = embedding.size
+    guard trace.calls.count == ranges.count, (trace.memory == nil) == (attention == nil) else {
       throw .value(name: "the decoder's trace", was: "that of another decoder", expected: "that of this one")
     }
     let dOutputs = try head.backward(dLogits, trace.head, into: &gradients.head, workspace)
     var dState: StateGradient<Float>?, dFed: Sequences<Float>?, dInputs: [Sequences<Float>] = []
     var dMemory = try trace.memory.map { memory throws(RecurrentError) in try memory.sameShape(size: memory.size) }
-    for (range, piece) in zip(ranges, trace.pieces).reversed() {
+    for (range, call) in zip(ranges, trace.calls).reversed() {
       var dy = try dOutputs.steps(range)
       if let dFed { try dy.add(dFed) }
-      if let attention, let attentionTrace = piece.attention {
+      if let attention, let attentionTrace = call.attention {
         let d = try attention.backward(
           dy, attentionTrace, into: &gradients.attention[as: AttentionalOutput.self], workspace)
         try dMemory?.add(d.keys)
@@ -207,7 +208,7 @@ extension RecurrentDecoder: Module {
         dy = d.queries
       }
       let d = try layer.backwardThroughState(
-        OutputGradient(dy: dy, dFinal: dState), piece.layer, into: &gradients.layer, workspace)
+        OutputGradient(dy: dy, dFinal: dState), call.layer, into: &gradients.layer, workspace)
       dState = d.dInitial
       if feedsInput {
         dFed = try d.dx.features(embeddingSize..<d.dx.size)
@@ -218,7 +219,7 @@ extension RecurrentDecoder: Module {
     }
     try embedding.backward(
       .stack(dInputs.reversed(), lengths: symbols.lengths), trace.embedding, into: &gradients.embedding, workspace)
-    // There is at least one piece.
+    // There is at least one call.
     return DecoderGradient(initial: dState!, memory: dMemory)
   }
 }

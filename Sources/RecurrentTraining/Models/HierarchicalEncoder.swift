@@ -56,11 +56,17 @@ public struct HierarchicalEncoder: Sendable, Composite {
   /// Reads the words of a sentence.
   public var sentences: Layer<Float>
 
-  /// - Throws: `RecurrentError.size` if a layer's input size is not the output size of the part before it.
+  /// - Throws: `RecurrentError` if a layer's input size is not the output size of the part before it, or if the layer of
+  ///   words adds its directions up.
   public init(embedding: Embedding, words: Layer<Float>, sentences: Layer<Float>) throws(RecurrentError) {
     for (name, layer, size) in [("words", words, embedding.size), ("sentences", sentences, words.outputSize)]
     where layer.inputSize != size {
       throw .size(name: "the input size of the layer of \(name)", was: layer.inputSize, expected: "\(size)")
+    }
+    guard words.direction != .bidirectionalSum else {
+      throw .value(
+        name: "the direction of the layer of words", was: "\(words.direction)",
+        expected: "another one: the sum of both directions has no last output")
     }
     self.embedding = embedding
     self.words = words

@@ -59,8 +59,8 @@ struct ParallelTraining {
     try runEpochs(epochs, updates: batches.count, label: "training") { _ in
       // `next` returns nil when an epoch ends.
       let batch = batches.next() ?? batches.next() ?? []
-      let parts = (0..<threads).map { part in
-        Array(batch[batch.count * part / threads..<batch.count * (part + 1) / threads])
+      let parts = (0..<threads).map { index in
+        Array(batch[batch.count * index / threads..<batch.count * (index + 1) / threads])
       }
       let total = batch.reduce(0) { $0 + weights[$1] }
       let shares = parts.map { $0.reduce(0) { $0 + weights[$1] } / total }

@@ -63,7 +63,7 @@ struct TaggedText: Sendable {
       }
       return passages
     }
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
       if line.allSatisfy(\.isWhitespace) {
         self.passages += passages(of: paragraph)
         paragraph = ""

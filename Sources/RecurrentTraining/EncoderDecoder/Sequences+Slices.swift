@@ -11,12 +11,12 @@ extension Sequences<Float> {
       size: size, lengths: lengths?.map { Swift.max(0, Swift.min(range.count, $0 - range.lowerBound)) })
   }
 
-  /// The steps of all `pieces` [t,N,size], one after the other. The lengths are those of the result.
-  static func stack(_ pieces: [Sequences], lengths: [Int]?) throws(RecurrentError) -> Sequences {
-    if pieces.count == 1 { return pieces[0] }
+  /// The steps of all `slices` [t,N,size], one after the other. The lengths are those of the result.
+  static func stack(_ slices: [Sequences], lengths: [Int]?) throws(RecurrentError) -> Sequences {
+    if slices.count == 1 { return slices[0] }
     return try Sequences(
-      pieces.flatMap(\.values), steps: pieces.reduce(0) { $0 + $1.steps }, batchSize: pieces[0].batchSize,
-      size: pieces[0].size, lengths: lengths)
+      slices.flatMap(\.values), steps: slices.reduce(0) { $0 + $1.steps }, batchSize: slices[0].batchSize,
+      size: slices[0].size, lengths: lengths)
   }
 
   /// The features of each row, followed by those of the same row of another batch.
@@ -56,7 +56,4 @@ extension Sequences<Float> {
     }
     return part
   }
-
-  /// Adds values of the same shape.
-  mutating func add(_ other: Sequences) throws(RecurrentError) { self = try adding(other) }
 }
