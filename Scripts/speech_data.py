@@ -1,9 +1,10 @@
 """Makes the data of 'recurrent experiment speech': strings of 3 to 7 digits, spoken by espeak-ng.
 
-A voice is one of espeak-ng's variants (of the throat, so to speak) with an English accent. Variants whose names differ
-only in a number resemble each other and are one family. Each family belongs to one part of the data, so that the
-validation and the held-out part are spoken by voices that the training part does not have. Speed, pitch and a quiet
-noise are drawn for each string.
+A voice is one of espeak-ng's variants (of the throat, so to speak) with an English accent. espeak-ng ignores some
+variants and accents without a word, so every voice speaks a word first, and of voices with equal samples only one is
+used. Variants that have equal samples in any accent are one family, and so are variants whose names differ only in a
+number. Each family belongs to one part of the data, so that the validation and the held-out part are spoken by voices
+that the training part does not have. Speed, pitch and a quiet noise are drawn for each string.
 
 The features are the logarithms of a mel spectrum: windows of 25 ms every 10 ms, 24 bands from 100 to 8000 Hz. Three
 windows next to each other are one step of 72 features. Each string's features are shifted and scaled to a mean of 0 and
@@ -16,7 +17,9 @@ its voice and its part (0 training, 1 validation, 2 held out); the digits of all
 
 import argparse
 import concurrent.futures
+import contextlib
 import functools
+import hashlib
 import json
 import os
 import re
@@ -30,7 +33,8 @@ except ImportError:
     sys.exit("speech_data.py needs NumPy: Scripts/speech-data installs it")
 
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-ACCENTS = ["en-gb", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc"]
+# "en" is British. With the name "en-gb", espeak-ng 1.51 ignores the variant, and its "en-us-nyc" sounds like "en-us".
+ACCENTS = ["en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029"]
 PARTS = ["training", "validation", "held-out"]
 BANDS, STACKED, WINDOW, HOP, LOWEST, HIGHEST = 24, 3, 0.025, 0.010, 100, 8000
 
@@ -81,31 +85,58 @@ def utterance(job):
     return features(samples + noise * job["noise"] * np.sqrt(np.mean(samples**2)), rate, job["warp"])
 
 
+@contextlib.contextmanager
+def workers():
+    """A thread for each core, which runs espeak-ng. After an error, work that has not begun is dropped."""
+    pool = concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def sound(voice):
+    """A hash of a word that a voice speaks at a fixed speed and pitch."""
+    return hashlib.sha256(speak("seven", voice, 160, 50)[0].tobytes()).hexdigest()
+
+
 def families():
-    """The variants of espeak-ng by their families."""
+    """The voices that sound different, by the families of their variants."""
     listed = subprocess.run(["espeak-ng", "--voices=variant"], stdout=subprocess.PIPE, check=True, text=True).stdout
-    families = {}
-    for file in re.findall(r"!v/(\S+)", listed):
-        families.setdefault(re.sub(r"\d+$", "", file).lower(), []).append(file)
-    return [sorted(families[name]) for name in sorted(families)]
+    # A file's name may have spaces. Other languages may follow it, in parentheses.
+    variants = sorted(re.findall(r"!v/(.+?)(?:\s{2,}|\s*\(|\s*$)", listed, re.MULTILINE))
+    voices = [(accent, variant) for accent in ACCENTS for variant in variants]
+    with workers() as pool:
+        sounds = list(pool.map(sound, map("+".join, voices)))
+    # A variant belongs to the family of its name without a number, and families with an equal sound are united.
+    family = {variant: re.sub(r"\d+$", "", variant).lower() for variant in variants}
+    voice_of, members = {}, {}
+    for voice, heard in zip(voices, sounds):
+        known, new = family[voice_of.setdefault(heard, voice)[1]], family[voice[1]]
+        if known != new:
+            family = {variant: known if name == new else name for variant, name in family.items()}
+    for accent, variant in voice_of.values():
+        members.setdefault(family[variant], []).append(f"{accent}+{variant}")
+    print(f"{len(voice_of)} of {len(voices)} voices sound different, {len(members)} families")
+    return [members[name] for name in sorted(members)]
 
 
 def draw(counts, seed):
     """What is spoken: all that is random is drawn here, in a fixed order."""
     random, all_families = np.random.default_rng(seed), families()
-    if len(all_families) < len(PARTS):
-        sys.exit(f"espeak-ng has {len(all_families)} families of voices, expected at least {len(PARTS)}")
+    if len(all_families) < 10:
+        sys.exit(f"espeak-ng has {len(all_families)} families of voices, expected at least 10")
     order = random.permutation(len(all_families))
     cuts = [0, *(round(len(order) * part) for part in (0.7, 0.8)), len(order)]
     jobs = []
     for part, count in enumerate(counts):
-        variants = [variant for family in order[cuts[part] : cuts[part + 1]] for variant in all_families[family]]
+        voices = [voice for family in order[cuts[part] : cuts[part + 1]] for voice in all_families[family]]
         for _ in range(count):
             jobs.append(
                 {
                     "part": part,
                     "digits": random.integers(0, 10, random.integers(3, 8)).tolist(),
-                    "voice": f"{random.choice(ACCENTS)}+{random.choice(variants)}",
+                    "voice": str(random.choice(voices)),
                     "speed": int(random.integers(120, 221)),
                     "pitch": int(random.integers(15, 86)),
                     "warp": round(float(np.exp(random.uniform(-0.2, 0.2))), 2) if part == 0 else 1,
@@ -151,12 +182,34 @@ def main():
             parser.error(f"--{part} is {count}, expected at least 1")
     if shutil.which("espeak-ng") is None:
         sys.exit("speech_data.py needs espeak-ng: Scripts/speech-data or 'apt-get install espeak-ng' installs it")
-    # If the file cannot be written, this fails before minutes of work are done.
-    with open(options.file, "wb"):
-        pass
-    jobs = draw(counts, options.seed)
+    # A link stays a link. A device is not a place for a file.
+    path = os.path.realpath(options.file)
+    if os.path.exists(path) and not os.path.isfile(path):
+        sys.exit(f"cannot write {options.file}: it is not a regular file")
+    # The data replace an older file only when they are complete. If the file cannot be written, this fails before
+    # minutes of work are done.
+    part_path = path + ".part"
+    try:
+        with open(part_path, "wb"):
+            pass
+        make(part_path, counts, options.seed)
+        os.replace(part_path, path)
+    except BaseException as error:
+        if os.path.exists(part_path):
+            os.remove(part_path)
+        if isinstance(error, OSError):
+            sys.exit(f"cannot make {options.file}: {error.strerror}")
+        if isinstance(error, KeyboardInterrupt):
+            sys.exit(130)
+        raise
+    print(f"wrote {options.file}")
+
+
+def make(path, counts, seed):
+    """Speaks `counts` strings for the parts, and writes the file."""
+    jobs = draw(counts, seed)
     all_features = []
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with workers() as pool:
         for index, steps in enumerate(pool.map(utterance, jobs)):
             all_features.append(steps)
             if sys.stderr.isatty():
@@ -166,7 +219,7 @@ def main():
     names = sorted({job["voice"] for job in jobs})
     number = {name: index for index, name in enumerate(names)}
     write(
-        options.file,
+        path,
         {
             "features": np.concatenate(all_features),
             "steps": np.array([len(steps) for steps in all_features], "<f4"),
@@ -175,14 +228,13 @@ def main():
             "voices": np.array([number[job["voice"]] for job in jobs], "<f4"),
             "parts": np.array([job["part"] for job in jobs], "<f4"),
         },
-        {"format": "swift-recurrent speech 1", "voices": "\n".join(names), "seed": str(options.seed)},
+        {"format": "swift-recurrent speech 1", "voices": "\n".join(names), "seed": str(seed)},
     )
     for part, name in enumerate(PARTS):
         voices = {job["voice"] for job in jobs if job["part"] == part}
         steps = sum(len(all_features[index]) for index, job in enumerate(jobs) if job["part"] == part)
         seconds = steps * STACKED * HOP
         print(f"{name}: {counts[part]} strings, {seconds / 60:.0f} minutes of {len(voices)} voices")
-    print(f"wrote {options.file}")
 
 
 if __name__ == "__main__":

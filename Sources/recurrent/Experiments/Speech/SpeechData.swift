@@ -13,6 +13,9 @@ struct SpeechData: Sendable {
     let digits: [Int]
     /// The voice's name.
     let voice: String
+
+    /// The number of steps that CTC needs at least: one for each digit, and one for a blank between equal neighbors.
+    var fewestSteps: Int { digits.count + zip(digits, digits.dropFirst()).filter { $0 == $1 }.count }
   }
 
   /// A step is 30 ms.
@@ -26,8 +29,8 @@ struct SpeechData: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `FileError` if it is no safetensors file, or `ToolError` if it is not what Scripts/speech-data writes, or
-  ///   if a voice of the validation or held-out part is heard in another part.
+  /// - Throws: `FileError` if it is no safetensors file, or `ToolError` if it is not what Scripts/speech-data writes, if
+  ///   an utterance has fewer steps than CTC needs, or if a voice is in two parts.
   init(contentsOf path: FilePath) throws {
     let file = try SafeTensors(contentsOf: path)
     guard file.metadata["format"] == "swift-recurrent speech 1" else {
@@ -54,6 +57,9 @@ struct SpeechData: Sendable {
       }
     }
     let (features, shape) = try values("features", dimensions: 2)
+    guard shape[1] >= 1 else {
+      throw ToolError("\(path): 'features' has the shape \(shape), expected at least 1 feature in each step")
+    }
     if let index = features.firstIndex(where: { !$0.isFinite }) {
       throw ToolError("\(path): feature \(index) is \(features[index]), expected a finite number")
     }
@@ -63,16 +69,21 @@ struct SpeechData: Sendable {
     let digits = try integers("digits", 0...9, count: digitCounts.reduce(0, +))
     let voices = try integers("voices", 0...(names.count - 1), count: count)
     let parts = try integers("parts", 0...2, count: count)
-    guard steps.reduce(0, +) == shape[0], shape[1] >= 1 else {
+    guard steps.reduce(0, +) == shape[0] else {
       throw ToolError(
         "\(path): the sum of the steps is \(steps.reduce(0, +)), expected \(shape[0]), the steps of the features")
     }
     var divided: [[Utterance]] = [[], [], []], step = 0, digit = 0
     for index in 0..<count {
-      divided[parts[index]].append(
-        Utterance(
-          steps: step..<step + steps[index], digits: Array(digits[digit..<digit + digitCounts[index]]),
-          voice: names[voices[index]]))
+      let utterance = Utterance(
+        steps: step..<step + steps[index], digits: Array(digits[digit..<digit + digitCounts[index]]),
+        voice: names[voices[index]])
+      guard steps[index] >= utterance.fewestSteps else {
+        throw ToolError(
+          "\(path): utterance \(index) has \(steps[index]) steps for \(digitCounts[index]) digits, expected at least "
+            + "\(utterance.fewestSteps): one for each digit and for each blank between equal digits")
+      }
+      divided[parts[index]].append(utterance)
       step += steps[index]
       digit += digitCounts[index]
     }
