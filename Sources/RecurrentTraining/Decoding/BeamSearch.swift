@@ -127,10 +127,11 @@ public final class BeamSearch {
       return Double(softmax.largest) + log(Double(softmax.sum))
     }
     guard normalizer.isFinite else {
-      failure = stream.withoutProbabilities(row: row)
+      let error = stream.withoutProbabilities(row: row)
+      failure = error
       // What is followed stands between two steps, and cannot be read.
       for source in followed.indices { followed[source] = 0 }
-      throw stream.withoutProbabilities(row: row)
+      throw error
     }
     let best = best
     stream.withLogits(row: row) { logits in

@@ -29,7 +29,7 @@ public struct CTCDecoder: Sendable, Equatable {
     return (0..<logits.batchSize).map { sequence in
       var labels: [Int] = [], last = blank
       for step in 0..<lengths[sequence] {
-        let row = Array(logits[step, sequence]), symbol = row.indices.reduce(0) { row[$1] > row[$0] ? $1 : $0 }
+        let row = logits[step, sequence], symbol = row.indexOfLargest - row.startIndex
         if symbol != last, symbol != blank { labels.append(symbol) }
         last = symbol
       }

@@ -124,12 +124,8 @@ public final class DecoderStream {
   /// - Throws: `RecurrentError.value` if the logits give no probabilities.
   public func mostProbable(row: Int) throws(RecurrentError) -> Int {
     try withLogits(row: row) { logits throws(RecurrentError) in
-      var best = 0, isNumber = true
-      for symbol in logits.indices {
-        if logits[symbol] > logits[best] { best = symbol }
-        if logits[symbol].isNaN { isNumber = false }
-      }
-      guard isNumber, logits[best].isFinite else { throw withoutProbabilities(row: row) }
+      let best = logits.indexOfLargest
+      guard logits[best].isFinite, !logits.contains(where: \.isNaN) else { throw withoutProbabilities(row: row) }
       return best
     }
   }

@@ -54,10 +54,9 @@ struct TagBaseline {
     for (words, labels) in zip(data.training.words, data.training.labels) {
       for (word, label) in zip(words, labels) { counts[word][label] += 1 }
     }
-    func mostFrequent(_ counts: [Int]) -> Int { counts.indices.reduce(0) { counts[$1] > counts[$0] ? $1 : $0 } }
-    let common = mostFrequent((0..<Tag.count).map { label in counts.reduce(0) { $0 + $1[label] } })
+    let common = (0..<Tag.count).map { label in counts.reduce(0) { $0 + $1[label] } }.indexOfLargest
     self.common = common
-    ofWords = counts.map { $0.contains { $0 > 0 } ? mostFrequent($0) : common }
+    ofWords = counts.map { $0.contains { $0 > 0 } ? $0.indexOfLargest : common }
   }
 
   /// The scores of the most frequent label, and of that of each word.
@@ -104,6 +103,6 @@ extension Module where Input == Tokens, Output == Sequences<Float> {
 extension Tag {
   /// The tag of the largest of a word's logits.
   init(_ logits: ArraySlice<Float>) {
-    self.init(label: logits.indices.reduce(logits.startIndex) { logits[$1] > logits[$0] ? $1 : $0 } - logits.startIndex)
+    self.init(label: logits.indexOfLargest - logits.startIndex)
   }
 }
