@@ -5,7 +5,8 @@ Answers the benchmark's questions on standard input, a line each (Peer.swift ask
     prepare CELL MODE T N C H    ->  ready, or 'none REASON' if the library cannot run it
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
-CELL is rnn, lstm or gru (reset after the product); MODE is forward, training (forward and backward with all gradients),
+CELL is rnn, lstm or gru (reset after the product), or an attention that AttentionCase.swift describes: dot, general,
+additive or four-heads (PyTorch only, forward and training); MODE is forward, training (forward and backward with all gradients),
 step (T = 1 from a given state), beam (a beam search, which BeamSearchCase.swift describes) or one update of a whole
 model by Adam or, for forecast, AdamW: classifier, pooled-classifier, text, brackets, adding or forecast, which
 ModelUpdate.swift describes. The first line it prints is its name and version, and the word bf16 if it computes in bf16
@@ -35,6 +36,8 @@ class Torch:
     def prepare(self, cell, mode, t, n, c, h):
         torch = self.torch
         torch.manual_seed(1)
+        if cell not in GATES:
+            return self.attention(cell, mode, t, n, c)
         layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](c, h).to(self.type)
         x = (torch.rand(t, n, c) * 2 - 1).to(self.type)
         if mode == "training":
@@ -61,6 +64,38 @@ class Torch:
         def call():
             with torch.inference_mode():
                 layer(*arguments)
+
+        return call
+
+    def attention(self, kind, mode, t, n, c):
+        """An attention on [N,T,C], the order that suits PyTorch best. It need not give its weights."""
+        torch = self.torch
+        nn = torch.nn
+        query, memory, dy = ((torch.rand(n, t, c) * 2 - 1).to(self.type) for _ in range(3))
+        if mode == "training":
+            query.requires_grad_()
+            memory.requires_grad_()
+        dense = [nn.Linear(c, c, bias=False).to(self.type) for _ in range(2)]
+        score = nn.Linear(c, 1, bias=False).to(self.type)
+        heads = nn.MultiheadAttention(c, 4, batch_first=True).to(self.type).train(mode == "training")
+        of_dot = nn.functional.scaled_dot_product_attention
+
+        def forward():
+            if kind == "dot":
+                return of_dot(query[:, None], memory[:, None], memory[:, None])[:, 0]
+            if kind == "general":
+                return of_dot(dense[0](query)[:, None], memory[:, None], memory[:, None], scale=1.0)[:, 0]
+            if kind == "additive":
+                hidden = (dense[0](query)[:, :, None] + dense[1](memory)[:, None]).tanh()
+                return score(hidden)[..., 0].softmax(2) @ memory
+            return heads(query, query, query, need_weights=False)[0]
+
+        def call():
+            if mode == "training":
+                forward().backward(dy)
+            else:
+                with torch.inference_mode():
+                    forward()
 
         return call
 
@@ -168,7 +203,7 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
 
     def prepare(self, cell, mode, t, n, c, h):
-        if mode in ("training", "beam") or mode in UPDATES:
+        if mode in ("training", "beam") or mode in UPDATES or cell not in GATES:
             return None
         from onnx import TensorProto, helper, numpy_helper
 
@@ -233,7 +268,7 @@ class Keras:
         self.name = f"Keras {keras.__version__} (TensorFlow {tensorflow.__version__})"
 
     def prepare(self, cell, mode, t, n, c, h):
-        if mode == "beam" or mode in UPDATES and mode != "classifier":
+        if mode == "beam" or mode in UPDATES and mode != "classifier" or cell not in GATES:
             return None
         tensorflow, layers = self.tensorflow, self.keras.layers
         layer = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[cell](h, return_sequences=True)

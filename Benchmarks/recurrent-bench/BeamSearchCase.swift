@@ -2,11 +2,11 @@ import Recurrent
 import RecurrentTraining
 
 extension Case {
-  /// A whole beam search of width 5 by a decoder with general attention: T symbols for each of N sources, whose memories
-  /// have 30 steps of H values. There are 100 symbols, and no sequence ends before T. Nil for other modes. peers.py has
-  /// the same search.
+  /// A whole beam search of width 5 by a decoder with general attention: T symbols for each of N sources, whose
+  /// memories have 30 steps of H values. There are 100 symbols, and no sequence ends before T. Nil for other modes.
+  /// peers.py has the same search.
   func beamSearch() throws -> (() throws -> Void)? {
-    guard mode == .beam else { return nil }
+    guard mode == .beam, let cell else { return nil }
     let symbols = 100, end = 1
     let layer = try Layer<Float>(
       cell, inputSize: inputs, hiddenSize: hidden, initialization: Initialization(seed: 1))

@@ -93,8 +93,8 @@ func measureGemm(_ shape: Case, seconds: Double) throws -> Double? {
 }
 
 private func measureGemm<Scalar: Element>(_: Scalar.Type, _ shape: Case, seconds: Double) throws -> Double? {
-  guard shape.hasProducts else { return nil }
-  let rows = shape.steps * shape.batch, gateUnits = shape.cell.gates * shape.hidden
+  guard shape.hasProducts, let cell = shape.cell else { return nil }
+  let rows = shape.steps * shape.batch, gateUnits = cell.gates * shape.hidden
   // rows, units, k, times
   var products = [(rows, gateUnits, shape.inputs, 1), (shape.batch, gateUnits, shape.hidden, shape.steps)]
   if shape.mode == .training {

@@ -13,7 +13,7 @@ extension Case {
   /// - adding: `memory`. The last output gives a number, and the norm is clipped.
   /// - forecast: `forecast` and `anomaly`. The last output gives a number; AdamW, and the norm is clipped.
   func modelUpdate(_ threads: Threads?) throws -> (() throws -> Void)? {
-    guard isModelUpdate else { return nil }
+    guard isModelUpdate, let cell else { return nil }
     let workspace = Workspace(threads: threads)
     var random = SeededGenerator(seed: 2)
     func symbols(_ count: Int, below end: Int) -> [Int] {

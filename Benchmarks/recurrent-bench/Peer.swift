@@ -30,11 +30,12 @@ final class Peer {
     process.waitUntilExit()
   }
 
-  /// Makes the cell of a case. Returns false if the peer does not have it.
+  /// Makes the cell or attention of a case. Returns false if the peer does not have it.
   func prepare(_ shape: Case) throws -> Bool {
     guard shape.hasPeers else { return false }
     return try ask(
-      "prepare \(shape.cell.name) \(shape.mode.rawValue) \(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)")
+      "prepare \(shape.subjectName) \(shape.mode.rawValue) \(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)"
+    )
       == "ready"
   }
 

@@ -1,17 +1,24 @@
 import Recurrent
 import RecurrentTraining
+import ToolSupport
 
 extension Case {
   /// Makes the case ready; the body runs it as often as it is told.
   func prepare(_ threads: Threads?) throws -> (_ repetitions: Int) throws -> Void {
-    switch scalar {
-    case .f32: try Runner<Float>(self, threads: threads).run
-    case .f64: try Runner<Double>(self, threads: threads).run
+    if let once = try modelUpdate(threads) ?? beamSearch() ?? attentionCall(threads) {
+      return { repetitions in
+        for _ in 0..<repetitions { try once() }
+      }
+    }
+    guard let cell else { throw ToolError("\(name) has no body") }
+    return switch scalar {
+    case .f32: try Runner<Float>(self, cell, threads: threads).run
+    case .f64: try Runner<Double>(self, cell, threads: threads).run
     }
   }
 }
 
-/// A case with its layer and buffers, ready to run again and again without allocating.
+/// A case of a layer with its buffers, ready to run again and again without allocating.
 final class Runner<Scalar: Element> {
   private let shape: Case
   private let layer: Layer<Scalar>
@@ -27,14 +34,12 @@ final class Runner<Scalar: Element> {
   private let stream: RecurrentStream<Scalar>?
   private let kernels: KernelStep<Scalar>?
   private let options: CallOptions
-  /// One update of a model of floats, or one beam search.
-  private let update: (() throws -> Void)?
 
-  init(_ shape: Case, threads: Threads?) throws {
+  init(_ shape: Case, _ cell: Cell, threads: Threads?) throws {
     self.shape = shape
     scratch = Scratch(threads: threads)
     var layer = try Layer<Scalar>(
-      shape.cell, inputSize: shape.inputs, hiddenSize: shape.hidden,
+      cell, inputSize: shape.inputs, hiddenSize: shape.hidden,
       direction: shape.isBidirectional ? .bidirectional : .forward, weights: shape.weights,
       flushesDenormals: shape.mode == .decayFlushed,
       initialization: Initialization(seed: 1))
@@ -55,7 +60,6 @@ final class Runner<Scalar: Element> {
       buffer.initialize(repeating: 0)
       for index in buffer.indices { buffer[index] = Scalar(Float.random(in: -1...1, using: &random)) }
     }
-    update = try shape.modelUpdate(threads) ?? shape.beamSearch()
     state = try layer.zeroState(batchSize: shape.batch)
     dState = try layer.zeroStateGradient(batchSize: shape.batch)
     if shape.mode == .decay || shape.mode == .decayFlushed {
@@ -103,7 +107,7 @@ final class Runner<Scalar: Element> {
       case .forward, .lengths, .bidirectional:
         try forward()
       case .classifier, .pooledClassifier, .text, .brackets, .adding, .forecast, .beam:
-        try update?()
+        throw ToolError("\(shape.name) is not of a layer alone")
       case .training, .lengthsTraining, .bidirectionalTraining:
         try layer.record(
           UnsafeBufferPointer(x), steps: shape.steps, batchSize: shape.batch, state: &state, into: record,

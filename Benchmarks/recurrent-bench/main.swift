@@ -78,7 +78,7 @@ func measure(
     peaks[shape.scalar, default: []].append(samples.peak)
     let gflops = shape.flops / samples.p50 * 1e-3
     var result = Report.Result(
-      name: shape.name, cell: shape.cellName, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
+      name: shape.name, cell: shape.fullName, mode: shape.mode.rawValue, n: shape.batch, t: shape.steps,
       c: shape.inputs, h: shape.hidden, threads: threads.count, p50Us: samples.p50, p90Us: samples.p90, gflops: gflops,
       peakShare: gflops / samples.peak / Double(threads.count),
       sgemmUs: peers.isEmpty && threads.count == 1 ? try measureGemm(shape, seconds: seconds / 4) : nil)

@@ -85,6 +85,12 @@ typedef struct softmax_row {
 } softmax_row;
 void softmax_run(instruction_set set, softmax_row *row);
 
+// The probabilities of some rows of `count` logits, `stride` apart, in their place.
+void softmax_rows(instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t count);
+
+// The gradient through a softmax: d = scale·p·(d - Σ p·d), with the probabilities p [count] and d [count], overwritten.
+void softmax_gradient(instruction_set set, const float *p, float *d, ptrdiff_t count, float scale);
+
 // Losses of d = y - target, whose sum is in double precision:
 //   error_squared    d²
 //   error_absolute   |d|
@@ -107,5 +113,32 @@ void sum_errors(instruction_set set, error_values *values);
 
 // *sum += Σ values². Every product is exact, and the order of the additions is the same for every instruction set.
 void add_squares(instruction_set set, const float *values, ptrdiff_t count, double *sum);
+
+// MARK: Rows
+
+// values[row] += addend for each of `rows` rows of `size` values, one after the other.
+void add_to_rows(instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t size, const float *addend);
+
+// MARK: Attention
+
+// The keys that a query of an additive attention is compared with, by score_weight·tanh(query + key).
+typedef struct additive_rows {
+  const float *query;         // [size]
+  const float *keys;          // [count][size]
+  ptrdiff_t key_stride;       // the distance between two keys
+  const float *score_weight;  // [size]
+  float *hidden;              // [count][size]
+  ptrdiff_t count;
+  ptrdiff_t size;
+} additive_rows;
+
+// hidden = query + key
+void additive_sums(instruction_set set, const additive_rows *rows);
+// scores[row] = score_weight·hidden, when hidden has passed through tanh.
+void additive_scores(instruction_set set, const additive_rows *rows, float *scores);
+// The gradients through both, from d_scores [count]. They are added to d_query [size], d_keys [count][size], whose rows
+// have the distance of the keys, and d_score_weight [size].
+void additive_gradients(instruction_set set, const additive_rows *rows, const float *d_scores, float *d_query,
+                        float *d_keys, float *d_score_weight);
 
 #pragma clang assume_nonnull end

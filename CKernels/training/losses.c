@@ -1,26 +1,6 @@
 #include "entry.h"
+#include "sums.h"
 #include "training.h"
-
-// MARK: Sums
-
-LANES double sum_of_eight(const lanes8d *a) {
-  const lanes4d half = a->lo + a->hi;
-  return (half.x + half.z) + (half.y + half.w);
-}
-
-LANES float sum_of_sixteen(const lanes16 *a) {
-  const lanes8 half = a->lo + a->hi;
-  const lanes4 quarter = half.lo + half.hi;
-  return (quarter.x + quarter.z) + (quarter.y + quarter.w);
-}
-
-LANES float largest_of_sixteen(const lanes16 *a) {
-  const lanes8 half = a->lo > a->hi ? a->lo : a->hi;
-  const lanes4 quarter = half.lo > half.hi ? half.lo : half.hi;
-  const float even = quarter.x > quarter.z ? quarter.x : quarter.z;
-  const float odd = quarter.y > quarter.w ? quarter.y : quarter.w;
-  return even > odd ? even : odd;
-}
 
 // MARK: Softmax
 
@@ -116,6 +96,34 @@ LANES void softmax_run_body(instruction_set set, softmax_row *s) {
 }
 
 ENTRY(softmax_run, set, (instruction_set set, softmax_row *s), (set, s))
+
+LANES void softmax_rows_body(instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t count) {
+  const unsigned mode = flush_to_zero();
+  for (ptrdiff_t row = 0; row < rows; row++) {
+    softmax_row s = {.values = values + row * stride, .count = count, .factor = 1};
+    softmax_of(false, &s);
+  }
+  restore_denormals(mode);
+}
+
+ENTRY(softmax_rows, set, (instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t count),
+      (set, values, rows, stride, count))
+
+LANES void softmax_gradient_body(instruction_set set, const float *p, float *d, ptrdiff_t count, float scale) {
+  const ptrdiff_t whole = count / 16 * 16;
+  lanes16 sum = 0;
+  for (ptrdiff_t i = 0; i < whole; i += 16) sum += *(const lanes16 *)(p + i) * *(const lanes16 *)(d + i);
+  sum += lanes_load_part_f32(p + whole, count - whole, 0) * lanes_load_part_f32(d + whole, count - whole, 0);
+  const float mean = sum_of_sixteen(&sum);
+  for (ptrdiff_t i = 0; i < whole; i += 16) {
+    lanes16 *const a = (lanes16 *)(d + i);
+    *a = *(const lanes16 *)(p + i) * (*a - mean) * scale;
+  }
+  for (ptrdiff_t i = whole; i < count; i++) d[i] = p[i] * (d[i] - mean) * scale;
+}
+
+ENTRY(softmax_gradient, set, (instruction_set set, const float *p, float *d, ptrdiff_t count, float scale),
+      (set, p, d, count, scale))
 
 // MARK: Errors
 

@@ -270,7 +270,9 @@ import Testing
     var gradients = try Gradients(bare)
     let (logits, trace) = try bare(try Tokens(padding: [[1, 2]]), w)
     let two = try Sequences<Float>(steps: 2, batchSize: 1, size: 1)
-    expectError("inner.head: y has 2 values, expected 1·1 = 1") { try bare.backward(two, trace, into: &gradients, w) }
+    expectError("inner.head: the values of dy are of Sequences [2, 1, 1], expected [1, 1, 1], as y") {
+      try bare.backward(two, trace, into: &gradients, w)
+    }
     _ = try bare.backward(logits, trace, into: &gradients, w)
     expectError("inner.encoder: the record is empty or was consumed: call record before backward") {
       try bare.backward(logits, trace, into: &gradients, w)

@@ -12,7 +12,7 @@ public struct Parameters<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// Zeros.
   package init(_ shape: LayerShape) {
     self.shape = shape
-    values = Array(repeating: 0, count: shape.parameterCount)
+    values = zeros(shape.parameterCount)
   }
 
   /// Whether the layer has biases.

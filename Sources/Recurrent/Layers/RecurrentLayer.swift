@@ -82,7 +82,7 @@ extension RecurrentLayer {
       ("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize),
       scalarBytes: MemoryLayout<Scalar>.size)
     return State(
-      h: Array(repeating: 0, count: count), c: layer.shape.hasCellState ? Array(repeating: 0, count: count) : [])
+      h: zeros(count), c: layer.shape.hasCellState ? zeros(count) : [])
   }
 
   /// A gradient of zeros, which is that of a final state that the loss does not depend on.

@@ -84,7 +84,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     get {
       let count = layer.stateCount * batchSize * layer.hiddenSize
       var state = State<Scalar>(
-        h: Array(repeating: 0, count: count), c: layer.layer.shape.hasCellState ? Array(repeating: 0, count: count) : []
+        h: zeros(count), c: layer.layer.shape.hasCellState ? zeros(count) : []
       )
       layer.withPlace(&state) { engine.readState(h: $0.h.baseAddress!, c: $0.cStart) }
       return state

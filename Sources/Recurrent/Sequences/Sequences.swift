@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A batch of sequences of one length, time-major: `values` is [T,N,size], and the rightmost dimension is contiguous.
 public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// T: the number of steps.
@@ -34,8 +42,33 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
       try checkCount("values", values.count, is: count, "steps·batchSize·size")
       self.values = values
     } else {
-      self.values = Array(repeating: 0, count: count)
+      self.values = zeros(count)
     }
+  }
+
+  /// Sequences whose values a body writes.
+  ///
+  /// - Parameters:
+  ///   - writesAll: whether the body writes every value. If not, all are 0 before. By default it does if there are no
+  ///     lengths, because what pads sequences is 0.
+  ///   - body: gets [T,N,size].
+  /// - Throws: `RecurrentError` as the other initializer does, and what the body throws.
+  package init(
+    steps: Int, batchSize: Int, size: Int, lengths: [Int]?, writesAll: Bool? = nil,
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws(RecurrentError) -> Void
+  ) throws(RecurrentError) {
+    let count = try checkedCount(
+      ("steps", steps), ("batchSize", batchSize), ("size", size), scalarBytes: MemoryLayout<Scalar>.size)
+    var failure: RecurrentError?
+    let values = [Scalar](unsafeUninitializedCapacity: count) { values, written in
+      if !(writesAll ?? (lengths == nil)) { memset(values.baseAddress!, 0, count * MemoryLayout<Scalar>.stride) }
+      written = count
+      do throws(RecurrentError) {
+        try body(UnsafeMutableBufferPointer(rebasing: values[..<count]))
+      } catch { failure = error }
+    }
+    if let failure { throw failure }
+    try self.init(values, steps: steps, batchSize: batchSize, size: size, lengths: lengths)
   }
 
   /// The features of one sequence at one step. The step and the sequence must exist.
@@ -56,4 +89,12 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
 extension Sequences: CustomStringConvertible {
   /// The shape [T,N,size].
   public var description: String { "Sequences [\(steps), \(batchSize), \(size)]" }
+}
+
+/// An array of zeros, whose bits are all 0. In code for any scalar, `Array(repeating:count:)` calls a function for each.
+func zeros<Scalar: RecurrentScalar>(_ count: Int) -> [Scalar] {
+  Array(unsafeUninitializedCapacity: count) { values, written in
+    if count > 0 { memset(values.baseAddress!, 0, count * MemoryLayout<Scalar>.stride) }
+    written = count
+  }
 }

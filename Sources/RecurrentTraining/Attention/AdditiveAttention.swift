@@ -1,3 +1,4 @@
+import CRecurrentKernels
 import Recurrent
 
 /// Attention whose score of a key is v·tanh(Wq·query + Wk·key) (Bahdanau, Cho and Bengio 2015, arXiv 1409.0473). Queries
@@ -72,7 +73,7 @@ public struct AdditiveAttention: Sendable, Composite {
 
   /// Wk·keys [Tk,N,A]
   func projectedKeys(_ keys: Sequences<Float>, _ scratch: Scratch<Float>) throws(RecurrentError) -> Sequences<Float> {
-    try keyLinear.rows(of: keys, "keys", ("key.weight", keyWeight), scratch)
+    try keyLinear.rows(of: keys, "keys", ("key.weight", keyWeight[...]), scratch)
   }
 
   /// The scores of a query's keys in a range.
@@ -80,31 +81,42 @@ public struct AdditiveAttention: Sendable, Composite {
   /// - Parameters:
   ///   - q: [A], Wq·query.
   ///   - k: [keys][A], Wk·keys.
-  ///   - hidden: [keys of the range][A], overwritten.
+  ///   - hidden: as many as `hiddenCount` says, overwritten.
   ///   - scores: [keys], overwritten in the range.
   func scores(
     of q: UnsafePointer<Float>, _ k: AttentionMatrix, _ range: Range<Int>, hidden: UnsafeMutablePointer<Float>,
     into scores: UnsafeMutablePointer<Float>
   ) {
-    self.hidden(q, k, range, into: hidden)
-    for (row, key) in range.enumerated() {
-      var score: Float = 0
-      for index in 0..<size { score += scoreWeight[index] * hidden[row * size + index] }
-      scores[key] = score
+    forEachPart(q, k, range, hidden: hidden) { first, rows in
+      withUnsafePointer(to: rows) { additive_scores(products.set, $0, scores + first) }
     }
   }
 
-  /// tanh(q + k) [keys of the window][A] of a query.
-  private func hidden(
-    _ q: UnsafePointer<Float>, _ k: AttentionMatrix, _ range: Range<Int>, into hidden: UnsafeMutablePointer<Float>
+  /// Computes tanh(q + k) of some keys at a time, so that it stays in the first cache.
+  ///
+  /// - Parameter body: gets the first of these keys.
+  private func forEachPart(
+    _ q: UnsafePointer<Float>, _ k: AttentionMatrix, _ range: Range<Int>, hidden: UnsafeMutablePointer<Float>,
+    _ body: (_ first: Int, _ rows: additive_rows) -> Void
   ) {
-    for (row, key) in range.enumerated() {
-      let k = k.start + key * k.stride
-      for index in 0..<size { hidden[row * size + index] = q[index] + k[index] }
+    let some = keysAtOnce
+    scoreWeight.withUnsafeBufferPointer { scoreWeight in
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: some) {
+        var rows = additive_rows(
+          query: q, keys: k.row(first), key_stride: k.stride, score_weight: scoreWeight.baseAddress!, hidden: hidden,
+          count: min(some, range.upperBound - first), size: size)
+        additive_sums(products.set, &rows)
+        // The instruction set exists: the products have it too.
+        try? Activation.tanh.apply(to: UnsafeMutableBufferPointer(start: hidden, count: rows.count * size))
+        body(first, rows)
+      }
     }
-    // The instruction set exists: the products have it too.
-    try? Activation.tanh.apply(to: UnsafeMutableBufferPointer(start: hidden, count: range.count * size))
   }
+
+  private var keysAtOnce: Int { max(1, 4096 / size) }
+
+  /// The scalars of `hidden` that the scores of some keys need.
+  func hiddenCount(keys: Int) -> Int { min(keys, keysAtOnce) * size }
 }
 
 extension AdditiveAttention: Module {
@@ -115,28 +127,27 @@ extension AdditiveAttention: Module {
     try workspace.naming(self) { () throws(RecurrentError) in
       try checkCount("score.weight", scoreWeight.count, is: size, "1·\(size)")
       try window.check(input)
-      let call = try AttentionCall(input, heads: 1), products = products(input), weights = call.newWeights()
+      let products = products(input), call = try AttentionCall(input, products), weights = call.newWeights()
       let queries = try queryLinear.rows(
-        of: input.queries, "queries", ("query.weight", queryWeight), workspace.scratch)
+        of: input.queries, "queries", ("query.weight", queryWeight[...]), workspace.scratch)
       let keys = try projectedKeys(input.keys, workspace.scratch)
-      var context = try input.queries.sameShape(size: input.values.size)
-      withValues(queries, keys, input.values) { q, k, v in
-        context.withMutableValues { y in
-          call.forEach(products, workspace.scratch) { sequence, _, pieces in
+      let context = try call.contexts(input) { y in
+        withValues(queries, keys, input.values) { q, k, v in
+          call.forEach(workspace.scratch) { sequence, _, pieces in
             let count = call.keys(sequence), start = weights.start(sequence, 0)
-            let q = call.matrix(q, sequence, 0, size: size)
-            let k = call.matrix(k, sequence, 0, size: size)
-            let hidden = AlignedBuffer<Float>(count: count * size)
+            let q = call.matrix(q, sequence, 0, size: size), k = call.matrix(k, sequence, 0, size: size)
+            let hidden = AlignedBuffer<Float>(count: hiddenCount(keys: count))
             for query in 0..<call.queries(sequence) {
               scores(
-                of: q.start + query * q.stride, k, window.range(query: query, keys: count), hidden: hidden.start,
-                into: start + query * count)
+                of: q.row(query), k, window.range(query: query, keys: count), hidden: hidden.start,
+                into: products.matrix(start, keys: count).row(query))
             }
-            products.normalize(start, queries: call.queries(sequence), keys: count)
+            products.normalize(start, queries: call.queries(sequence), keys: count) {
+              window.range(query: $0, keys: count)
+            }
             products.sum(
-              start, queries: call.queries(sequence),
-              call.matrix(v, sequence, 0, size: input.values.size), keys: count,
-              into: call.matrix(y.baseAddress!, sequence, 0, size: input.values.size), pieces)
+              start, queries: call.queries(sequence), call.matrix(v, sequence, 0, size: input.values.size),
+              keys: count, into: call.matrix(y, sequence, 0, size: input.values.size), pieces)
           }
         }
       }
@@ -147,7 +158,7 @@ extension AdditiveAttention: Module {
   public func backward(
     _ dy: Sequences<Float>, _ trace: Trace, into gradients: inout Gradients<AdditiveAttention>, _ workspace: Workspace
   ) throws(RecurrentError) -> AttentionGradient {
-    let input = trace.input, call = trace.weights.call, products = products(input)
+    let input = trace.input, call = trace.weights.call, products = call.products
     try inPart(gradients.name) { () throws(RecurrentError) in
       try checkCount(
         "gradients", gradients.list.count, is: size * (querySize + keySize + 1),
@@ -159,36 +170,31 @@ extension AdditiveAttention: Module {
     }
     try checkCount(
       "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
-    var d = AttentionGradient(
-      queries: try trace.queries.sameShape(size: size), keys: try trace.keys.sameShape(size: size),
-      values: try input.values.sameShape(size: input.values.size))
     // [N][A]: each sequence has its own sum, so that the order of the additions does not depend on threads.
     let dScore = AlignedBuffer<Float>(count: call.batchSize * size)
-    d.withMutableValues { dq, dk, dv in
+    let d = try call.gradients(input, querySize: size, keySize: size) { dq, dk, dv in
       dy.values.withUnsafeBufferPointer { dy in
         withValues(trace.queries, trace.keys, input.values) { q, k, v in
-          call.forEach(products, workspace.scratch) { sequence, _, pieces in
-            let count = call.keys(sequence), valueSize = input.values.size
+          call.forEach(workspace.scratch) { sequence, _, pieces in
+            let count = call.keys(sequence), queries = call.queries(sequence), valueSize = input.values.size
             products.scoreGradients(
-              trace.weights.start(sequence, 0), queries: call.queries(sequence),
-              call.matrix(v, sequence, 0, size: valueSize), keys: count,
-              dy: call.matrix(dy.baseAddress!, sequence, 0, size: valueSize),
+              trace.weights.start(sequence, 0), queries: queries, call.matrix(v, sequence, 0, size: valueSize),
+              keys: count, scale: 1, dy: call.matrix(dy.baseAddress!, sequence, 0, size: valueSize),
               dValues: call.matrix(dv, sequence, 0, size: valueSize), pieces)
-            let q = call.matrix(q, sequence, 0, size: size)
-            let k = call.matrix(k, sequence, 0, size: size)
+            let q = call.matrix(q, sequence, 0, size: size), k = call.matrix(k, sequence, 0, size: size)
             let dq = call.matrix(dq, sequence, 0, size: size), dk = call.matrix(dk, sequence, 0, size: size)
-            let hidden = AlignedBuffer<Float>(count: count * size), sum = dScore.start + sequence * size
-            for query in 0..<call.queries(sequence) {
-              let range = window.range(query: query, keys: count), dq = dq.start + query * dq.stride
-              self.hidden(q.start + query * q.stride, k, range, into: hidden.start)
-              for (row, key) in range.enumerated() {
-                let d = pieces.dWeights[query * count + key], dk = dk.start + key * dk.stride
-                for index in 0..<size {
-                  let value = hidden.start[row * size + index]
-                  let slope = d * scoreWeight[index] * (1 - value * value)
-                  sum[index] += d * value
-                  dq[index] += slope
-                  dk[index] += slope
+            for query in 0..<queries { dq.row(query).update(repeating: 0, count: size) }
+            for key in 0..<count { dk.row(key).update(repeating: 0, count: size) }
+            let hidden = AlignedBuffer<Float>(count: hiddenCount(keys: count))
+            for query in 0..<queries {
+              let d = products.matrix(pieces.dWeights, keys: count).row(query)
+              forEachPart(
+                q.row(query), k, window.range(query: query, keys: count), hidden: hidden.start
+              ) { first, rows in
+                withUnsafePointer(to: rows) {
+                  additive_gradients(
+                    products.products.set, $0, d + first, dq.row(query), dk.row(first),
+                    dScore.start + sequence * size)
                 }
               }
             }
@@ -205,9 +211,10 @@ extension AdditiveAttention: Module {
       }
       return (
         try queryLinear.rowGradients(
-          of: input.queries, d.queries, ("query.weight", queryWeight), into: start, workspace.scratch),
+          of: input.queries.withoutPadding, d.queries, ("query.weight", queryWeight[...]), into: start,
+          workspace.scratch),
         try keyLinear.rowGradients(
-          of: input.keys, d.keys, ("key.weight", keyWeight), into: dKeyWeight, workspace.scratch)
+          of: input.keys.withoutPadding, d.keys, ("key.weight", keyWeight[...]), into: dKeyWeight, workspace.scratch)
       )
     }
     return AttentionGradient(queries: dQueries, keys: dKeys, values: d.values)

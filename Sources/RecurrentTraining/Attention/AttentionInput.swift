@@ -78,23 +78,6 @@ public struct AttentionGradient: Sendable {
   }
 }
 
-extension AttentionGradient {
-  /// Calls `body` with the values of queries, keys and values.
-  mutating func withMutableValues(
-    _ body: (
-      _ queries: UnsafeMutablePointer<Float>, _ keys: UnsafeMutablePointer<Float>, _ values: UnsafeMutablePointer<Float>
-    ) -> Void
-  ) {
-    queries.withMutableValues { queries in
-      keys.withMutableValues { keys in
-        values.withMutableValues { values in
-          body(queries.baseAddress!, keys.baseAddress!, values.baseAddress!)
-        }
-      }
-    }
-  }
-}
-
 /// Calls `body` with the values of queries, keys and values.
 func withValues<Result>(
   _ queries: Sequences<Float>, _ keys: Sequences<Float>, _ values: Sequences<Float>,
@@ -117,7 +100,9 @@ extension Sequences<Float> {
     guard other.steps == steps, other.batchSize == batchSize, other.size == size else {
       throw .shape(name: "the gradients", was: "\(other)", expected: "\(self), as the first one")
     }
-    withMutableValues { sum in for index in sum.indices { sum[index] += other.values[index] } }
+    other.values.withUnsafeBufferPointer { values in
+      withMutableValues { sum in for index in sum.indices { sum[index] += values[index] } }
+    }
   }
 
   /// The sum of two gradients of the same shape.

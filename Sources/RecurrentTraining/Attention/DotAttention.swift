@@ -49,15 +49,14 @@ extension DotAttention: Module {
         name: "the size of the queries", was: input.queries.size, expected: "\(input.keys.size), the size of the keys")
     }
     try window.check(input)
-    let call = try AttentionCall(input, heads: 1), products = try products(input)
-    var context = try input.queries.sameShape(size: input.values.size)
-    let weights = withValues(input.queries, input.keys, input.values) { q, k, v in
-      context.withMutableValues { y in
-        products.forward(
-          call, q: q, k: k, v: v, scale: scale(input), into: y.baseAddress!, workspace.scratch)
+    let call = try AttentionCall(input, products(input))
+    var weights: AttentionWeights?
+    let context = try call.contexts(input) { y in
+      weights = withValues(input.queries, input.keys, input.values) { q, k, v in
+        call.dotForward(q: q, k: k, v: v, scale: scale(input), into: y, workspace.scratch)
       }
     }
-    return (context, Trace(weights: weights, input: input))
+    return (context, Trace(weights: weights!, input: input))
   }
 
   public func backward(
@@ -66,20 +65,14 @@ extension DotAttention: Module {
     let input = trace.input, call = trace.weights.call
     try checkCount(
       "dy", dy.values.count, is: call.querySteps * call.batchSize * input.values.size, "Tq·N·the size of the values")
-    let products = try products(input)
-    var d = AttentionGradient(
-      queries: try input.queries.sameShape(size: input.queries.size),
-      keys: try input.keys.sameShape(size: input.keys.size),
-      values: try input.values.sameShape(size: input.values.size))
-    d.withMutableValues { dq, dk, dv in
+    return try call.gradients(input, querySize: input.queries.size, keySize: input.keys.size) { dq, dk, dv in
       dy.values.withUnsafeBufferPointer { dy in
         withValues(input.queries, input.keys, input.values) { q, k, v in
-          products.backward(
+          call.dotBackward(
             trace.weights, q: q, k: k, v: v, scale: scale(input), dy: dy.baseAddress!, dq: dq, dk: dk, dv: dv,
             workspace.scratch)
         }
       }
     }
-    return d
   }
 }

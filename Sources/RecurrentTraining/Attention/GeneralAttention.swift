@@ -57,7 +57,7 @@ extension GeneralAttention: Module {
       guard input.keys.size == keySize else {
         throw .size(name: "the size of the keys", was: input.keys.size, expected: "\(keySize), as in the weight")
       }
-      let projected = try linear.rows(of: input.queries, "queries", ("weight", weight), workspace.scratch)
+      let projected = try linear.rows(of: input.queries, "queries", ("weight", weight[...]), workspace.scratch)
       let (y, trace) = try DotAttention(window: window).forward(
         AttentionInput(queries: projected, keys: input.keys, values: input.values), workspace)
       return (y, Trace(dot: trace, queries: input.queries))
@@ -72,7 +72,8 @@ extension GeneralAttention: Module {
       var d = try DotAttention(window: window).backward(dy, trace.dot, workspace)
       d.queries = try gradients.withMutableValues { gradients throws(RecurrentError) in
         try linear.rowGradients(
-          of: trace.queries, d.queries, ("weight", weight), into: gradients.baseAddress!, workspace.scratch)
+          of: trace.queries.withoutPadding, d.queries, ("weight", weight[...]), into: gradients.baseAddress!,
+          workspace.scratch)
       }
       return d
     }

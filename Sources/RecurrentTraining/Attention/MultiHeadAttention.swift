@@ -58,7 +58,7 @@ public struct MultiHeadAttention: Sendable, Composite {
     public let weights: AttentionWeights
     fileprivate let input: AttentionInput
     /// Queries, keys and values after their products, each [T,N,E].
-    fileprivate let projected: [AlignedBuffer<Float>]
+    fileprivate let projected: [Sequences<Float>]
     fileprivate let output: Dense.Trace
   }
 
@@ -72,25 +72,20 @@ extension MultiHeadAttention: Module {
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {
     let (context, weights, projected) = try workspace.naming(self) { () throws(RecurrentError) in
       try check(input)
-      let call = try AttentionCall(input, heads: heads)
-      let projected = [input.queries, input.keys, input.values].enumerated().map { index, x in
-        let y = AlignedBuffer<Float>(count: x.values.count)
-        x.values.withUnsafeBufferPointer { x0 in
-          withParameters(index) { weight, bias in
-            linear.forward(
-              x0.baseAddress!, rows: x.steps * x.batchSize, weight: weight, bias: bias, into: y.start,
-              scratch: workspace.scratch)
-          }
+      let call = try AttentionCall(input, heads: heads, products)
+      var projected: [Sequences<Float>] = []
+      for (index, x) in [input.queries, input.keys, input.values].enumerated() {
+        let bias = inputBias[index * size..<(index + 1) * size]
+        projected.append(
+          try linear.rows(of: x, "input", weight(index), bias: ("in_proj_bias", bias), workspace.scratch))
+      }
+      var weights: AttentionWeights?
+      let context = try call.contexts(input) { y in
+        weights = withValues(projected[0], projected[1], projected[2]) { q, k, v in
+          call.dotForward(q: q, k: k, v: v, scale: scale, into: y, workspace.scratch)
         }
-        return y
       }
-      var context = try input.queries.sameShape(size: size)
-      let weights = context.withMutableValues { context in
-        products.forward(
-          call, q: projected[0].start, k: projected[1].start, v: projected[2].start, scale: scale,
-          into: context.baseAddress!, workspace.scratch)
-      }
-      return (context, weights, projected)
+      return (context, weights!, projected)
     }
     let (y, trace) = try output(context, workspace)
     return (y, Trace(weights: weights, input: input, projected: projected, output: trace))
@@ -108,43 +103,33 @@ extension MultiHeadAttention: Module {
       try checkCount("gradients", gradients.list.count, is: 4 * size * (size + 1), "4·\(size)·(\(size) + 1)")
     }
     let dContext = try output.backward(dy, trace.output, into: &gradients.output, workspace)
-    let inputs = [trace.input.queries, trace.input.keys, trace.input.values]
-    let d = inputs.map { AlignedBuffer<Float>(count: $0.values.count) }
-    dContext.values.withUnsafeBufferPointer { dContext in
-      products.backward(
-        trace.weights, q: trace.projected[0].start, k: trace.projected[1].start, v: trace.projected[2].start,
-        scale: scale, dy: dContext.baseAddress!, dq: d[0].start, dk: d[1].start, dv: d[2].start, workspace.scratch)
-    }
-    var dInputs: [Sequences<Float>] = []
-    for (index, x) in inputs.enumerated() {
-      var dx = try x.sameShape(size: size)
-      let x = x.withoutPadding
-      x.values.withUnsafeBufferPointer { x0 in
-        dx.withMutableValues { dx in
-          gradients.withMutableValues { gradients in
-            withParameters(index) { weight, _ in
-              linear.backward(
-                x: x0.baseAddress!, dy: d[index].start, rows: x.steps * x.batchSize, weight: weight,
-                dx: dx.baseAddress!, dWeight: gradients.baseAddress! + index * size * size,
-                dBias: gradients.baseAddress! + 3 * size * size + index * size, scratch: workspace.scratch)
-            }
-          }
+    let d = try call.gradients(trace.input, querySize: size, keySize: size) { dq, dk, dv in
+      dContext.values.withUnsafeBufferPointer { dContext in
+        withValues(trace.projected[0], trace.projected[1], trace.projected[2]) { q, k, v in
+          call.dotBackward(
+            trace.weights, q: q, k: k, v: v, scale: scale, dy: dContext.baseAddress!, dq: dq, dk: dk, dv: dv,
+            workspace.scratch)
         }
       }
-      dInputs.append(dx)
     }
-    return AttentionGradient(queries: dInputs[0], keys: dInputs[1], values: dInputs[2])
+    return try gradients.withMutableValues { gradients throws(RecurrentError) in
+      let start = gradients.baseAddress!
+      func back(
+        _ index: Int, _ x: Sequences<Float>, _ d: Sequences<Float>
+      ) throws(RecurrentError) -> Sequences<Float> {
+        try linear.rowGradients(
+          of: x.withoutPadding, d, weight(index), into: start + index * size * size,
+          bias: start + 3 * size * size + index * size, workspace.scratch)
+      }
+      return AttentionGradient(
+        queries: try back(0, trace.input.queries, d.queries), keys: try back(1, trace.input.keys, d.keys),
+        values: try back(2, trace.input.values, d.values))
+    }
   }
 
-  /// The weight [E,E] and the bias [E] of queries (0), keys (1) or values (2).
-  private func withParameters(
-    _ index: Int, _ body: (_ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>) -> Void
-  ) {
-    inputWeight.withUnsafeBufferPointer { weight in
-      inputBias.withUnsafeBufferPointer { bias in
-        body(weight.baseAddress! + index * size * size, bias.baseAddress! + index * size)
-      }
-    }
+  /// The weight [E,E] of queries (0), keys (1) or values (2).
+  private func weight(_ index: Int) -> Linear.Named {
+    ("in_proj_weight", inputWeight[index * size * size..<(index + 1) * size * size])
   }
 
   private func check(_ input: AttentionInput) throws(RecurrentError) {

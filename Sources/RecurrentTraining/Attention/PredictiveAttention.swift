@@ -168,33 +168,34 @@ extension PredictiveAttention: Module {
         throw .size(name: "the size of the keys", was: input.keys.size, expected: "\(keySize), the attention's")
       }
       try checkCount("position.score.weight", positionScore.count, is: size, "1·\(size)")
-      let call = try AttentionCall(input, heads: 1), weights = call.newWeights()
+      let attention = attention(valueSize: input.values.size), call = try AttentionCall(input, attention)
+      let weights = call.newWeights()
       var hidden = try positionLinear.rows(
-        of: input.queries, "queries", ("position.weight", positionWeight), workspace.scratch)
+        of: input.queries, "queries", ("position.weight", positionWeight[...]), workspace.scratch)
       try hidden.withMutableValues { values throws(RecurrentError) in try Activation.tanh.apply(to: values) }
       let positions = try positions(hidden, call)
       let queries =
         score == .dot
         ? input.queries
-        : try queryLinear.rows(of: input.queries, "queries", ("weight", weight), workspace.scratch)
-      let attention = attention(valueSize: input.values.size)
-      var context = try input.queries.sameShape(size: input.values.size)
-      withValues(queries, input.keys, input.values) { q, k, v in
-        context.withMutableValues { y in
-          call.forEach(attention, workspace.scratch) { sequence, _, pieces in
+        : try queryLinear.rows(of: input.queries, "queries", ("weight", weight[...]), workspace.scratch)
+      let context = try call.contexts(input) { y in
+        withValues(queries, input.keys, input.values) { q, k, v in
+          call.forEach(workspace.scratch) { sequence, _, pieces in
             let keys = call.keys(sequence), start = weights.start(sequence, 0)
             attention.dotScores(
               call.matrix(q, sequence, 0, size: keySize), queries: call.queries(sequence),
               call.matrix(k, sequence, 0, size: keySize), keys: keys, scale: 1, into: start, pieces)
+            attention.normalize(start, queries: call.queries(sequence), keys: keys) { query in
+              window(positions[query * call.batchSize + sequence], keys: keys)
+            }
             for query in 0..<call.queries(sequence) {
-              let row = UnsafeMutableBufferPointer(start: start + query * keys, count: keys)
-              let position = positions[query * call.batchSize + sequence], window = window(position, keys: keys)
-              attention.normalize(row, over: window)
-              for key in window { row[key] *= factor(key, position) }
+              let row = attention.matrix(start, keys: keys).row(query)
+              let position = positions[query * call.batchSize + sequence]
+              for key in window(position, keys: keys) { row[key] *= factor(key, position) }
             }
             attention.sum(
               start, queries: call.queries(sequence), call.matrix(v, sequence, 0, size: input.values.size), keys: keys,
-              into: call.matrix(y.baseAddress!, sequence, 0, size: input.values.size), pieces)
+              into: call.matrix(y, sequence, 0, size: input.values.size), pieces)
           }
         }
       }
@@ -220,16 +221,13 @@ extension PredictiveAttention: Module {
       }
       try checkCount(
         "dy", dy.values.count, is: call.querySteps * call.batchSize * valueSize, "Tq·N·the size of the values")
-      var d = AttentionGradient(
-        queries: try input.queries.sameShape(size: keySize), keys: try input.keys.sameShape(size: keySize),
-        values: try input.values.sameShape(size: valueSize))
       // [Tq,N]: the gradients of v·tanh(Wp·query), before σ.
       let dScores = AlignedBuffer<Double>(count: call.querySteps * call.batchSize)
-      let attention = attention(valueSize: valueSize)
-      d.withMutableValues { dq, dk, dv in
+      let attention = call.products
+      var d = try call.gradients(input, querySize: keySize, keySize: keySize) { dq, dk, dv in
         dy.values.withUnsafeBufferPointer { dy in
           withValues(trace.queries, input.keys, input.values) { q, k, v in
-            call.forEach(attention, workspace.scratch) { sequence, _, pieces in
+            call.forEach(workspace.scratch) { sequence, _, pieces in
               let queries = call.queries(sequence), keys = call.keys(sequence)
               attention.weightGradients(
                 trace.weights.start(sequence, 0), queries: queries, call.matrix(v, sequence, 0, size: valueSize),
@@ -238,12 +236,12 @@ extension PredictiveAttention: Module {
               for query in 0..<queries {
                 let row = query * call.batchSize + sequence
                 dScores.start[row] = scoreGradients(
-                  trace.weights.start(sequence, 0) + query * keys, position: trace.positions[row], keys: keys,
-                  pieces.dWeights + query * keys)
+                  attention.matrix(trace.weights.start(sequence, 0), keys: keys).row(query),
+                  position: trace.positions[row], keys: keys, attention.matrix(pieces.dWeights, keys: keys).row(query))
               }
               attention.dotGradients(
                 call.matrix(q, sequence, 0, size: keySize), queries: queries,
-                call.matrix(k, sequence, 0, size: keySize), keys: keys, scale: 1,
+                call.matrix(k, sequence, 0, size: keySize), keys: keys,
                 dQueries: call.matrix(dq, sequence, 0, size: keySize),
                 dKeys: call.matrix(dk, sequence, 0, size: keySize), pieces)
             }
@@ -265,11 +263,12 @@ extension PredictiveAttention: Module {
             }
           }
         }
+        let clean = input.queries.withoutPadding
         let byPosition = try positionLinear.rowGradients(
-          of: input.queries, dHidden, ("position.weight", positionWeight), into: start, workspace.scratch)
+          of: clean, dHidden, ("position.weight", positionWeight[...]), into: start, workspace.scratch)
         guard score == .general else { return try d.queries.adding(byPosition) }
         return try queryLinear.rowGradients(
-          of: input.queries, d.queries, ("weight", weight), into: dPositionScore + size, workspace.scratch
+          of: clean, d.queries, ("weight", weight[...]), into: dPositionScore + size, workspace.scratch
         ).adding(byPosition)
       }
       return d

@@ -1,3 +1,4 @@
+import CRecurrentKernels
 import Recurrent
 
 /// The attentional output of a decoder that runs step by step: the memory is packed once for all steps, and a step
@@ -100,10 +101,9 @@ final class AttentionStream {
         columnsOf: matrix.start, units: size, depth: keys, stride: matrix.stride, panelStride: keys * width,
         into: valuePanels.start)
       guard let keyPanels else { return }
-      let rows = AlignedBuffer<Float>(count: keys * size)
-      matrix.copyRows(to: rows.start, rows: keys, size: size)
       products.packPanels(
-        rowsOf: rows.start, units: keys, depth: size, panelStride: size * width, into: keyPanels.start)
+        rowsOf: matrix.start, units: keys, depth: size, stride: matrix.stride, panelStride: size * width,
+        into: keyPanels.start)
     }
     return Source(keys: keys, keyPanels: keyPanels, valuePanels: valuePanels)
   }
@@ -119,10 +119,13 @@ final class AttentionStream {
     for source in sources.indices {
       let keys = sources[source].keys, first = source * beams, weights = scores.start + first * steps
       score(source, into: weights)
-      for row in 0..<beams {
-        products.normalize(
-          UnsafeMutableBufferPointer(start: weights + row * keys, count: keys),
-          over: products.window.range(query: step, keys: keys))
+      let window = products.window.range(query: step, keys: keys)
+      if window.isEmpty {
+        // The window has moved past the source.
+        weights.update(repeating: 0, count: beams * keys)
+      } else {
+        for row in 0..<beams { products.exclude(weights + row * keys, count: keys, outside: window) }
+        softmax_rows(products.products.set, weights, beams, keys, keys)
       }
       multiply(
         weights, depth: keys, by: sources[source].valuePanels.start, units: valueSize, into: context.start)

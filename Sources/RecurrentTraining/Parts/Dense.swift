@@ -119,15 +119,8 @@ extension Dense: Module, Composite {
     _ x: Sequences<Float>, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Sequences<Float>) {
     try workspace.naming(self) { () throws(RecurrentError) in
-      guard x.size == inputSize else {
-        throw .size(name: "x.size", was: x.size, expected: "\(inputSize), the input size")
-      }
-      var y = try x.sameShape(size: outputSize)
-      try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-        try y.withMutableValues { y throws(RecurrentError) in
-          try forward(x0, rows: x.steps * x.batchSize, into: y, scratch: workspace.scratch)
-        }
-      }
+      let y = try linear.rows(
+        of: x, "input", ("weight", weight[...]), bias: ("bias", bias[...]), workspace.scratch)
       return (y, x)
     }
   }
@@ -136,18 +129,13 @@ extension Dense: Module, Composite {
     _ dy: Sequences<Float>, _ x: Sequences<Float>, into gradients: inout Gradients<Dense>, _ workspace: Workspace
   ) throws(RecurrentError) -> Sequences<Float> {
     try inPart(gradients.name) { () throws(RecurrentError) in
-      var dx = try x.sameShape(size: inputSize)
-      try x.values.withUnsafeBufferPointer { x0 throws(RecurrentError) in
-        try dy.values.withUnsafeBufferPointer { dy throws(RecurrentError) in
-          try dx.withMutableValues { dx throws(RecurrentError) in
-            try gradients.withMutableValues { gradients throws(RecurrentError) in
-              try backward(
-                x: x0, dy: dy, rows: x.steps * x.batchSize, dx: dx, into: gradients, scratch: workspace.scratch)
-            }
-          }
-        }
+      try checkCount(
+        "gradients", gradients.list.count, is: outputSize * (inputSize + 1), "\(outputSize)·(\(inputSize) + 1)")
+      return try gradients.withMutableValues { gradients throws(RecurrentError) in
+        let dWeight = gradients.baseAddress!
+        return try linear.rowGradients(
+          of: x, dy, ("weight", weight[...]), into: dWeight, bias: dWeight + outputSize * inputSize, workspace.scratch)
       }
-      return dx
     }
   }
 }
