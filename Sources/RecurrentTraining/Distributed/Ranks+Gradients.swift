@@ -52,12 +52,8 @@ extension Ranks {
     workspace.masks = notices.map(\.masks).max() ?? 0
     let bytes = try add(&gradients)
     let end = clock.now
-    total.withLock { cost in
-      cost.batches += 1
-      cost.bytes += bytes
-      cost.waiting += (middle - begin) / .seconds(1)
-      cost.adding += (end - middle) / .seconds(1)
-    }
+    add(
+      Cost(batches: 1, bytes: bytes, waiting: (middle - begin) / .seconds(1), adding: (end - middle) / .seconds(1)))
     return notices.reduce(0) { $0 + $1.loss }
   }
 
@@ -92,7 +88,7 @@ extension Ranks {
   private func add<Model: Parameterized>(_ gradients: inout Gradients<Model>) throws -> Int {
     var rows = gradients.rowWords
     if !rows.isEmpty {
-      try exchange.unite(&rows)
+      try unite(&rows)
       gradients.rowWords = rows
     }
     var count = 0
@@ -103,7 +99,7 @@ extension Ranks {
         _ = UnsafeMutableBufferPointer(rebasing: packed[at..<at + piece.count]).update(fromContentsOf: piece)
         at += piece.count
       }
-      try exchange.sum(packed)
+      try sum(packed)
       at = 0
       gradients.forEachPiece { piece in
         _ = piece.update(fromContentsOf: packed[at..<at + piece.count])

@@ -22,7 +22,8 @@ import Synchronization
 /// It needs the trait `MPI` of the package and Open MPI. Without the trait, the same program runs as one rank.
 ///
 /// If anything fails on one rank, or if ranks disagree, all ranks throw the same `RecurrentError.rank` from the call that
-/// they are in or come to, and none waits for ever. A process that dies ends the others, because `mpirun` stops them.
+/// they are in or come to, and none waits for ever. From then on, every call throws it. A process that dies ends the
+/// others, because `mpirun` stops them.
 ///
 /// One thread at a time may make calls.
 public final class Ranks: Sendable {
@@ -54,10 +55,18 @@ public final class Ranks: Sendable {
   /// Whether this is rank 0, which prints and writes files.
   public var isFirst: Bool { rank == 0 }
   /// What the exchange of gradients has cost this rank so far.
-  public var cost: Cost { total.withLock { $0 } }
+  public var cost: Cost { state.withLock { $0.cost } }
 
-  let exchange: any Exchange
-  let total = Mutex(Cost())
+  private struct State {
+    var cost = Cost()
+    /// What all ranks have thrown.
+    var failure: RecurrentError?
+    /// Whether the exchange itself has failed on this rank, so that it cannot end as it should.
+    var isBroken = false
+  }
+
+  private let exchange: any Exchange
+  private let state = Mutex(State())
 
   package init(_ exchange: any Exchange) { self.exchange = exchange }
 
@@ -80,9 +89,12 @@ public final class Ranks: Sendable {
     reporting report: (any Error) -> Void = { _ in }, _ body: (Ranks) throws -> Result
   ) throws -> Result {
     var result = Swift.Result { try body(self) }
-    do { _ = try meet(Notice(.end), result.failure) } catch { result = .failure(error) }
+    // After a failure that all ranks know, there is no other meeting.
+    if state.withLock({ $0.failure == nil }) {
+      do { _ = try meet(Notice(.end), result.failure) } catch { result = .failure(error) }
+    }
     if case .failure(let error) = result { report(error) }
-    try exchange.finish()
+    if !state.withLock({ $0.isBroken }) { try exchange.finish() }
     return try result.get()
   }
 
@@ -118,7 +130,7 @@ public final class Ranks: Sendable {
     var failure: RecurrentError?
     model.updateParameters { values in
       guard failure == nil else { return }
-      do throws(RecurrentError) { try exchange.broadcast(UnsafeMutableRawBufferPointer(values), from: 0) } catch {
+      do throws(RecurrentError) { try broadcast(UnsafeMutableRawBufferPointer(values), from: 0) } catch {
         failure = error
       }
     }
@@ -135,13 +147,13 @@ public final class Ranks: Sendable {
     notice.fingerprint = UInt64(values.count)
     let notices = try meet(notice)
     if let other = notices.firstIndex(where: { $0.fingerprint != notices[0].fingerprint }) {
-      throw RecurrentError.rank(
+      throw end(
         other, "adds \(notices[other].fingerprint) numbers, expected \(notices[0].fingerprint), as rank 0 does")
     }
     // Each rank's bits have a place of their own, so their union is a list of all numbers.
     var all = [UInt64](repeating: 0, count: values.count * count)
     for (index, value) in values.enumerated() { all[rank * values.count + index] = value.bitPattern }
-    try exchange.unite(&all)
+    try unite(&all)
     return values.indices.map { index in
       (0..<count).reduce(0) { $0 + Double(bitPattern: all[$1 * values.count + index]) }
     }
@@ -172,18 +184,22 @@ public final class Ranks: Sendable {
     let names = try broadcast(entries.map(\.name)), values = try broadcast(entries.map(\.value))
     let first = zip(names, values).map { Entry(name: $0, value: $1) }
     _ = try meet(Notice(.check), difference(entries, first))
-    throw RecurrentError.rank(rank, "the fingerprints differ, expected equal ones")
+    throw end(0, "the fingerprints differ, expected equal ones")
   }
 
+  /// What is not as on rank 0.
   private func difference(_ own: [Entry], _ first: [Entry]) -> RecurrentError? {
-    for index in 0..<max(own.count, first.count) {
-      let mine = index < own.count ? own[index] : nil, other = index < first.count ? first[index] : nil
-      guard mine != other else { continue }
-      let name = mine?.name ?? other?.name ?? ""
-      let expected = mine != nil && other != nil && mine?.name != other?.name ? other?.name : other?.value
-      return .value(
-        name: name, was: mine.map { $0.name == name ? $0.value : $0.name } ?? "missing",
-        expected: expected.map { "\($0), as on rank 0" } ?? "none: rank 0 has no such value")
+    for (index, (mine, other)) in zip(own, first).enumerated() where mine != other {
+      return mine.name == other.name
+        ? .value(name: mine.name, was: mine.value, expected: "\(other.value), as on rank 0")
+        : .value(name: "value \(index + 1)", was: mine.name, expected: "\(other.name), as on rank 0")
+    }
+    let shared = min(own.count, first.count)
+    if own.count > shared {
+      return .value(name: own[shared].name, was: own[shared].value, expected: "none: rank 0 has no such value")
+    }
+    if first.count > shared {
+      return .value(name: first[shared].name, was: "missing", expected: "\(first[shared].value), as on rank 0")
     }
     return nil
   }
@@ -203,25 +219,27 @@ public final class Ranks: Sendable {
       if let failure { throw failure }
       return [notice]
     }
+    if let failure = state.withLock({ $0.failure }) { throw failure }
     var own = notice
     let message = failure.map { Array(text(of: $0).utf8) } ?? []
     own.failureSize = message.count
     var words = [UInt64](repeating: 0, count: Notice.size * count)
     words.replaceSubrange(rank * Notice.size..<(rank + 1) * Notice.size, with: own.words)
-    try exchange.unite(&words)
+    try unite(&words)
     let notices = try (0..<count).map { other throws(RecurrentError) in
       guard let notice = Notice(words[other * Notice.size..<(other + 1) * Notice.size]) else {
-        throw .rank(other, "runs another version of this package, expected the same")
+        throw end(other, "runs another version of this package, expected the same")
       }
       return notice
     }
     if let failed = notices.firstIndex(where: { $0.failureSize > 0 }) {
       var bytes = failed == rank ? message : [UInt8](repeating: 0, count: notices[failed].failureSize)
       try broadcast(&bytes, from: failed)
-      throw decoded(String(decoding: bytes, as: UTF8.self), from: failed)
+      let parts = String(decoding: bytes, as: UTF8.self).split(separator: " ", maxSplits: 1).map(String.init)
+      throw end(Int(parts[0]) ?? failed, parts.count > 1 ? parts[1] : "")
     }
     if let other = notices.firstIndex(where: { $0.call != notices[0].call }) {
-      throw RecurrentError.rank(
+      throw end(
         other, "calls \(notices[other].call.name), expected \(notices[0].call.name), as rank 0 does")
     }
     return notices
@@ -233,23 +251,55 @@ public final class Ranks: Sendable {
     return "- \(failure)"
   }
 
-  private func decoded(_ text: String, from rank: Int) -> RecurrentError {
-    let parts = text.split(separator: " ", maxSplits: 1).map(String.init)
-    return .rank(Int(parts.first ?? "") ?? rank, parts.count > 1 ? parts[1] : "")
+  /// Notes an error that all ranks throw.
+  private func end(_ rank: Int, _ problem: String) -> RecurrentError {
+    state.withLock { state in
+      let error = RecurrentError.rank(rank, problem)
+      state.failure = error
+      return error
+    }
+  }
+
+  // MARK: - The exchange
+
+  func unite(_ words: inout [UInt64]) throws(RecurrentError) {
+    do throws(RecurrentError) { try exchange.unite(&words) } catch { throw broken(error) }
+  }
+
+  func sum(_ values: UnsafeMutableBufferPointer<Float>) throws(RecurrentError) {
+    do throws(RecurrentError) { try exchange.sum(values) } catch { throw broken(error) }
+  }
+
+  private func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws(RecurrentError) {
+    do throws(RecurrentError) { try exchange.broadcast(bytes, from: rank) } catch { throw broken(error) }
+  }
+
+  private func broken(_ error: RecurrentError) -> RecurrentError {
+    state.withLock { state in (state.failure, state.isBroken) = (error, true) }
+    return error
+  }
+
+  func add(_ cost: Cost) {
+    state.withLock { state in
+      state.cost.batches += cost.batches
+      state.cost.bytes += cost.bytes
+      state.cost.waiting += cost.waiting
+      state.cost.adding += cost.adding
+    }
   }
 
   // MARK: - Texts
 
   private func broadcast(_ bytes: inout [UInt8], from rank: Int) throws(RecurrentError) {
     try bytes.withUnsafeMutableBufferPointer { bytes throws(RecurrentError) in
-      try exchange.broadcast(UnsafeMutableRawBufferPointer(bytes), from: rank)
+      try broadcast(UnsafeMutableRawBufferPointer(bytes), from: rank)
     }
   }
 
   /// Rank 0's texts.
   private func broadcast(_ texts: [String]) throws(RecurrentError) -> [String] {
     var bytes = Array(texts.map { $0 + "\0" }.joined().utf8), count = [rank == 0 ? UInt64(bytes.count) : 0]
-    try exchange.unite(&count)
+    try unite(&count)
     if rank > 0 { bytes = [UInt8](repeating: 0, count: Int(count[0])) }
     try broadcast(&bytes, from: 0)
     return bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().map {
