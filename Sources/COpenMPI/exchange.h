@@ -12,7 +12,7 @@
 enum { exchange_most = 1 << 30 };
 
 // Starts MPI, unless the program has done so: `is_owner` says which. Sets this process's rank and the number of ranks.
-// Errors are returned from now on, where they would end the run.
+// From now on, MPI returns errors; by default it would end the process.
 static inline int exchange_start(int *rank, int *count, bool *is_owner) {
   int running = 0, provided = 0;
   int code = MPI_Initialized(&running);
