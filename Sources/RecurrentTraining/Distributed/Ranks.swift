@@ -112,6 +112,7 @@ public final class Ranks: Sendable {
   ///
   /// - Throws: `RecurrentError.rank` on all ranks if one differs from rank 0; it names the first parameter that does.
   public func check(_ model: some Parameterized) throws {
+    guard count > 1 else { return }
     try checkShapes(model.parameterShapes)
     try check(
       model.namedParameters().map { parameter in

@@ -5,7 +5,7 @@ import ToolSupport
 /// The option that runs an experiment on several ranks.
 let distributedOption = Option(
   "distributed", nil,
-  "train with the other processes of 'mpirun -n K', which share each batch; needs a build with --traits MPI")
+  "share each batch with the other processes of 'mpirun -n K', one thread each by default; needs --traits MPI")
 
 /// Runs an experiment on all ranks. Errors are printed on every rank.
 ///

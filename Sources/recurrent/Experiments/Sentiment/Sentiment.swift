@@ -71,7 +71,7 @@ enum Sentiment: Experiment {
     }
     let groups = models.map { model in trained.filter { $0.settings.name == model.name } }
     addTables(groups, to: report)
-    if let ranks { addCost(of: ranks, to: report) }
+    if let ranks, ranks.count > 1 { addCost(of: ranks, to: report) }
     // What was best in validation answers; the held-out texts choose nothing.
     if let text = options["say"], report.writes,
       let best = trained.max(by: { $0.validation.accuracy < $1.validation.accuracy })
