@@ -33,6 +33,10 @@ let package = Package(
     .executable(name: "recurrent", targets: ["recurrent-tool"]),
     .executable(name: "recurrent-bench", targets: ["recurrent-bench"]),
   ],
+  traits: [
+    .trait(
+      name: "MPI", description: "Training on several machines with Open MPI, which must be installed (libopenmpi-dev)")
+  ],
   targets: [
     // MARK: - Kernels
     .target(
@@ -60,8 +64,14 @@ let package = Package(
     .target(name: "Recurrent", dependencies: ["CRecurrentKernels"], swiftSettings: fastInDebug),
     .target(name: "RecurrentFiles", dependencies: ["Recurrent"], swiftSettings: fastInDebug),
     .target(
-      name: "RecurrentTraining", dependencies: ["Recurrent", "RecurrentFiles", "CRecurrentKernels"],
+      name: "RecurrentTraining",
+      dependencies: [
+        "Recurrent", "RecurrentFiles", "CRecurrentKernels",
+        .target(name: "COpenMPI", condition: .when(traits: ["MPI"])),
+      ],
       swiftSettings: fastInDebug),
+    // Only the trait MPI needs it; without the trait nothing looks for Open MPI.
+    .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
 
     // MARK: - C
     .target(name: "CRecurrent"),

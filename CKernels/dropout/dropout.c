@@ -38,11 +38,12 @@ LANES void bits_of_units(words counter[4], ptrdiff_t first, const dropout_row *r
   LANES void name##_body(instruction_set set, scalar *target, const scalar *source, ptrdiff_t count,   \
                          const dropout_row *row) {                                                     \
     const scalar scale = (scalar)row->scale;                                                           \
-    for (ptrdiff_t first = 0; first < count; first += 64) {                                            \
+    /* A counter has the bits of four units, the first of which may lie before the target. */          \
+    for (ptrdiff_t first = -(row->first & 3); first < count; first += 64) {                            \
       words bits[4];                                                                                   \
-      bits_of_units(bits, first, row);                                                                 \
-      const ptrdiff_t here = count - first < 64 ? count - first : 64;                                  \
-      for (ptrdiff_t u = 0; u < here; u++)                                                             \
+      bits_of_units(bits, row->first + first, row);                                                    \
+      const ptrdiff_t end = count - first < 64 ? count - first : 64;                                   \
+      for (ptrdiff_t u = first < 0 ? -first : 0; u < end; u++)                                         \
         target[first + u] = bits[u & 3][u >> 2] < row->threshold ? 0 : scale * source[first + u];      \
     }                                                                                                  \
   }                                                                                                    \

@@ -4,12 +4,18 @@ import Foundation
 /// A bar on standard error that is redrawn in place on a terminal, and now and then a plain line elsewhere.
 public struct ProgressBar: Sendable {
   private let label: String
+  private let isHidden: Bool
   private var lastDrawn: ContinuousClock.Instant?
   /// Whether the terminal's cursor is behind a bar.
   private var isOnLine = false
 
-  /// - Parameter label: the text before the bar.
-  public init(_ label: String) { self.label = label }
+  /// - Parameters:
+  ///   - label: the text before the bar.
+  ///   - isHidden: whether nothing is drawn, as where another process draws.
+  public init(_ label: String, isHidden: Bool = false) {
+    self.label = label
+    self.isHidden = isHidden
+  }
 
   /// Draws the bar, unless it was drawn a moment ago.
   ///
@@ -17,6 +23,7 @@ public struct ProgressBar: Sendable {
   ///   - fraction: of the work that is done, 0 to 1.
   ///   - notes: what to say behind the bar, the most important first: a narrow terminal shows fewer of them.
   public mutating func show(_ fraction: Double, _ notes: @autoclosure () -> [String]) {
+    guard !isHidden else { return }
     let now = ContinuousClock.now, columns = Int(terminal_columns(2))
     let pause = columns > 0 ? Duration.milliseconds(100) : .seconds(5)
     if let lastDrawn, fraction < 1, now - lastDrawn < pause { return }

@@ -23,7 +23,7 @@ do {
     throw ToolError("unknown command '\(name)'\n\(help())")
   }
 } catch let end as EarlyEnd {
-  complain("recurrent: \(end.message)")
+  if let message = end.message { complain("recurrent: \(message)") }
   exit(end.status)
 } catch {
   complain("recurrent: \(error)")

@@ -44,6 +44,27 @@ import Testing
     }
   }
 
+  /// A row can be dropped piece by piece, from any unit on.
+  @Test func piecesHaveTheMaskOfTheRow() {
+    var row = dropout_row()
+    (row.seed, row.step, row.threshold, row.scale) = (3, 1, UInt32(0.5 * 0x1p32), 2)
+    let source = (0..<300).map { Float($0 + 1) }
+    for set in Processor.available {
+      row.first = 0
+      var whole = source
+      drop_units_f32(set.kernelSet, &whole, source, source.count, &row)
+      for first in [0, 1, 2, 3, 4, 63, 64, 129] {
+        for count in [1, 2, 61, 64, 65, 130] {
+          row.first = first
+          var piece = [Float](repeating: .nan, count: count + 8)
+          drop_units_f32(set.kernelSet, &piece, Array(source[first...]), count, &row)
+          #expect(Array(piece[..<count]) == Array(whole[first..<first + count]), "\(set), \(first), \(count)")
+          #expect(piece[count...].allSatisfy { $0.isNaN }, "\(set), \(first), \(count)")
+        }
+      }
+    }
+  }
+
   /// Compares with two single levels and masks that the test applies between them, forward and backward.
   @Test(arguments: Cell.all, [Direction.forward, .bidirectional, .bidirectionalSum])
   func masksStandBetweenLevels(cell: Cell, direction: Direction) throws {

@@ -25,12 +25,14 @@ package struct DropoutMask: Sendable {
     }
   }
 
-  /// The same for one row.
+  /// The same for one row, or for some of its units: `size` units from the unit `first` on.
   package func apply<E: Element>(
-    layer: Int, step: Int, sequence: Int, size: Int, from source: UnsafePointer<E>, to target: UnsafeMutablePointer<E>
+    layer: Int, step: Int, sequence: Int, first: Int = 0, size: Int, from source: UnsafePointer<E>,
+    to target: UnsafeMutablePointer<E>
   ) {
     var row = dropout_row()
     row.seed = seed.seed
+    row.first = first
     row.layer = UInt32(truncatingIfNeeded: layer)
     row.step = UInt32(truncatingIfNeeded: seed.firstStep &+ step)
     row.sequence = UInt64(bitPattern: Int64(seed.firstSequence &+ sequence))

@@ -36,6 +36,8 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   case direction(Direction)
   /// The system does not provide that many threads.
   case threads(count: Int)
+  /// What failed on one of the processes that train a model together, by its rank.
+  case rank(Int, String)
   /// An error in a part of a model, by the part's name.
   indirect case part(String, RecurrentError)
 
@@ -91,6 +93,7 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
     case .direction(let direction):
       "the layer's direction is \(direction), expected forward: a stream cannot start at the last step"
     case .threads(let count): "the system does not give \(count) threads"
+    case .rank(let rank, let problem): "rank \(rank): \(problem)"
     case .part(let name, let error): "\(name): \(error)"
     }
   }

@@ -94,7 +94,7 @@ struct SparseRows: Sendable {
   /// The number of values of a row.
   let size: Int
   /// A bit for each row. Reading these words gives the order without sorting.
-  private var bits: [UInt64]
+  var bits: [UInt64]
 
   init(range: Range<Int>, rows: Int) {
     self.range = range

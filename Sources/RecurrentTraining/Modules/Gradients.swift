@@ -119,6 +119,25 @@ public struct Gradients<Owner: Parameterized>: Sendable {
     storage.forEachPiece(in: range) { values in for index in values.indices { values[index] *= factor } }
   }
 
+  /// A bit for each row of the parameters with sparse rows, in words that begin anew at each parameter. The bits say
+  /// which rows have gradients.
+  var rowWords: [UInt64] {
+    get { storage.sparse.filter { $0.isIn(range) }.flatMap(\.bits) }
+    set {
+      var start = 0
+      for index in storage.sparse.indices where storage.sparse[index].isIn(range) {
+        let end = start + storage.sparse[index].bits.count
+        storage.sparse[index].bits = Array(newValue[start..<end])
+        start = end
+      }
+    }
+  }
+
+  /// Calls `body` with all values that may not be zero, piece by piece.
+  mutating func forEachPiece(_ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
+    storage.forEachPiece(in: range, body)
+  }
+
   /// Adds the gradients of another part of a batch, for the same model.
   ///
   /// - Throws: `RecurrentError` if they are those of another model. Nothing has changed then.

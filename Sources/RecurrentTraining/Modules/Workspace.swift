@@ -11,6 +11,10 @@ public final class Workspace {
   /// The number of masks that were drawn so far. Each call that drops values takes the next number, so equal numbers
   /// give equal masks, and a training that was saved with this number goes on with the same ones.
   public var masks: Int
+  /// The sequences of a larger batch that the next calls compute, so that they have the dropout masks of the same
+  /// sequences in the whole batch; nil if they are a batch of their own. Modules that put the sequences of a batch
+  /// together in another way, as `HierarchicalEncoder`, draw masks of their own for each share.
+  public var share: BatchShare?
   /// The working memory of layers and heads, with the threads that layers run on.
   public let scratch: Scratch<Float>
   private var records: [Record<Float>] = []
@@ -40,7 +44,9 @@ public final class Workspace {
   func nextMask() -> DropoutSeed {
     defer { masks &+= 1 }
     // The step between two seeds is odd and has no pattern, so seeds that users choose do not meet each other's masks.
-    return DropoutSeed(seed &+ UInt64(bitPattern: Int64(masks)) &* 0x9e37_79b9_7f4a_7c15)
+    return DropoutSeed(
+      seed &+ UInt64(bitPattern: Int64(masks)) &* 0x9e37_79b9_7f4a_7c15,
+      firstSequence: share?.sequences.lowerBound ?? 0)
   }
 
   // MARK: - Names of parts in errors

@@ -16,12 +16,25 @@ public struct Dropout: Sendable, Parameterless {
     instructionSet = try Processor.active
   }
 
-  /// Multiplies the values by the mask of a seed.
-  private func apply(_ seed: DropoutSeed, to x: inout Sequences<Float>) {
+  /// Multiplies the values by the mask of a seed. The values of the whole batch are one row of the mask.
+  private func apply(_ seed: DropoutSeed, _ share: BatchShare?, to x: inout Sequences<Float>) {
+    let (steps, batchSize, size) = (x.steps, x.batchSize, x.size)
+    var seed = seed
+    let isShare = share.map { $0.sequences.count == batchSize } ?? false
+    if isShare { seed.firstSequence = 0 }
     let mask = DropoutMask(rate: rate, seed: seed, set: instructionSet.kernelSet)
     x.withMutableValues { values in
       let start = values.baseAddress!
-      mask.apply(layer: 0, step: 0, sequence: 0, size: values.count, from: UnsafePointer(start), to: start)
+      guard isShare, let share else {
+        mask.apply(layer: 0, step: 0, sequence: 0, size: values.count, from: UnsafePointer(start), to: start)
+        return
+      }
+      for step in 0..<steps {
+        let at = start + step * batchSize * size
+        mask.apply(
+          layer: 0, step: 0, sequence: 0, first: (step * share.batchSize + share.sequences.lowerBound) * size,
+          size: batchSize * size, from: UnsafePointer(at), to: at)
+      }
     }
   }
 }
@@ -34,7 +47,7 @@ extension Dropout: Module {
     guard workspace.isTraining, rate > 0 else { return (x, nil) }
     let seed = workspace.nextMask()
     var y = x
-    apply(seed, to: &y)
+    apply(seed, workspace.share, to: &y)
     return (y, seed)
   }
 
@@ -42,7 +55,7 @@ extension Dropout: Module {
     _ dy: Sequences<Float>, _ seed: DropoutSeed?, into gradients: inout Gradients<Dropout>, _ workspace: Workspace
   ) throws(RecurrentError) -> Sequences<Float> {
     var dx = dy
-    if let seed { apply(seed, to: &dx) }
+    if let seed { apply(seed, workspace.share, to: &dx) }
     return dx
   }
 }

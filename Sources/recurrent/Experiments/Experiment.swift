@@ -1,6 +1,7 @@
 import CToolSupport
 import Foundation
 import Recurrent
+import RecurrentTraining
 import ToolSupport
 
 /// What `recurrent experiment NAME` runs: a question about recurrent networks, answered with tables and a picture.
@@ -62,9 +63,20 @@ enum RunExperiment: Command {
       let options = try Options(
         arguments, known: experiment.options + common, usage: "recurrent experiment \(experiment.name) [options]")
     else { return }
-    let report = try Report(experiment.name, options)
+    if options.has("distributed") {
+      try runDistributed { ranks in try run(experiment, options, ranks) }
+    } else {
+      try run(experiment, options, nil)
+    }
+  }
+
+  private static func run(_ experiment: any Experiment.Type, _ options: Options, _ ranks: Ranks?) throws {
+    let report = try Report(experiment.name, options, ranks)
     note_interrupts()
-    do { try experiment.run(options, report) } catch is Interrupted {
+    // A signal reaches all ranks. The first one that ends makes the others throw its error.
+    do { try experiment.run(options, report) } catch
+      where error is Interrupted || noted_interrupt() != 0 && ranks != nil
+    {
       try report.finish(isInterrupted: true)
       throw EarlyEnd(status: 128 + noted_interrupt(), message: "interrupted: the tables are not complete")
     }

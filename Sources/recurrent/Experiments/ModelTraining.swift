@@ -68,6 +68,34 @@ struct ModelTraining<M: Module, O: Optimizer> {
     return value
   }
 
+  /// One update on a batch, of which each rank computes its share.
+  ///
+  /// - Parameters:
+  ///   - batch: the numbers of the batch's examples.
+  ///   - input: what the model reads of some examples.
+  ///   - loss: of the model's output for some examples, with its gradient.
+  /// - Returns: the loss before the update, of the whole batch.
+  /// - Throws: the same errors as the other `update`; of several ranks, all throw if one does.
+  mutating func update(
+    on ranks: Ranks, _ batch: [Int], input: ([Int]) throws -> M.Input,
+    loss: (consuming M.Output, [Int]) throws(RecurrentError) -> (loss: Double, gradient: M.Output.Gradient)
+  ) throws -> Double {
+    workspace.isTraining = true
+    let value: Double
+    do {
+      value = try ranks.gradients(of: batch, into: &gradients, workspace) { [model, workspace] share, gradients in
+        let (output, trace) = try model(try input(share), workspace)
+        let (value, gradient) = try loss(output, share)
+        try model.backward(gradient, trace, into: &gradients, workspace)
+        return value
+      }
+    } catch let error as RecurrentError where error.isOfLoss {
+      throw refusal(error)
+    }
+    try applyGradients()
+    return value
+  }
+
   private mutating func applyGradients() throws {
     do throws(RecurrentError) {
       try optimizer.update(&model, gradients, clipping: clipping)

@@ -8,18 +8,19 @@ import ToolSupport
 ///   - count: the number of jobs.
 ///   - threads: how many run at once.
 ///   - label: the text before the bar.
+///   - showsProgress: whether there is a bar.
 ///   - job: runs the job of a number. It calls its second argument with the fraction that is done, 0 to 1, often
 ///     enough to end within a moment after a signal: that call then throws `Interrupted`.
 /// - Returns: the results in the order of the jobs.
 /// - Throws: the error of the first job that failed.
 func runJobs<Result: Sendable>(
-  _ count: Int, threads: Int, label: String,
+  _ count: Int, threads: Int, label: String, showsProgress: Bool = true,
   _ job: @escaping @Sendable (_ index: Int, _ progress: (Double) throws -> Void) throws -> Result
 ) throws -> [Result] {
   let state = Mutex(
     Jobs<Result>(
       results: Array(repeating: nil, count: count), errors: Array(repeating: nil, count: count),
-      fractions: Array(repeating: 0, count: count), bar: ProgressBar(label)))
+      fractions: Array(repeating: 0, count: count), bar: ProgressBar(label, isHidden: !showsProgress)))
   let work = Work {
     while true {
       let index: Int? = state.withLock { state in

@@ -1,6 +1,7 @@
 import Foundation
 import Recurrent
 import RecurrentFiles
+import RecurrentTraining
 import ToolSupport
 
 /// What an experiment finds: printed while it runs, and written to a JSON file and a picture at its end.
@@ -73,6 +74,8 @@ final class Report {
   let seed: UInt64
   /// How many things an experiment may compute at once.
   let threads: Int
+  /// The processes that run the experiment together, of which the first one prints and writes; nil if it runs alone.
+  let ranks: Ranks?
   private var document: Document
   private let json: FilePath?
   private let picture: Picture?
@@ -81,17 +84,23 @@ final class Report {
   /// Checks the options that all experiments share, before any work.
   ///
   /// - Throws: `ToolError` if one of them is wrong.
-  init(_ name: String, _ options: Options) throws {
+  init(_ name: String, _ options: Options, _ ranks: Ranks? = nil) throws {
+    self.ranks = ranks
     seed = try options.number("seed", in: 0...UInt64(UInt32.max), default: 1)
-    threads = try options.number("threads", in: 1...1024, default: min(2, ProcessInfo.processInfo.activeProcessorCount))
-    try options.checkWritable("json")
-    json = options.path("json")
-    picture = try Picture(options)
+    // Ranks on one machine share its cores already.
+    threads = try options.number(
+      "threads", in: 1...1024, default: ranks == nil ? min(2, ProcessInfo.processInfo.activeProcessorCount) : 1)
+    let writes = ranks?.isFirst ?? true
+    // Other ranks may run where the files' folders are not.
+    if writes { try options.checkWritable("json") }
+    json = writes ? options.path("json") : nil
+    picture = writes ? try Picture(options) : nil
     document = Document(experiment: name)
     _ = try Processor.active
     set("seed", .integer(Int(seed)))
     set("threads", .integer(threads))
-    print(Processor.description)
+    if let ranks { set("ranks", .integer(ranks.count)) }
+    say(Processor.description)
   }
 
   // MARK: - What an experiment finds
@@ -99,20 +108,23 @@ final class Report {
   /// Notes a setting for the JSON file.
   func set(_ name: String, _ value: Value) { document.settings[name] = value }
 
+  /// Whether this process prints and writes files.
+  var writes: Bool { ranks?.isFirst ?? true }
+
   /// Prints a line.
-  func say(_ text: String) { printLine(text) }
+  func say(_ text: String) { if writes { printLine(text) } }
 
   /// Prints a whole table, and keeps it.
   func add(_ table: Table) {
-    printLine("")
-    for line in table.lines { printLine(line) }
+    say("")
+    for line in table.lines { say(line) }
     keep(table)
   }
 
   /// Starts a table whose rows are printed one by one, as `addRow` gives them. Each column needs its width.
   func begin(_ table: Table) {
-    printLine("")
-    printLine(table.lines[0])
+    say("")
+    say(table.lines[0])
     keep(table)
   }
 
@@ -123,7 +135,7 @@ final class Report {
     let table = document.tables[last]
     var alone = Table(table.name, table.columns)
     alone.add(row)
-    printLine(alone.lines[1])
+    say(alone.lines[1])
   }
 
   /// Keeps a table for the JSON file that was printed in another form.
@@ -142,6 +154,7 @@ final class Report {
   /// - Throws: `ToolError` or `FileError` if a file cannot be written or drawn. If only the drawing fails, the JSON
   ///   file is there.
   func finish(isInterrupted: Bool = false) throws {
+    guard writes else { return }
     document.isInterrupted = isInterrupted
     document.seconds = (ContinuousClock.now - begin) / .seconds(1)
     let encoder = JSONEncoder()
@@ -150,11 +163,11 @@ final class Report {
     let data = try encoder.encode(document)
     if let json {
       try writeFile(data, to: json)
-      printLine("wrote \(json)")
+      say("wrote \(json)")
     }
     // An interrupted experiment may have nothing to draw.
     guard let picture, !document.panels.isEmpty else { return }
     try picture.draw(data)
-    printLine("drew \(picture.path)")
+    say("drew \(picture.path)")
   }
 }

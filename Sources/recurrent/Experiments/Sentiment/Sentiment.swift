@@ -18,6 +18,8 @@ enum Sentiment: Experiment {
     Option("seeds", "K", "trainings of each model, 1 by default; the table gives their median"),
     Option("epochs", "E", "at most, 12 by default; a training ends earlier if it gets no better"),
     Option("split-seed", "S", "which texts are held out, 1 by default"),
+    Option("save", "FILE", "of one training: write the model, its optimizer and its vocabulary after every epoch"),
+    distributedOption,
     Option("say", "TEXT", "classify this text at the end, or each line of the standard input if it is -"),
   ]
 
@@ -27,7 +29,23 @@ enum Sentiment: Experiment {
     let splitSeed = try options.number("split-seed", in: 0...UInt64(UInt32.max), default: 1)
     let epochs = try options.number("epochs", in: 1...100_000, default: 12)
     for index in models.indices { models[index].epochs = epochs }
+    guard !options.has("save") || models.count * seeds == 1 else {
+      throw ToolError(
+        "--save is of one training, expected no --seeds, and --model better, or --model tutorial with a --cell; these are "
+          + "\(models.count * seeds)")
+    }
+    if report.writes { try options.checkWritable("save") }
     let data = try SentimentData(try SentimentData.read(options), splitSeed: splitSeed)
+    if let ranks = report.ranks {
+      try ranks.check([
+        "the version": Options.version, "the list of models": models.map(\.name).joined(separator: ", "),
+        "--seeds": "\(seeds)", "--seed": "\(report.seed)", "--epochs": "\(epochs)", "--split-seed": "\(splitSeed)",
+        "the fingerprint of the texts": data.fingerprint,
+      ])
+    } else if startedProcesses() > 1 {
+      throw ToolError(
+        "mpirun has started \(startedProcesses()) processes, which train together with --distributed only")
+    }
     let parts = [data.training, data.validation, data.heldOut].map(\.texts.count)
     report.set("split_seed", .integer(Int(splitSeed)))
     report.set("texts", .integer(parts.reduce(0, +)))
@@ -40,15 +58,24 @@ enum Sentiment: Experiment {
     let jobs = models.reversed().flatMap { model in
       (0..<seeds).map { (settings: model, seed: report.seed &+ UInt64($0)) }
     }
-    let trained = try runJobs(jobs.count, threads: report.threads, label: "training") { index, progress in
+    let ranks = report.ranks, save = options.path("save"), threads = report.threads
+    // Ranks train one model after the other, so the threads are those of its layer.
+    let trained = try runJobs(
+      jobs.count, threads: ranks == nil ? threads : 1, label: "training", showsProgress: report.writes
+    ) { index, progress in
       var training = try SentimentTraining(jobs[index].settings, data, seed: jobs[index].seed)
+      (training.ranks, training.save) = (ranks, save)
+      if ranks != nil { training.threads = threads }
       try training.run(progress)
       return training
     }
     let groups = models.map { model in trained.filter { $0.settings.name == model.name } }
     addTables(groups, to: report)
+    if let ranks, ranks.count > 1 { addCost(of: ranks, to: report) }
     // What was best in validation answers; the held-out texts choose nothing.
-    if let text = options["say"], let best = trained.max(by: { $0.validation.accuracy < $1.validation.accuracy }) {
+    if let text = options["say"], report.writes,
+      let best = trained.max(by: { $0.validation.accuracy < $1.validation.accuracy })
+    {
       try say(text, best, data.classes, report)
     }
   }
@@ -147,6 +174,20 @@ enum Sentiment: Experiment {
     report.add(medians)
     report.add(accuracy)
     report.add(losses)
+  }
+
+  /// What it cost to train together.
+  private static func addCost(of ranks: Ranks, to report: Report) {
+    let cost = ranks.cost, updates = Double(max(1, cost.batches))
+    let bytes = Double(cost.bytes) / updates, waiting = cost.waiting / updates, adding = cost.adding / updates
+    report.set("update_bytes", .number(bytes))
+    report.set("update_seconds_waiting", .number(waiting))
+    report.set("update_seconds_adding", .number(adding))
+    report.say(
+      String(
+        format:
+          "\n%d ranks; in each of %d updates, rank 0 waited %.3f ms for the others and added %.1f kB of gradients "
+          + "in %.3f ms", ranks.count, cost.batches, waiting * 1e3, bytes / 1e3, adding * 1e3))
   }
 
   // MARK: - Answers

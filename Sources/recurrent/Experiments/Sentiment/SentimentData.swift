@@ -27,6 +27,19 @@ struct SentimentData: Sendable {
   /// The number of a model's outputs: one logit for two classes, otherwise one for each class.
   var outputs: Int { classes.count == 2 ? 1 : classes.count }
 
+  /// Tells data apart. Processes that train together must have the same.
+  var fingerprint: String {
+    var print = Fingerprint()
+    for part in [training, validation, heldOut] {
+      for (text, label) in zip(part.texts, part.labels) {
+        print.add(UInt64(label))
+        print.add(UInt64(text.count))
+        for word in text { print.add(UInt64(word)) }
+      }
+    }
+    return String(print.hash, radix: 16)
+  }
+
   /// Divides the texts: of each class, a tenth is held out, and a tenth is for validation. The split depends on the seed
   /// alone, and never on a model.
   ///

@@ -1,5 +1,6 @@
 import Foundation
 import Recurrent
+import RecurrentFiles
 import RecurrentTraining
 
 /// One training of a model, up to the epoch with the lowest validation loss.
@@ -15,6 +16,11 @@ struct SentimentTraining: Sendable {
 
   let settings: SentimentSettings
   let seed: UInt64
+  /// The processes that train together, and the number of threads of each; nil if this process trains alone.
+  var ranks: Ranks?
+  var threads = 1
+  /// Where the training is kept after each epoch.
+  var save: FilePath?
   private let data: SentimentData
   private(set) var epochs: [Epoch] = []
   /// The model after its best epoch.
@@ -38,8 +44,10 @@ struct SentimentTraining: Sendable {
   /// - Parameter progress: is called after each update with the fraction of the longest training that is done.
   mutating func run(_ progress: (Double) throws -> Void) throws {
     let training = data.training
+    try ranks?.broadcast(&best)
     var update = try ModelTraining(
-      best, Adam(learningRate: settings.learningRate), clipping: .norm(1), workspace: Workspace(seed: seed))
+      best, Adam(learningRate: settings.learningRate), clipping: .norm(1),
+      workspace: Workspace(seed: seed, threads: threads > 1 ? try Threads(count: threads) : nil))
     var batches = try ShuffledBatches(lengths: training.texts.map(\.count), batchSize: settings.batchSize, seed: seed)
     var random = SeededGenerator(seed: seed &+ 0x5eed)
     var stopping = try EarlyStopping(patience: settings.patience)
@@ -48,15 +56,26 @@ struct SentimentTraining: Sendable {
       let begin = ContinuousClock.now
       var sum = 0.0
       while let batch = batches.next() {
-        let text = try Tokens(
-          padding: batch.map { dropWords(of: training.texts[$0], using: &random) }, longest: SentimentSettings.longest)
-        let labels = batch.map { training.labels[$0] }
-        let loss = try update.update(text) { logits throws(RecurrentError) in
-          try SentimentTraining.loss(logits, labels)
-        }
+        // Ranks draw the random numbers of the whole batch, so that these do not depend on the number of ranks.
+        let texts = batch.map { dropWords(of: training.texts[$0], using: &random) }
+        let loss =
+          if let ranks {
+            try update.update(on: ranks, batch) { share in
+              let words = Dictionary(uniqueKeysWithValues: zip(batch, texts))
+              return try Tokens(padding: share.map { words[$0]! }, longest: SentimentSettings.longest)
+            } loss: { logits, share throws(RecurrentError) in
+              try SentimentTraining.loss(logits, share.map { training.labels[$0] })
+            }
+          } else {
+            try update.update(try Tokens(padding: texts, longest: SentimentSettings.longest)) {
+              logits throws(RecurrentError) in
+              try SentimentTraining.loss(logits, batch.map { training.labels[$0] })
+            }
+          }
         sum += loss * Double(batch.count)
         try progress(Double(update.updates) / total)
       }
+      try ranks?.check(update.model)
       let validation = try score(update.model, data.validation)
       epochs.append(
         Epoch(
@@ -64,9 +83,25 @@ struct SentimentTraining: Sendable {
           seconds: (ContinuousClock.now - begin) / .seconds(1)))
       let shouldStop = try stopping.update(metric: validation.loss)
       if stopping.isBest { (best, bestEpoch) = (update.model, number) }
+      if let save, ranks?.isFirst ?? true { try checkpoint(update, batches.place).write(to: save) }
       if shouldStop { break }
     }
     heldOut = try score(best, data.heldOut)
+  }
+
+  /// The training after an epoch.
+  private func checkpoint(
+    _ update: ModelTraining<SentimentModel, Adam>, _ place: ShuffledBatches.Place
+  ) throws -> Checkpoint {
+    var checkpoint = Checkpoint()
+    try checkpoint.store(update.model)
+    try checkpoint.store(update.optimizer, of: update.model)
+    try checkpoint.store(settings.name, as: "model")
+    try checkpoint.store(place, as: "place")
+    try checkpoint.store(update.workspace.masks, as: "masks")
+    try checkpoint.store(data.classes, as: "classes")
+    try checkpoint.store(data.vocabulary, as: "vocabulary")
+    return checkpoint
   }
 
   /// Replaces some words by the unknown one, so that the model does not trust in single words.
@@ -85,13 +120,14 @@ struct SentimentTraining: Sendable {
     return try BinaryCrossEntropy()(logits, labels.map { Float($0) })
   }
 
-  /// The loss and the accuracy over a part of the texts.
-  private func score(_ model: SentimentModel, _ part: SentimentData.Part) throws(RecurrentError) -> Score {
+  /// The loss and the accuracy over a part of the texts, whose batches the ranks divide.
+  private func score(_ model: SentimentModel, _ part: SentimentData.Part) throws -> Score {
     let workspace = Workspace(isTraining: false)
     // Texts of similar lengths are in one batch, so that few steps are padding.
     let order = part.texts.indices.sorted { part.texts[$0].count < part.texts[$1].count }
     var score = Score()
-    for start in stride(from: 0, to: order.count, by: 256) {
+    for (number, start) in stride(from: 0, to: order.count, by: 256).enumerated() {
+      if let ranks, number % ranks.count != ranks.rank { continue }
       let batch = order[start..<min(order.count, start + 256)]
       let text = try Tokens(padding: batch.map { part.texts[$0] }, longest: SentimentSettings.longest)
       let logits = try model(text, workspace).0, labels = batch.map { part.labels[$0] }
@@ -102,6 +138,7 @@ struct SentimentTraining: Sendable {
       score.accuracy += weight * right
       score.loss += weight * (try SentimentTraining.loss(logits, labels).loss)
     }
+    if let sums = try ranks?.sum([score.loss, score.accuracy]) { score = Score(loss: sums[0], accuracy: sums[1]) }
     return score
   }
 
