@@ -27,9 +27,6 @@ static inline int exchange_start(int *rank, int *count, bool *is_owner) {
 // Ends MPI. It returns when all ranks have called it.
 static inline int exchange_finish(void) { return MPI_Finalize(); }
 
-// Ends all ranks, with a message of mpirun.
-static inline int exchange_abort(int status) { return MPI_Abort(MPI_COMM_WORLD, status); }
-
 // words [count] |= those of all other ranks.
 static inline int exchange_union(uint64_t *words, size_t count) {
   int code = MPI_SUCCESS;
