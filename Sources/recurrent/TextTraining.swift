@@ -7,8 +7,8 @@ import ToolSupport
 
 /// The cell and the sizes of a character model, as options of the command line.
 struct TextModelShape {
-  var cell: Cell = .lstm()
-  var hiddenSize = 256, levels = 1, embeddingSize = 64
+  var cell: Cell = .gru()
+  var hiddenSize = 384, levels = 1, embeddingSize = 64
 
   init() {}
 
@@ -33,7 +33,7 @@ struct TextTraining {
     let shape = TextModelShape(), settings = TrainingSettings(), trainer = settings.trainer
     return [
       Option("data", "FILE", "the text, a file or a pipe: UTF-8, or else Latin-1"),
-      Option("cell", "CELL", "lstm (default), gru or rnn"),
+      Option("cell", "CELL", "gru (default), lstm or rnn"),
       Option("hidden", "H", "hidden units, \(shape.hiddenSize) by default"),
       Option("levels", "L", "layers on top of each other, \(shape.levels) by default"),
       Option("embedding", "D", "size of a character's vector, \(shape.embeddingSize) by default"),

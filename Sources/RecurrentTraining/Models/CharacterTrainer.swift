@@ -13,11 +13,11 @@ public final class CharacterTrainer {
     /// T, the number of steps that gradients go back.
     public var steps = 64
     /// How often the whole training reads the text.
-    public var epochs = 16
+    public var epochs = 8
     /// The highest learning rate, at least 0.
     public var learningRate: Float = 4e-3
     /// The dropout rate of the layer's outputs, 0 up to less than 1. Between levels, the layer has its own.
-    public var dropout: Float = 0.25
+    public var dropout: Float = 0.3
     /// The seed of the dropout.
     public var seed: UInt64 = 1
     /// The gradients' norm is brought down to this, which is more than 0.
