@@ -10,7 +10,9 @@ extension Case {
         for _ in 0..<repetitions { try once() }
       }
     }
-    guard let cell else { throw ToolError("\(name) has no body") }
+    guard let cell else {
+      throw ToolError("\(name) has no cell, expected one: only attentions in forward and training have none")
+    }
     return switch scalar {
     case .f32: try Runner<Float>(self, cell, threads: threads).run
     case .f64: try Runner<Double>(self, cell, threads: threads).run

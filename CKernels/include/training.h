@@ -85,7 +85,8 @@ typedef struct softmax_row {
 } softmax_row;
 void softmax_run(instruction_set set, softmax_row *row);
 
-// The probabilities of some rows of `count` logits, `stride` apart, in their place.
+// values[row] = softmax(values[row]) for some rows of `count` logits, which start `stride` apart. A logit of -∞ becomes 0;
+// a row without a finite logit becomes NaN.
 void softmax_rows(instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t count);
 
 // The gradient through a softmax: d = scale·p·(d - Σ p·d), with the probabilities p [count] and d [count], overwritten.
@@ -121,20 +122,20 @@ void add_to_rows(instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t s
 
 // MARK: Attention
 
-// The keys that a query of an additive attention is compared with, by score_weight·tanh(query + key).
+// The keys that an additive attention compares with one query. The score of a key is score_weight·tanh(query + key).
 typedef struct additive_rows {
   const float *query;         // [size]
   const float *keys;          // [count][size]
   ptrdiff_t key_stride;       // the distance between two keys
   const float *score_weight;  // [size]
-  float *hidden;              // [count][size]
+  float *hidden;              // [count][size]: query + key, and then its tanh
   ptrdiff_t count;
   ptrdiff_t size;
 } additive_rows;
 
-// hidden = query + key
+// hidden[row] = query + keys[row], overwritten.
 void additive_sums(instruction_set set, const additive_rows *rows);
-// scores[row] = score_weight·hidden, when hidden has passed through tanh.
+// scores[row] = score_weight·hidden[row], overwritten. The caller has replaced hidden by its tanh before.
 void additive_scores(instruction_set set, const additive_rows *rows, float *scores);
 // The gradients through both, from d_scores [count]. They are added to d_query [size], d_keys [count][size], whose rows
 // have the distance of the keys, and d_score_weight [size].

@@ -11,7 +11,7 @@
 // The largest count of one call: MPI's counts are ints.
 enum { exchange_most = 1 << 30 };
 
-// Starts MPI, unless the program has done so: `is_owner` says which. Sets this process's rank and the number of ranks.
+// Starts MPI unless the program has already done so, and sets `is_owner` to whether this call started it. Sets this process's rank and the number of ranks.
 // From now on, MPI returns errors; by default it would end the process.
 static inline int exchange_start(int *rank, int *count, bool *is_owner) {
   int running = 0, provided = 0;
@@ -57,7 +57,7 @@ static inline int exchange_broadcast(void *bytes, size_t count, int from) {
   return code;
 }
 
-// Writes what MPI says of an error's code, which ends with a zero.
+// Writes MPI's message for an error's code to text [exchange_longest_message], with a zero at the end.
 enum { exchange_longest_message = MPI_MAX_ERROR_STRING + 1 };
 static inline void exchange_message(int code, char *text) {
   int length = 0;

@@ -255,17 +255,17 @@ private struct Classifier: Module, Composite {
     try expectAll("rank 1: the batch is [0, 2], expected [0, 1], as on rank 0") { ranks in
       try call(ranks, ranks.rank == 1 ? [0, 2] : [0, 1])
     }
-    try expectAll("rank 1: calls sum, expected gradients, as rank 0 does") { ranks in
+    try expectAll("rank 1: its call is sum, expected gradients, as on rank 0") { ranks in
       if ranks.rank == 1 { _ = try ranks.sum([1]) } else { _ = try call(ranks, [1]) }
     }
     try expectAll("rank 1: adds 2 numbers, expected 1, as rank 0 does") { ranks in
       try ranks.sum(ranks.rank == 1 ? [1, 2] : [1])
     }
     // A rank that has no more batches than others do.
-    try expectAll("rank 2: calls the end of run, expected gradients, as rank 0 does") { ranks in
+    try expectAll("rank 2: its call is the end of `run`, expected gradients, as on rank 0") { ranks in
       ranks.rank == 2 ? 0 : try call(ranks, [1])
     }
-    try expectAll("rank 0: the weight of a batch of 0 is 0.0, expected more than 0") { try call($0, []) }
+    try expectAll("rank 0: the weight of a batch of 0 is 0.0, expected a finite number above 0") { try call($0, []) }
   }
 
   // MARK: - Failures

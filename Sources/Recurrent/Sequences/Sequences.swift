@@ -46,11 +46,11 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
     }
   }
 
-  /// Sequences whose values a body writes.
+  /// Sequences whose values `body` writes. If it writes all of them, they are not filled with zeros before.
   ///
   /// - Parameters:
-  ///   - writesAll: whether the body writes every value. If not, all are 0 before. By default it does if there are no
-  ///     lengths, because what pads sequences is 0.
+  ///   - writesAll: whether `body` writes every value; if not, all are 0 before it runs. By default, true if there are no
+  ///     lengths; otherwise `body` need not write padding.
   ///   - body: gets [T,N,size].
   /// - Throws: `RecurrentError` as the other initializer does, and what the body throws.
   package init(
@@ -91,7 +91,7 @@ extension Sequences: CustomStringConvertible {
   public var description: String { "Sequences [\(steps), \(batchSize), \(size)]" }
 }
 
-/// An array of zeros, whose bits are all 0. In code for any scalar, `Array(repeating:count:)` calls a function for each.
+/// An array of zeros. In code for any scalar, `Array(repeating:count:)` would call a function for each of them.
 func zeros<Scalar: RecurrentScalar>(_ count: Int) -> [Scalar] {
   Array(unsafeUninitializedCapacity: count) { values, written in
     if count > 0 { memset(values.baseAddress!, 0, count * MemoryLayout<Scalar>.stride) }

@@ -3,8 +3,8 @@ import Recurrent
 /// The weights that the queries of a call give to the keys: each query's weights sum to 1 over the keys that it looks
 /// at, or to less in a `PredictiveAttention`.
 public struct AttentionWeights: Sendable {
-  /// [N][heads][Tq][whole panels of Tk]. A head's weights come first among its scalars: [Q][whole panels of K] by the
-  /// sequence's own lengths.
+  /// [N][heads][Tq][whole panels of Tk]. Each head uses the first scalars of its part, as [Q][whole panels of K], where Q
+  /// and K are its own sequence's lengths.
   let buffer: AlignedBuffer<Float>
   let call: AttentionCall
 
@@ -69,7 +69,7 @@ struct AttentionCall: Sendable {
     AttentionWeights(buffer: AlignedBuffer(count: batchSize * heads * weightCount), call: self)
   }
 
-  /// The contexts [Tq,N,heads·v], which a body writes. What pads them is 0.
+  /// The contexts [Tq,N,heads·v], which `body` writes. Padding is 0.
   func contexts(
     _ input: AttentionInput, _ body: (UnsafeMutablePointer<Float>) -> Void
   ) throws(RecurrentError) -> Sequences<Float> {
@@ -78,7 +78,8 @@ struct AttentionCall: Sendable {
     ) { body($0.baseAddress!) }
   }
 
-  /// The gradients of queries of a size, keys of a size and values, which a body writes. They are 0 behind the lengths.
+  /// The gradients of queries [Tq,N,querySize], keys [Tk,N,keySize] and values [Tk,N,heads·v], which `body` writes.
+  /// Padding is 0.
   func gradients(
     _ input: AttentionInput, querySize: Int, keySize: Int,
     _ body: (

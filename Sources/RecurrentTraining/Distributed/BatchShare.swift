@@ -1,7 +1,7 @@
 /// Consecutive sequences of a larger batch, which one rank computes. A workspace that knows it draws the dropout masks
 /// that the same sequences have in the whole batch.
 public struct BatchShare: Sendable, Equatable {
-  /// The places of the sequences in the whole batch.
+  /// The positions of the sequences in the whole batch, from 0.
   public var sequences: Range<Int>
   /// The number of sequences in the whole batch.
   public var batchSize: Int

@@ -11,7 +11,7 @@ struct Notice {
       case .broadcast: "broadcast"
       case .sum: "sum"
       case .gradients: "gradients"
-      case .end: "the end of run"
+      case .end: "the end of `run`"
       }
     }
   }
@@ -19,7 +19,7 @@ struct Notice {
   let call: Call
   /// The number of bytes of the message, if something failed on this rank; otherwise 0.
   var failureSize = 0
-  /// Of what must be equal on all ranks.
+  /// The hash of what must be equal on all ranks.
   var fingerprint: UInt64 = 0
   /// The loss of this rank's share, and the number of dropout masks that its workspace has drawn.
   var loss = 0.0, masks = 0
@@ -45,7 +45,7 @@ struct Notice {
   }
 }
 
-/// FNV-1a of 64 bits, which is the same in every process.
+/// A hash like 64-bit FNV-1a that takes a word of 64 bits where FNV-1a takes a byte. It is the same in every process.
 package struct Fingerprint {
   package private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
 

@@ -16,9 +16,9 @@ extension Ranks {
   ///   - body: computes a share as if it were a batch: adds the gradients of the mean loss over `share`, and returns this
   ///     loss. A rank whose share is empty does not call it.
   /// - Returns: the mean loss over the batch, with the same bits on all ranks.
-  /// - Throws: if there is one rank, what `body` throws. Otherwise `RecurrentError.rank`, the same on all ranks, if `body`
-  ///   throws on one, or if a rank has another batch or gradients of other shapes than rank 0. The gradients are then not
-  ///   usable.
+  /// - Throws: `RecurrentError.value` if the weights of the batch do not add up to a finite number above 0, and what
+  ///   `body` throws. With several ranks, `RecurrentError.rank` instead, the same on all of them; also if a rank has
+  ///   another batch or gradients of other shapes than rank 0. The gradients are then not usable.
   public func gradients<Model: Parameterized>(
     of batch: [Int], into gradients: inout Gradients<Model>, _ workspace: Workspace,
     weight: (Int) -> Double = { _ in 1 },
@@ -68,7 +68,7 @@ extension Ranks {
     let whole = batch.reduce(0) { $0 + weight($1) }
     guard whole > 0, whole.isFinite else {
       throw RecurrentError.value(
-        name: "the weight of a batch of \(batch.count)", was: "\(whole)", expected: "more than 0")
+        name: "the weight of a batch of \(batch.count)", was: "\(whole)", expected: "a finite number above 0")
     }
     guard !numbers.isEmpty else { return 0 }
     let outer = workspace.share

@@ -21,8 +21,8 @@ import Synchronization
 ///
 /// It needs the trait `MPI` of the package and Open MPI. Without the trait, the same program runs as one rank.
 ///
-/// If anything fails on one rank, or if ranks disagree, all ranks throw the same `RecurrentError.rank` from the call that
-/// they are in or come to, and none waits for ever. From then on, every call throws it. A process that dies ends the
+/// If anything fails on one rank, or if ranks disagree, all ranks throw the same `RecurrentError.rank` from their current
+/// or their next call, and none waits forever. From then on, every call throws it. A process that dies ends the
 /// others, because `mpirun` stops them.
 ///
 /// One thread at a time may make calls.
@@ -40,11 +40,11 @@ public final class Ranks: Sendable {
   public struct Cost: Sendable {
     /// The number of batches.
     public var batches = 0
-    /// The bytes of gradients that this rank has given to the others.
+    /// The bytes of gradients and of lists of rows that this rank has contributed.
     public var bytes = 0
-    /// The time until the slowest rank had computed its share, in seconds.
+    /// How long this rank has waited for slower ranks after its own shares, in seconds.
     public var waiting = 0.0
-    /// The time of adding, in seconds.
+    /// How long the ranks have exchanged lists of rows and added gradients, in seconds.
     public var adding = 0.0
   }
 
@@ -74,7 +74,7 @@ public final class Ranks: Sendable {
   ///
   /// - Parameters:
   ///   - report: gets the error, if there is one, before MPI ends. `mpirun` stops the other processes as soon as one has
-  ///     ended with a failure, so what each rank shall say of it belongs here.
+  ///     ended with a failure, so each rank must print its error here.
   ///   - body: the same on all ranks.
   /// - Returns: what `body` returns.
   /// - Throws: `RecurrentError` if MPI does not start, or if a build without MPI is one of several processes. If there
@@ -134,7 +134,7 @@ public final class Ranks: Sendable {
     }
     if let other = notices.firstIndex(where: { $0.call != notices[0].call }) {
       throw end(
-        other, "calls \(notices[other].call.name), expected \(notices[0].call.name), as rank 0 does")
+        other, "its call is \(notices[other].call.name), expected \(notices[0].call.name), as on rank 0")
     }
     return notices
   }

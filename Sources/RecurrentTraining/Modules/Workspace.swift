@@ -15,7 +15,7 @@ public final class Workspace {
   /// sequences in the whole batch; nil if they are a batch of their own. Modules that put the sequences of a batch
   /// together in another way, as `HierarchicalEncoder`, draw masks of their own for each share.
   public var share: BatchShare?
-  /// The working memory of layers and heads, with the threads that layers run on.
+  /// The working memory of modules, with the threads that layers, dense products and attentions run on.
   public let scratch: Scratch<Float>
   private var records: [Record<Float>] = []
   /// The first parameter of the innermost part whose forward failed.
@@ -27,7 +27,8 @@ public final class Workspace {
   ///   - isTraining: can be changed later.
   ///   - seed: of all dropout masks.
   ///   - masks: the number of masks that were drawn before, in a training that was saved.
-  ///   - threads: a pool that layers run on if that is faster; by default, only the caller's thread.
+  ///   - threads: a pool that layers and dense products run on if there is enough work, and attentions always; by
+  ///     default, only the caller's thread.
   public init(isTraining: Bool = true, seed: UInt64 = 0, masks: Int = 0, threads: Threads? = nil) {
     self.isTraining = isTraining
     self.seed = seed

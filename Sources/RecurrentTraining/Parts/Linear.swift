@@ -1,7 +1,7 @@
 import CRecurrentKernels
 import Recurrent
 
-/// y = x·Wᵀ + b of rows, with its gradients, on the products of the recurrent layers. W lies [outputSize, inputSize].
+/// y = x·Wᵀ + b for rows x, and its gradients, by the products of the recurrent layers. W is [outputSize, inputSize].
 struct Linear: Sendable {
   let inputSize: Int
   let outputSize: Int
@@ -14,7 +14,7 @@ struct Linear: Sendable {
     products = try Products<Float>(instructionSet)
   }
 
-  /// The number of rows of x that are packed at once.
+  /// The largest number of rows that a thread packs and multiplies at once.
   private static let rowsAtOnce = 240
 
   /// The threads of the scratch if a call has enough work to wake them.
@@ -211,7 +211,7 @@ extension Linear {
   /// The values of a parameter, and its name for errors.
   typealias Named = (name: String, values: ArraySlice<Float>)
 
-  /// W·x + b [T,N,outputSize] of x [T,N,inputSize].
+  /// x·Wᵀ + b [T,N,outputSize] for x [T,N,inputSize], padding included.
   ///
   /// - Parameters:
   ///   - name: what x is, for errors.
@@ -243,7 +243,8 @@ extension Linear {
     }
   }
 
-  /// The gradient of x through `rows`.
+  /// dx [T,N,inputSize] = dy·W for dy [T,N,outputSize], padding included: there, dy must be 0 and x finite, or the
+  /// gradients of the parameters count it.
   ///
   /// - Parameters:
   ///   - dWeight, dBias: the gradients of weight and bias are added to them.

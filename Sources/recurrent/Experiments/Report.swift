@@ -91,7 +91,7 @@ final class Report {
     threads = try options.number(
       "threads", in: 1...1024, default: ranks == nil ? min(2, ProcessInfo.processInfo.activeProcessorCount) : 1)
     let writes = ranks?.isFirst ?? true
-    // Other ranks may run where the files' folders are not.
+    // The files' folders may be missing on the machines of other ranks.
     if writes { try options.checkWritable("json") }
     json = writes ? options.path("json") : nil
     picture = writes ? try Picture(options) : nil

@@ -27,7 +27,7 @@ struct SentimentData: Sendable {
   /// The number of a model's outputs: one logit for two classes, otherwise one for each class.
   var outputs: Int { classes.count == 2 ? 1 : classes.count }
 
-  /// Tells data apart. Processes that train together must have the same.
+  /// A hash of the texts and labels, which must be equal on all processes that train together.
   var fingerprint: String {
     var print = Fingerprint()
     for part in [training, validation, heldOut] {

@@ -19,7 +19,7 @@ struct SentimentTraining: Sendable {
   /// The processes that train together, and the number of threads of each; nil if this process trains alone.
   var ranks: Ranks?
   var threads = 1
-  /// Where the training is kept after each epoch.
+  /// The file that the training is written to after each epoch.
   var save: FilePath?
   private let data: SentimentData
   private(set) var epochs: [Epoch] = []
