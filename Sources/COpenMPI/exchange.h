@@ -14,10 +14,15 @@ enum { exchange_most = 1 << 30 };
 // Starts MPI unless the program has already done so, and sets `is_owner` to whether this call started it. Sets this process's rank and the number of ranks.
 // From now on, MPI returns errors; by default it would end the process.
 static inline int exchange_start(int *rank, int *count, bool *is_owner) {
-  int running = 0, provided = 0;
+  int running = 0, ended = 0, provided = 0;
   int code = MPI_Initialized(&running);
   *is_owner = !running;
+  if (code == MPI_SUCCESS) code = MPI_Finalized(&ended);
+  // MPI starts only once in a process, and ends the process if it is called after its end.
+  if (code == MPI_SUCCESS && ended) return MPI_ERR_OTHER;
   if (code == MPI_SUCCESS && !running) code = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided);
+  if (code == MPI_SUCCESS && running) code = MPI_Query_thread(&provided);
+  if (code == MPI_SUCCESS && provided < MPI_THREAD_SERIALIZED) return MPI_ERR_UNSUPPORTED_OPERATION;
   if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   if (code == MPI_SUCCESS) code = MPI_Comm_rank(MPI_COMM_WORLD, rank);
   if (code == MPI_SUCCESS) code = MPI_Comm_size(MPI_COMM_WORLD, count);

@@ -258,6 +258,21 @@ private struct Classifier: Module, Composite {
     try expectAll("rank 1: its call is sum, expected gradients, as on rank 0") { ranks in
       if ranks.rank == 1 { _ = try ranks.sum([1]) } else { _ = try call(ranks, [1]) }
     }
+    // Both calls compare shapes first.
+    try expectAll("rank 1: its call is broadcast, expected check, as on rank 0") { ranks in
+      var model = try Dense(inputSize: 2, outputSize: 2, seed: 1)
+      if ranks.rank == 1 { try ranks.broadcast(&model) } else { try ranks.check(model) }
+    }
+    try expectAll("rank 1: the seed of the workspace is 5, expected 4, as on rank 0") { ranks in
+      var gradients = try Gradients(try Classifier())
+      return try ranks.gradients(of: [0, 1], into: &gradients, Workspace(seed: ranks.rank == 1 ? 5 : 4)) { _, _ in 0 }
+    }
+    try expectAll("rank 1: the weights is [1.0, 2.0], expected [1.0, 1.0], as on rank 0") { ranks in
+      var gradients = try Gradients(try Classifier())
+      return try ranks.gradients(
+        of: [0, 1], into: &gradients, Workspace(), weight: { ranks.rank == 1 && $0 == 1 ? 2 : 1 }
+      ) { _, _ in 0 }
+    }
     try expectAll("rank 1: adds 2 numbers, expected 1, as rank 0 does") { ranks in
       try ranks.sum(ranks.rank == 1 ? [1, 2] : [1])
     }
@@ -266,6 +281,27 @@ private struct Classifier: Module, Composite {
       ranks.rank == 2 ? 0 : try call(ranks, [1])
     }
     try expectAll("rank 0: the weight of a batch of 0 is 0.0, expected a finite number above 0") { try call($0, []) }
+  }
+
+  /// One process computes a batch of which a whole share has no weight, so several ranks do.
+  @Test func aShareWithoutWeightIsNotComputed() throws {
+    let losses = try onRanks(2) { ranks in
+      var gradients = try Gradients(try Classifier())
+      return try ranks.gradients(of: [0, 3], into: &gradients, Workspace(), weight: { Double($0) }) { share, _ in
+        try #require(share == [3])
+        return 0.5
+      }
+    }
+    for loss in losses { #expect(try loss.get() == 0.5) }
+  }
+
+  @Test func aModelWithTooFewValuesIsAnError() throws {
+    var dense = try Dense(inputSize: 2, outputSize: 2, seed: 1)
+    dense.bias.removeLast()
+    let broken = dense
+    try expectAll("rank 0: bias has 1 values, expected [2] = 2") { try $0.check(broken) }
+    var checkpoint = Checkpoint()
+    #expect(throws: RecurrentError.self) { try checkpoint.store(broken) }
   }
 
   // MARK: - Failures

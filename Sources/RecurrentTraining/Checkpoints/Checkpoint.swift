@@ -61,6 +61,7 @@ public struct Checkpoint: Sendable {
   /// - Parameter name: before the parameters' names, with a dot; needed only if there are several models.
   /// - Throws: `RecurrentError.value` if the checkpoint has a tensor of that name already.
   public mutating func store(_ model: some Parameterized, as name: String = "") throws {
+    _ = try ParameterList(checking: model)
     var new = self
     for parameter in model.namedParameters() {
       let fullName = name.isEmpty ? parameter.name : "\(name).\(parameter.name)"

@@ -1,7 +1,7 @@
 import Foundation
 import Recurrent
 
-/// How the ranks of a run reach each other. A call returns when all ranks have made it.
+/// How the ranks of a run reach each other. All ranks make the same calls in the same order.
 package protocol Exchange: Sendable {
   /// The number of this process, 0 ..< count.
   var rank: Int { get }

@@ -14,7 +14,7 @@ extension Ranks {
   /// - Throws: `RecurrentError.rank` on all ranks if one differs from rank 0; it names the first parameter that does.
   public func check(_ model: some Parameterized) throws {
     guard count > 1 else { return }
-    try checkShapes(model.parameterShapes)
+    try checkShapes(try ParameterList(checking: model).shapes)
     try check(
       model.namedParameters().map { parameter in
         var print = Fingerprint()
@@ -27,8 +27,10 @@ extension Ranks {
   ///
   /// - Throws: `RecurrentError.rank` on all ranks if the models are not of the same shapes; nothing has changed then.
   public func broadcast(_ model: inout some Parameterized) throws {
-    try checkShapes(model.parameterShapes)
     guard count > 1 else { return }
+    let shapes = try ParameterList(checking: model).shapes
+    _ = try meet(Notice(.broadcast))
+    try checkShapes(shapes)
     var failure: RecurrentError?
     model.updateParameters { values in
       guard failure == nil else { return }

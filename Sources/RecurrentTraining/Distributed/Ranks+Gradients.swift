@@ -14,7 +14,7 @@ extension Ranks {
   ///   - weight: how much an example counts in the mean loss, such as its number of steps in a loss over steps; 1 by
   ///     default.
   ///   - body: computes a share as if it were a batch: adds the gradients of the mean loss over `share`, and returns this
-  ///     loss. A rank whose share is empty does not call it.
+  ///     loss. A rank whose share is empty, or has no weight, does not call it.
   /// - Returns: the mean loss over the batch, with the same bits on all ranks.
   /// - Throws: `RecurrentError.value` if the weights of the batch do not add up to a finite number above 0, and what
   ///   `body` throws. With several ranks, `RecurrentError.rank` instead, the same on all of them; also if a rank has
@@ -25,6 +25,7 @@ extension Ranks {
     _ body: (_ share: [Int], _ gradients: inout Gradients<Model>) throws -> Double
   ) throws -> Double {
     gradients.clear()
+    let masks = workspace.masks
     var notice = Notice(.gradients), failure: (any Error)?
     do {
       notice.loss = try share(of: batch, into: &gradients, workspace, weight, body)
@@ -38,7 +39,12 @@ extension Ranks {
     notice.masks = workspace.masks
     var print = Fingerprint()
     print.add(gradients.list.shapes)
-    for number in batch { print.add(UInt64(bitPattern: Int64(number))) }
+    for number in batch {
+      print.add(UInt64(bitPattern: Int64(number)))
+      print.add(weight(number).bitPattern)
+    }
+    print.add(workspace.seed)
+    print.add(UInt64(bitPattern: Int64(masks)))
     notice.fingerprint = print.hash
 
     let clock = ContinuousClock(), begin = clock.now
@@ -46,7 +52,11 @@ extension Ranks {
     let middle = clock.now
     if notices.contains(where: { $0.fingerprint != notices[0].fingerprint }) {
       try checkShapes(gradients.list.shapes)
-      try check([Entry(name: "the batch", value: "\(batch)")])
+      try check([
+        Entry(name: "the batch", value: "\(batch)"), Entry(name: "the weights", value: "\(batch.map(weight))"),
+        Entry(name: "the seed of the workspace", value: "\(workspace.seed)"),
+        Entry(name: "the number of masks", value: "\(masks)"),
+      ])
     }
     // A rank with an empty share has drawn no masks.
     workspace.masks = notices.map(\.masks).max() ?? 0
@@ -70,13 +80,14 @@ extension Ranks {
       throw RecurrentError.value(
         name: "the weight of a batch of \(batch.count)", was: "\(whole)", expected: "a finite number above 0")
     }
-    guard !numbers.isEmpty else { return 0 }
+    let own = numbers.reduce(0) { $0 + weight($1) }
+    guard own > 0 else { return 0 }
     let outer = workspace.share
     if count > 1 { workspace.share = share }
     defer { workspace.share = outer }
     let loss = try body(numbers, &gradients)
     guard count > 1 else { return loss }
-    let factor = numbers.reduce(0) { $0 + weight($1) } / whole
+    let factor = own / whole
     gradients.scale(by: Float(factor))
     return loss * factor
   }

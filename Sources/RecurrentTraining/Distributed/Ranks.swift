@@ -94,7 +94,10 @@ public final class Ranks: Sendable {
       do { _ = try meet(Notice(.end), result.failure) } catch { result = .failure(error) }
     }
     if case .failure(let error) = result { report(error) }
-    if !state.withLock({ $0.isBroken }) { try exchange.finish() }
+    if !state.withLock({ $0.isBroken }) {
+      // The first error is the one to know.
+      do { try exchange.finish() } catch { _ = try result.get(); throw error }
+    }
     return try result.get()
   }
 

@@ -21,6 +21,15 @@ public final class ParameterList: Sendable {
     self.init(shapes: shapes, parts: try owner.placedParts())
   }
 
+  /// The list of an owner whose parameters can be read by it.
+  ///
+  /// - Throws: `RecurrentError.count` if the owner has more or fewer values than its shapes say, because a property was
+  ///   set to an array of another count; and as the other initializer does.
+  convenience init(checking owner: some Parameterized) throws(RecurrentError) {
+    try self.init(owner)
+    try checkCount("the model", owner.parameterCount, is: count, "the sum of its shapes")
+  }
+
   init(shapes: [ParameterShape], parts: [PlacedPart] = []) {
     self.shapes = shapes
     self.parts = parts

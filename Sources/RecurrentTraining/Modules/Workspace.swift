@@ -12,8 +12,8 @@ public final class Workspace {
   /// give equal masks, and a training that was saved with this number goes on with the same ones.
   public var masks: Int
   /// The sequences of a larger batch that the next calls compute, so that they have the dropout masks of the same
-  /// sequences in the whole batch; nil if they are a batch of their own. Modules that put the sequences of a batch
-  /// together in another way, as `HierarchicalEncoder`, draw masks of their own for each share.
+  /// sequences in the whole batch; nil if they are a batch of their own. Where a module puts the sequences of a batch
+  /// together in another way, as `HierarchicalEncoder`, the masks depend on the shares.
   public var share: BatchShare?
   /// The working memory of modules, with the threads that layers, dense products and attentions run on.
   public let scratch: Scratch<Float>

@@ -69,7 +69,9 @@ struct Linear: Sendable {
     into y: UnsafeMutablePointer<Float>, units: Int, tiles: UnsafeMutablePointer<Float>,
     rest: UnsafeMutablePointer<Float>
   ) {
-    let tiling = products.tiles(rows), packs = depth > Blocking.plainDepth
+    let tiling = products.tiles(rows)
+    // Plain rows of one value look like a packed tile, behind which a kernel may read.
+    let packs = depth > Blocking.plainDepth || depth == 1
     if packs { products.packRows(x, tiling, stride: depth, depth: depth, into: tiles) }
     products.multiply(
       tiles: packs ? UnsafePointer(tiles) : x, tiling, stride: packs ? 1 : depth, depth: depth, panels: panels,
@@ -94,7 +96,7 @@ struct Linear: Sendable {
         linear: self, x: x, dy: dy, rows: rows, some: some, weight: weight, dx: dx, dWeight: dWeight, dBias: dBias,
         transposed: arena.take(products.panels(inputSize) * width * outputSize),
         xColumns: arena.take(some * inputSize), dyPanels: arena.take(blocks * width * some),
-        gradient: arena.take(blocks * width * inputSize), biasGradient: arena.take(blocks * width),
+        gradient: arena.take(blocks * width * inputSize), biasGradient: arena.take(dBias == nil ? 0 : blocks * width),
         pieces: (0..<(threads?.count ?? 1)).map { _ in
           (tiles: arena.take(some * outputSize), rest: arena.take(some * width))
         })
@@ -179,7 +181,7 @@ private struct LinearBackward: SharedWork {
   private func weightGradient(_ share: Share) {
     let columnTiles = products.tiles(inputs), columns = linear.ownRows(inputs, share)
     let panels = share.range(of: products.panels(outputs)), first = panels.lowerBound * width
-    (biasGradient + first).update(repeating: 0, count: panels.count * width)
+    if dBias != nil { (biasGradient + first).update(repeating: 0, count: panels.count * width) }
     for row in stride(from: 0, to: rows, by: some) {
       let count = min(some, rows - row)
       products.packPanels(

@@ -78,7 +78,8 @@ enum RunExperiment: Command {
       where error is Interrupted || noted_interrupt() != 0 && ranks != nil
     {
       try report.finish(isInterrupted: true)
-      throw EarlyEnd(status: 128 + noted_interrupt(), message: "interrupted: the tables are not complete")
+      let reason = error is Interrupted ? "" : " (\(error))"
+      throw EarlyEnd(status: 128 + noted_interrupt(), message: "interrupted: the tables are not complete\(reason)")
     }
     stop_noting_interrupts()
     try report.finish()

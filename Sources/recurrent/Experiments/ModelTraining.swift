@@ -111,10 +111,10 @@ struct ModelTraining<M: Module, O: Optimizer> {
   private func refusal(_ error: RecurrentError) -> any Error {
     // Without an update before, no learning rate has done it.
     guard updates > 0 else { return ToolError("update 1 is refused: \(error)") }
+    // Parts of a batch begin with gradients of zero, which say nothing.
     let (parameter, value) = gradients.largest
-    return ToolError(
-      "update \(updates + 1) is refused: \(error); the largest gradient was \(value), of \(parameter): a lower "
-        + "learning rate may help")
+    let largest = value == 0 ? "" : "; the largest gradient was \(value), of \(parameter)"
+    return ToolError("update \(updates + 1) is refused: \(error)\(largest): a lower learning rate may help")
   }
 
   /// The model's output, without what only training needs.

@@ -38,7 +38,8 @@ enum Sentiment: Experiment {
     let data = try SentimentData(try SentimentData.read(options), splitSeed: splitSeed)
     if let ranks = report.ranks {
       try ranks.check([
-        "the version": Options.version, "the list of models": models.map(\.name).joined(separator: ", "),
+        "the version": Options.version, "the instruction set": try Processor.active.rawValue,
+        "the list of models": models.map(\.name).joined(separator: ", "),
         "--seeds": "\(seeds)", "--seed": "\(report.seed)", "--epochs": "\(epochs)", "--split-seed": "\(splitSeed)",
         "the fingerprint of the texts": data.fingerprint,
       ])

@@ -89,12 +89,13 @@ struct SentimentTraining: Sendable {
     heldOut = try score(best, data.heldOut)
   }
 
-  /// The training after an epoch.
+  /// The training after an epoch, and the best model so far.
   private func checkpoint(
     _ update: ModelTraining<SentimentModel, Adam>, _ place: ShuffledBatches.Place
   ) throws -> Checkpoint {
     var checkpoint = Checkpoint()
     try checkpoint.store(update.model)
+    try checkpoint.store(best, as: "best")
     try checkpoint.store(update.optimizer, of: update.model)
     try checkpoint.store(settings.name, as: "model")
     try checkpoint.store(place, as: "place")
