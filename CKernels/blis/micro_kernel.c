@@ -61,10 +61,15 @@ void blis_find_micro_kernel(product_kernels *kernels) {
     const ptrdiff_t m = bli_cntx_get_blksz_def_dt(type, BLIS_MR, context);
     const ptrdiff_t n = bli_cntx_get_blksz_def_dt(type, BLIS_NR, context);
     if ((rows_on_m ? m : n) != kernels->tile_rows || (rows_on_m ? n : m) != kernels->panel_width) continue;
-    snprintf(kernels->reason_text, sizeof kernels->reason_text, "chosen by CPUID; BLIS by itself would choose %s",
-             bli_arch_string(bli_arch_query_id()));
+    if (kernels->own_is_faster) {
+      snprintf(kernels->reason_text, sizeof kernels->reason_text, "own kernels, which are faster than BLIS's for %s",
+               choice->name);
+    } else {
+      snprintf(kernels->reason_text, sizeof kernels->reason_text, "chosen by CPUID; BLIS by itself would choose %s",
+               bli_arch_string(bli_arch_query_id()));
+      kernels->sub_configuration = choice->name;
+    }
     kernels->reason = kernels->reason_text;
-    kernels->sub_configuration = choice->name;
     kernels->micro_kernel.function = bli_cntx_get_l3_nat_ukr_dt(type, BLIS_GEMM_UKR, context);
     kernels->micro_kernel.context = context;
     kernels->micro_kernel.units_on_m = !rows_on_m;

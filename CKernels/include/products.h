@@ -54,6 +54,8 @@ typedef struct product_kernels {
   ptrdiff_t panel_width;  // P: 32 floats or 16 doubles on AVX-512, half of that for its narrow layers and other sets
   const char *_Nullable blis_version;
   const char *_Nullable sub_configuration;  // null if our own kernels run instead of BLIS's
+  // Whether our own kernel runs on full tiles too. BLIS's is then there only for comparison.
+  bool own_is_faster;
   const char *reason;
   char reason_text[96];
   struct {
@@ -88,9 +90,12 @@ const product_kernels *product_kernels_for(instruction_set set, scalar_type scal
 // The same with the panel width that wastes the least in a layer of so many units.
 const product_kernels *product_kernels_for_units(instruction_set set, scalar_type scalar, ptrdiff_t units);
 
-// Multiplies one row tile by some panels. BLIS's micro-kernel runs if the tile is full and packed and nothing is
-// fetched. Otherwise our own kernel runs.
+// Multiplies one row tile by some panels. BLIS's micro-kernel runs if the tile is full and packed, nothing is fetched,
+// and ours is not faster. Otherwise our own kernel runs.
 void product_run(const product_kernels *kernels, const product *product);
+
+// The same with BLIS's micro-kernel, for a full and packed tile; the kernels must have one.
+void product_run_blis(const product_kernels *kernels, const product *product);
 
 // The same with only our own kernels.
 static inline void product_run_own(const product_kernels *kernels, const product *product) {

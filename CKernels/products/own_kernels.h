@@ -9,11 +9,11 @@
 enum { AHEAD = 32, LINE = LANE_COUNT };
 
 // The form of a kernel: whether multiply-adds are `fused`, whether rows are `plain` or a packed tile, and the numbers
-// of rows, of panels, and of vectors in a row of a panel. All are constants at each use, so that every sum is a
-// register.
+// of rows, of panels, of vectors in a row of a panel, and of values of k that the loop takes at once. All are constants
+// at each use, so that every sum is a register.
 typedef struct form {
   bool fused, plain;
-  int rows, panels, vectors;
+  int rows, panels, vectors, k_steps;
 } form;
 
 // sums[q][r] += rows[k][r] · panels[q][k], for one k. Three plain rows share a pointer. If each row had its own,
@@ -58,21 +58,26 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
       for (int r = 0; r < f.rows; r++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < f.vectors; v++) __builtin_prefetch(c + r * p->c_row_stride + LANE_COUNT * v, 1, 3);
-    const ptrdiff_t lines = p->next_count / LINE, fetches = lines < k_count / pace ? lines : k_count / pace;
-    for (ptrdiff_t line = 0; line < fetches; line++, k += pace) {
-      __builtin_prefetch(next + line * LINE, 0, 2);
+    const int steps = f.k_steps > pace ? f.k_steps : pace, lines_at_once = steps / pace;
+    const ptrdiff_t wanted = (p->next_count / LINE + lines_at_once - 1) / lines_at_once, most = k_count / steps;
+    for (ptrdiff_t line = 0; line < (wanted < most ? wanted : most) * lines_at_once; line += lines_at_once, k += steps)
 #pragma clang loop unroll(full)
-      for (int i = 0; i < pace; i++) multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
-    }
+      for (int i = 0; i < steps; i++) {
+        if (i % pace == 0) __builtin_prefetch(next + (line + i / pace) * LINE, 0, 2);
+        multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
+      }
   }
-  for (; k < k_count; k++) {
+  for (; k + f.k_steps <= k_count; k += f.k_steps) {
     if (f.vectors == 2 && f.rows >= 6 && !pace)
 #pragma clang loop unroll(full)
       for (int qv = 0; qv < f.panels * 2; qv++)
         __builtin_prefetch(
             first_panel + qv / 2 * p->panel_stride + (k + AHEAD) * (2 * LANE_COUNT) + qv % 2 * LANE_COUNT, 0, 2);
-    multiply_add_k(f, p, row_tile, triples, first_panel, k, sums);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < f.k_steps; i++) multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
   }
+  if (f.k_steps > 1)
+    for (; k < k_count; k++) multiply_add_k(f, p, row_tile, triples, first_panel, k, sums);
 #pragma clang loop unroll(full)
   for (int q = 0; q < f.panels; q++)
 #pragma clang loop unroll(full)
@@ -89,8 +94,8 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
 // inner loop visits the panels. Several panels run at once as long as they need at most `most_sums` sums. With more,
 // the weights would be spilled (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2; 3 rows, 4 panels: 135 instead
 // of 163 on AVX-512).
-KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int most_rows, const int most_sums,
-                       const product *p) {
+KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int k_steps, const int most_rows,
+                       const int most_sums, const product *p) {
   const int rows = (int)p->row_count;
   const ptrdiff_t width = LANE_COUNT * vectors;
   for (ptrdiff_t k = 0; k < p->k; k += PRODUCT_K_BLOCK) {
@@ -104,7 +109,8 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
       const SCALAR *panel = (const SCALAR *)p->panels + q * p->panel_stride + k * width;
       SCALAR *c = (SCALAR *)p->c + q * p->c_panel_stride;
       const SCALAR *next = p->next ? (const SCALAR *)p->next + q * p->panel_stride : NULL;
-#define CHAINS(R, Q, PACE) chains((form){fused, plain, R, Q, vectors}, p, tile, panel, k_count, add, c, PACE, next)
+#define CHAINS(R, Q, PACE) \
+  chains((form){fused, plain, R, Q, vectors, k_steps}, p, tile, panel, k_count, add, c, PACE, next)
 #define RUN(R, Q)                                                          \
   case 4 * R + Q - 1:                                                      \
     if (R == most_rows && Q == 1 && fused && !plain && next) {             \
@@ -128,13 +134,13 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
 }
 
 // Each form has a function of its own, so that a profile shows it by name.
-#define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, \
-                        f64_rows)                                                                              \
-  architecture(                                                                                                \
-      attributes void NAMED(product, set##width)(const product *p) {                                           \
-        all_panels(fused, false, vectors, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                        \
-      } attributes void NAMED(product, set##width##_plain)(const product *p) {                                 \
-        all_panels(fused, true, vectors, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                         \
+#define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_steps, \
+                        burst_sums, f32_rows, f64_rows)                                                          \
+  architecture(                                                                                                  \
+      attributes void NAMED(product, set##width)(const product *p) {                                             \
+        all_panels(fused, false, vectors, k_steps, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                 \
+      } attributes void NAMED(product, set##width##_plain)(const product *p) {                                   \
+        all_panels(fused, true, vectors, k_steps, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                  \
       })
 PRODUCT_FORMS(DEFINE_PRODUCTS)
 #undef DEFINE_PRODUCTS

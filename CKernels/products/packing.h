@@ -174,7 +174,7 @@ KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, pt
 INSTRUCTION_SETS(DEFINE_PACKING)
 #undef DEFINE_PACKING
 
-#define DEFINE_ROWS(set, width, architecture, attributes, fused, vectors, ...)                        \
+#define DEFINE_ROWS(set, width, architecture, attributes, fused, own_is_faster, vectors, ...)         \
   architecture(                                                                                       \
       attributes void NAMED(add_rows, set##width)(void *sums, const void *panel, ptrdiff_t rows) {    \
         add_vectors(vectors, sums, panel, rows);                                                      \

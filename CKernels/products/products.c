@@ -6,17 +6,18 @@
 #include "forms.h"
 
 // clang-format off
-#define KERNELS(name, lanes, row_count, of_set, form, architecture, vectors) \
+#define KERNELS(name, lanes, row_count, of_set, form, architecture, vectors, faster) \
   architecture({.set = instruction_set_##of_set,                             \
                 .scalar = scalar_type_##name,                                \
                 .tile_rows = row_count,                                      \
                 .panel_width = lanes * vectors,                              \
+                .own_is_faster = faster,                                     \
                 .own = {product_##name##_##form, product_##name##_##form##_plain, pack_##name##_##of_set, \
                         unpack_adding_##name##_##of_set, add_rows_##name##_##form, fill_rows_##name##_##form, \
                         multiply_add_burst_##name##_##form}},)
-#define ROW(set, width, architecture, attributes, fused, vectors, most_sums, burst_sums, f32_rows, f64_rows) \
-  KERNELS(f32, 16, f32_rows, set, set##width, architecture, vectors)                                         \
-  KERNELS(f64, 8, f64_rows, set, set##width, architecture, vectors)
+#define ROW(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_steps, burst_sums, f32_rows, f64_rows) \
+  KERNELS(f32, 16, f32_rows, set, set##width, architecture, vectors, own_is_faster)                                      \
+  KERNELS(f64, 8, f64_rows, set, set##width, architecture, vectors, own_is_faster)
 // clang-format on
 
 static product_kernels table[] = {PRODUCT_FORMS(ROW)};
@@ -59,10 +60,14 @@ const product_kernels *product_kernels_for_units(instruction_set set, scalar_typ
 }
 
 void product_run(const product_kernels *kernels, const product *p) {
-  if (!kernels->micro_kernel.function || p->row_count != kernels->tile_rows || p->row_stride != 1 || p->next) {
+  const bool full = p->row_count == kernels->tile_rows && p->row_stride == 1;
+  if (full && kernels->micro_kernel.function && !kernels->own_is_faster && !p->next)
+    product_run_blis(kernels, p);
+  else
     product_run_own(kernels, p);
-    return;
-  }
+}
+
+void product_run_blis(const product_kernels *kernels, const product *p) {
   const ptrdiff_t size = scalar_size(kernels->scalar);
   for (ptrdiff_t k = 0; k < p->k; k += PRODUCT_K_BLOCK) {
     const ptrdiff_t k_count = p->k - k < PRODUCT_K_BLOCK ? p->k - k : PRODUCT_K_BLOCK;

@@ -103,7 +103,7 @@ import Testing
       let byOwn = GuardedScalars<Scalar>(start.count) { _ in 0 }
       for depth in 0...1100 {
         for add in [false, true] {
-          for (run, c) in [(product_run, byBLIS), (product_run_own, byOwn)] {
+          for (run, c) in [(product_run_blis, byBLIS), (product_run_own, byOwn)] {
             c.set(start)
             var product = product(
               rows: operands.tile.start, row_count: row.tileRows, row_stride: 1, panels: operands.panels.start,

@@ -31,10 +31,10 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   package var set: instruction_set { kernels.pointee.set }
 
-  /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. Only our
-  /// AVX-512 kernel is as fast as BLIS's (with AVX2: 11 % slower at H 512, 16 % faster at 2048).
+  /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. The portable
+  /// one is slower than BLIS's.
   package func isFar(_ weights: Int) -> Bool {
-    !rounds && weights * MemoryLayout<E>.stride >= farWeightBytes && set == .avx512
+    !rounds && weights * MemoryLayout<E>.stride >= farWeightBytes && set != .portable
   }
 
   /// Whether weights, and the rows that they multiply, are rounded to fewer bits.
