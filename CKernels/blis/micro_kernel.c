@@ -15,7 +15,7 @@
 #if defined(BLIS_NUM_LEVEL3_UKRS)
 
 // The sub-configurations whose micro-kernels have the tiles of an instruction set, the best first. A libblis that was
-// built without one of them returns a null context for it.
+// built without one of them returns a null context for it. On AVX2 they serve only for comparison.
 typedef struct {
   instruction_set set;
   enum { any_maker, amd, others } maker;
@@ -62,7 +62,7 @@ void blis_find_micro_kernel(product_kernels *kernels) {
     const ptrdiff_t n = bli_cntx_get_blksz_def_dt(type, BLIS_NR, context);
     if ((rows_on_m ? m : n) != kernels->tile_rows || (rows_on_m ? n : m) != kernels->panel_width) continue;
     if (kernels->own_is_faster) {
-      snprintf(kernels->reason_text, sizeof kernels->reason_text, "own kernels, which are faster than BLIS's for %s",
+      snprintf(kernels->reason_text, sizeof kernels->reason_text, "own kernels: on AVX2 they replace BLIS's for %s",
                choice->name);
     } else {
       snprintf(kernels->reason_text, sizeof kernels->reason_text, "chosen by CPUID; BLIS by itself would choose %s",

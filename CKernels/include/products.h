@@ -39,8 +39,8 @@ typedef struct product {
   ptrdiff_t c_panel_stride;
   ptrdiff_t c_row_stride;
   bool add;
-  // The weights of the next product, in panels at panel_stride. A full tile fetches `next_count` scalars of each of
-  // them from far caches meanwhile. Null if the weights stay in near caches.
+  // The weights of the next product, in panels at panel_stride. A full tile fetches about `next_count` scalars of each
+  // of them from far caches meanwhile. Null if the weights stay in near caches.
   const void *_Nullable next;
   ptrdiff_t next_count;
   ptrdiff_t panel_width;  // P, which only the kernels of rounded.h read: the others have one of their own
@@ -53,8 +53,9 @@ typedef struct product_kernels {
   ptrdiff_t tile_rows;    // R: 12 floats or 14 doubles on AVX-512, 6 on AVX2, 4 portable
   ptrdiff_t panel_width;  // P: 32 floats or 16 doubles on AVX-512, half of that for its narrow layers and other sets
   const char *_Nullable blis_version;
-  const char *_Nullable sub_configuration;  // null if our own kernels run instead of BLIS's
-  // Whether our own kernel runs on full tiles too. BLIS's is then there only for comparison.
+  // Of the micro-kernel that multiplies full tiles; null if our own kernel does.
+  const char *_Nullable sub_configuration;
+  // Whether our own kernel multiplies full tiles too. BLIS's is then used only for comparison.
   bool own_is_faster;
   const char *reason;
   char reason_text[96];
@@ -94,16 +95,16 @@ const product_kernels *product_kernels_for_units(instruction_set set, scalar_typ
 // and ours is not faster. Otherwise our own kernel runs.
 void product_run(const product_kernels *kernels, const product *product);
 
-// The same with BLIS's micro-kernel, for a full and packed tile; the kernels must have one.
+// Multiplies a full, packed row tile by some panels with BLIS's micro-kernel, which the kernels must have.
 void product_run_blis(const product_kernels *kernels, const product *product);
 
-// The same with only our own kernels.
+// The same as product_run, with only our own kernels.
 static inline void product_run_own(const product_kernels *kernels, const product *product) {
   (product->row_stride == 1 ? kernels->own.packed_product : kernels->own.plain_product)(product);
 }
 
-// c = x · weightsᵀ through bli_sgemm or bli_dgemm with the same sub-configuration, for comparison. BLIS packs its
-// operands in each call. weights [units][k], x [rows][k], c [rows][units]. Returns false if there is no BLIS.
+// c = x · weightsᵀ through bli_sgemm or bli_dgemm with the micro-kernel's sub-configuration, for comparison. BLIS packs
+// its operands in each call. weights [units][k], x [rows][k], c [rows][units]. Returns false if there is no BLIS.
 typedef struct gemm_comparison {
   const void *x;
   const void *weights;

@@ -2,20 +2,22 @@
 #pragma once
 #include "products.h"
 
-// FORM(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_steps, burst_sums, f32_rows,
+// FORM(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_at_once, burst_sums, f32_rows,
 //      f64_rows)
 //
 // The first two columns name the form; `width` is _narrow for the panels of narrow layers. `architecture` and
 // `attributes` are those of the set in instruction_sets.def. `fused` says whether the multiply-adds are fused, and
 // `own_is_faster` whether our own kernel also runs on full tiles, instead of BLIS's. A vector has 64 bytes: 16 floats
 // or 8 doubles. A row of a panel has `vectors` vectors. Several panels run at once as long as they need at most
-// `most_sums` sums; with more, registers would be spilled. The loop over k takes `k_steps` values at once.
-// `burst_sums` independent sums hide the latency of a multiply-add. A row tile has up to f32_rows rows of floats or
-// f64_rows rows of doubles, like BLIS's micro-kernels.
+// `most_sums` sums; with more, registers would be spilled. An iteration of the loop over k takes `k_at_once` values: 1
+// or an even number, because weights may be fetched at every second value. `burst_sums` independent sums hide the
+// latency of a multiply-add. A row tile has up to f32_rows rows of floats or f64_rows rows of doubles, like BLIS's
+// micro-kernels.
 //
-// On AVX2, a value of k has only 12 multiply-adds for 8 loads, so each further instruction takes their place. This is
-// most so while a processor's other hardware thread works: our kernel then has 0.91 of the peak and BLIS's, which also
-// prefetches, 0.85 (AMD Zen 3, H 256; our own with k_steps 1: 0.77).
+// On AVX2, each value of k needs 12 multiply-adds and 8 loads, so every further instruction of the loop costs time,
+// above all while the core's other hardware thread is busy. On an AMD Zen 3 at H 256, our kernel then reaches 91 % of
+// the peak, or 77 % if the loop takes one value of k at a time. BLIS's kernel, which also prefetches, reaches 85 %.
+// Other processors with AVX2 were not measured.
 #define PRODUCT_FORMS(FORM)                                                \
   FORM(portable, , EVERYWHERE, , false, false, 1, 4, 1, 3, 4, 4)           \
   FORM(avx2, , ON_X86_64, FOR_AVX2, true, true, 1, 4, 4, 6, 6, 6)          \

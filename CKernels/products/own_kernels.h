@@ -9,11 +9,11 @@
 enum { AHEAD = 32, LINE = LANE_COUNT };
 
 // The form of a kernel: whether multiply-adds are `fused`, whether rows are `plain` or a packed tile, and the numbers
-// of rows, of panels, of vectors in a row of a panel, and of values of k that the loop takes at once. All are constants
+// of rows, of panels, of vectors in a row of a panel, and of values of k in an iteration of the loop. All are constants
 // at each use, so that every sum is a register.
 typedef struct form {
   bool fused, plain;
-  int rows, panels, vectors, k_steps;
+  int rows, panels, vectors, k_at_once;
 } form;
 
 // sums[q][r] += rows[k][r] · panels[q][k], for one k. Three plain rows share a pointer. If each row had its own,
@@ -43,8 +43,8 @@ KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_til
 
 // c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element. A full tile fetches the weights at `next` into
 // the second cache: one line every `pace` values of k (1 or 2; 0 fetches nothing). Weights from the third cache are
-// then near when their first tile runs (LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s). BLIS's
-// kernel cannot fetch them.
+// then near when their first tile runs (AVX-512, LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s).
+// BLIS's kernel cannot fetch them.
 KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const SCALAR *first_panel, ptrdiff_t k_count,
                    bool add, SCALAR *c, const int pace, const SCALAR *next) {
   vector sums[4 * MOST_ROWS] = {0};
@@ -58,25 +58,27 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
       for (int r = 0; r < f.rows; r++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < f.vectors; v++) __builtin_prefetch(c + r * p->c_row_stride + LANE_COUNT * v, 1, 3);
-    const int steps = f.k_steps > pace ? f.k_steps : pace, lines_at_once = steps / pace;
-    const ptrdiff_t wanted = (p->next_count / LINE + lines_at_once - 1) / lines_at_once, most = k_count / steps;
-    for (ptrdiff_t line = 0; line < (wanted < most ? wanted : most) * lines_at_once; line += lines_at_once, k += steps)
+    const int at_once = f.k_at_once > pace ? f.k_at_once : pace, lines_at_once = at_once / pace;
+    const ptrdiff_t wanted = (p->next_count / LINE + lines_at_once - 1) / lines_at_once, most = k_count / at_once;
+    for (ptrdiff_t line = 0; line < (wanted < most ? wanted : most) * lines_at_once;
+         line += lines_at_once, k += at_once)
 #pragma clang loop unroll(full)
-      for (int i = 0; i < steps; i++) {
+      for (int i = 0; i < at_once; i++) {
         if (i % pace == 0) __builtin_prefetch(next + (line + i / pace) * LINE, 0, 2);
         multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
       }
   }
-  for (; k + f.k_steps <= k_count; k += f.k_steps) {
-    if (f.vectors == 2 && f.rows >= 6 && !pace)
+  for (; k + f.k_at_once <= k_count; k += f.k_at_once)
 #pragma clang loop unroll(full)
-      for (int qv = 0; qv < f.panels * 2; qv++)
-        __builtin_prefetch(
-            first_panel + qv / 2 * p->panel_stride + (k + AHEAD) * (2 * LANE_COUNT) + qv % 2 * LANE_COUNT, 0, 2);
+    for (int i = 0; i < f.k_at_once; i++) {
+      if (f.vectors == 2 && f.rows >= 6 && !pace)
 #pragma clang loop unroll(full)
-    for (int i = 0; i < f.k_steps; i++) multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
-  }
-  if (f.k_steps > 1)
+        for (int qv = 0; qv < f.panels * 2; qv++)
+          __builtin_prefetch(
+              first_panel + qv / 2 * p->panel_stride + (k + i + AHEAD) * (2 * LANE_COUNT) + qv % 2 * LANE_COUNT, 0, 2);
+      multiply_add_k(f, p, row_tile, triples, first_panel, k + i, sums);
+    }
+  if (f.k_at_once > 1)
     for (; k < k_count; k++) multiply_add_k(f, p, row_tile, triples, first_panel, k, sums);
 #pragma clang loop unroll(full)
   for (int q = 0; q < f.panels; q++)
@@ -94,7 +96,7 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
 // inner loop visits the panels. Several panels run at once as long as they need at most `most_sums` sums. With more,
 // the weights would be spilled (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2; 3 rows, 4 panels: 135 instead
 // of 163 on AVX-512).
-KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int k_steps, const int most_rows,
+KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int k_at_once, const int most_rows,
                        const int most_sums, const product *p) {
   const int rows = (int)p->row_count;
   const ptrdiff_t width = LANE_COUNT * vectors;
@@ -110,7 +112,7 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
       SCALAR *c = (SCALAR *)p->c + q * p->c_panel_stride;
       const SCALAR *next = p->next ? (const SCALAR *)p->next + q * p->panel_stride : NULL;
 #define CHAINS(R, Q, PACE) \
-  chains((form){fused, plain, R, Q, vectors, k_steps}, p, tile, panel, k_count, add, c, PACE, next)
+  chains((form){fused, plain, R, Q, vectors, k_at_once}, p, tile, panel, k_count, add, c, PACE, next)
 #define RUN(R, Q)                                                          \
   case 4 * R + Q - 1:                                                      \
     if (R == most_rows && Q == 1 && fused && !plain && next) {             \
@@ -134,13 +136,13 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
 }
 
 // Each form has a function of its own, so that a profile shows it by name.
-#define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_steps, \
-                        burst_sums, f32_rows, f64_rows)                                                          \
-  architecture(                                                                                                  \
-      attributes void NAMED(product, set##width)(const product *p) {                                             \
-        all_panels(fused, false, vectors, k_steps, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                 \
-      } attributes void NAMED(product, set##width##_plain)(const product *p) {                                   \
-        all_panels(fused, true, vectors, k_steps, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                  \
+#define DEFINE_PRODUCTS(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_at_once, \
+                        burst_sums, f32_rows, f64_rows)                                                            \
+  architecture(                                                                                                    \
+      attributes void NAMED(product, set##width)(const product *p) {                                               \
+        all_panels(fused, false, vectors, k_at_once, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                 \
+      } attributes void NAMED(product, set##width##_plain)(const product *p) {                                     \
+        all_panels(fused, true, vectors, k_at_once, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                  \
       })
 PRODUCT_FORMS(DEFINE_PRODUCTS)
 #undef DEFINE_PRODUCTS

@@ -22,10 +22,10 @@ KERNEL double burst(const bool fused, const int count, ptrdiff_t repetitions) {
   return 2.0 * LANE_COUNT * count * (double)repetitions;
 }
 
-#define DEFINE_BURST(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_steps, \
-                     burst_sums, ...)                                                                         \
-  architecture(attributes double NAMED(multiply_add_burst, set##width)(ptrdiff_t repetitions) {               \
-    return burst(fused, burst_sums, repetitions);                                                             \
+#define DEFINE_BURST(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_at_once, \
+                     burst_sums, ...)                                                                           \
+  architecture(attributes double NAMED(multiply_add_burst, set##width)(ptrdiff_t repetitions) {                 \
+    return burst(fused, burst_sums, repetitions);                                                               \
   })
 PRODUCT_FORMS(DEFINE_BURST)
 #undef DEFINE_BURST

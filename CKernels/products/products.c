@@ -6,17 +6,18 @@
 #include "forms.h"
 
 // clang-format off
-#define KERNELS(name, lanes, row_count, of_set, form, architecture, vectors, faster) \
-  architecture({.set = instruction_set_##of_set,                             \
-                .scalar = scalar_type_##name,                                \
-                .tile_rows = row_count,                                      \
-                .panel_width = lanes * vectors,                              \
-                .own_is_faster = faster,                                     \
-                .own = {product_##name##_##form, product_##name##_##form##_plain, pack_##name##_##of_set, \
+#define KERNELS(name, lanes, row_count, of_set, form, architecture, vectors, is_faster)                       \
+  architecture({.set = instruction_set_##of_set,                                                              \
+                .scalar = scalar_type_##name,                                                                 \
+                .tile_rows = row_count,                                                                       \
+                .panel_width = lanes * vectors,                                                               \
+                .own_is_faster = is_faster,                                                                   \
+                .own = {product_##name##_##form, product_##name##_##form##_plain, pack_##name##_##of_set,     \
                         unpack_adding_##name##_##of_set, add_rows_##name##_##form, fill_rows_##name##_##form, \
                         multiply_add_burst_##name##_##form}},)
-#define ROW(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_steps, burst_sums, f32_rows, f64_rows) \
-  KERNELS(f32, 16, f32_rows, set, set##width, architecture, vectors, own_is_faster)                                      \
+#define ROW(set, width, architecture, attributes, fused, own_is_faster, vectors, most_sums, k_at_once,        \
+            burst_sums, f32_rows, f64_rows)                                                                   \
+  KERNELS(f32, 16, f32_rows, set, set##width, architecture, vectors, own_is_faster)                           \
   KERNELS(f64, 8, f64_rows, set, set##width, architecture, vectors, own_is_faster)
 // clang-format on
 

@@ -59,12 +59,12 @@ import Testing
                 return operands.chain(r, q, u, depth: depth, fused: row.isFused, onto: add ? start[at] : nil)
               }
               var results: [[Scalar]] = []
-              // Some runs also fetch weights ahead: so many that this takes half of the steps of k, all of them, or
-              // more.
+              // Some runs also fetch weights ahead: during a part of the values of k, during all of them, or more than
+              // that.
               for (run, rowStart, rowStride, fetched) in [
                 (product_run, operands.tile, 1, nil), (product_run_own, operands.tile, 1, nil),
-                (product_run, plain, stride, nil), (product_run, operands.tile, 1, depth * 8),
-                (product_run, operands.tile, 1, depth * row.width),
+                (product_run, plain, stride, nil), (product_run, operands.tile, 1, depth * 2),
+                (product_run, operands.tile, 1, depth * 8), (product_run, operands.tile, 1, depth * row.width),
               ] {
                 c.set(start)
                 var operands = product(

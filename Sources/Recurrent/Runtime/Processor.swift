@@ -67,7 +67,8 @@ public enum Processor {
     product_kernels_for(.portable, .f32).pointee.blis_version.map { String(cString: $0) }
   }
 
-  /// The sub-configuration of BLIS whose micro-kernels run on an instruction set; nil if the package's own kernels run.
+  /// The sub-configuration of BLIS whose micro-kernel multiplies full tiles on an instruction set; nil if the package's
+  /// own kernel does, as on AVX2.
   ///
   /// - Throws: `RecurrentError.instructionSet` if the processor lacks it.
   public static func subConfiguration(_ set: InstructionSet? = nil) throws(RecurrentError) -> String? {

@@ -31,8 +31,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   package var set: instruction_set { kernels.pointee.set }
 
-  /// Whether a product of so many weights fetches them ahead. Our own kernel then runs instead of BLIS's. The portable
-  /// one is slower than BLIS's.
+  /// Whether a product of so many weights fetches them ahead, which only our AVX2 and AVX-512 kernels can. They then
+  /// run instead of BLIS's.
   package func isFar(_ weights: Int) -> Bool {
     !rounds && weights * MemoryLayout<E>.stride >= farWeightBytes && set != .portable
   }
