@@ -141,6 +141,13 @@ static inline void fill_rows(const product_kernels *kernels, void *panels, ptrdi
   kernels->own.fill_rows(panels, stride, count, values, rows);
 }
 
+// Fetches rows that will be overwritten into the second cache. Stores become visible in order, so a store into a line
+// that is still far away holds up all later ones.
+static inline void fetch_rows(const void *rows, ptrdiff_t count, ptrdiff_t stride, ptrdiff_t row_bytes) {
+  for (ptrdiff_t r = 0; r < count; r++)
+    for (ptrdiff_t at = 0; at < row_bytes; at += 64) __builtin_prefetch((const char *)rows + r * stride + at, 1, 2);
+}
+
 // Runs a loop of independent multiply-adds and returns the number of floating-point operations. The benchmark measures
 // its time to find the peak of a core.
 static inline double multiply_add_burst(instruction_set set, scalar_type scalar, ptrdiff_t repetitions) {
