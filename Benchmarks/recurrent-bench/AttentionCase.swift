@@ -1,8 +1,8 @@
 import Recurrent
 import RecurrentTraining
 
-/// An attention to measure: T queries of each of N sequences look at a memory of T steps; all have C values. peers.py has
-/// the same ones.
+/// An attention to measure: T queries of each of N sequences look at a memory of T steps; all have C values. peers.py
+/// has the same ones.
 enum AttentionKind: String, CaseIterable {
   case dot, general, additive
   /// Multi-head attention with four heads, whose queries, keys and values are the same steps.

@@ -102,8 +102,8 @@ struct Case {
     return (0..<batch).map { 1 + ($0 * 37 % batch) * (steps - 1) / max(1, batch - 1) }
   }
 
-  /// Of the products only, backward twice those of forward. A row of a cell has 2·G·H·(C + H), one of an attention 4·T·C,
-  /// and 2·C² for each product with a weight.
+  /// Of the products only, backward twice those of forward. A row of a cell has 2·G·H·(C + H), one of an attention
+  /// 4·T·C, and 2·C² for each product with a weight.
   var flops: Double {
     let rows = lengths?.reduce(0, +) ?? batch * steps
     let isTraining = isModelUpdate || [.training, .lengthsTraining, .bidirectionalTraining].contains(mode)

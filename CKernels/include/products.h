@@ -53,7 +53,7 @@ typedef struct product_kernels {
   ptrdiff_t tile_rows;    // R: 12 floats or 14 doubles on AVX-512, 6 on AVX2, 4 portable
   ptrdiff_t panel_width;  // P: 32 floats or 16 doubles on AVX-512, half of that for its narrow layers and other sets
   const char *_Nullable blis_version;
-  // Of the micro-kernel that multiplies full tiles; null if our own kernel does.
+  // The sub-configuration of BLIS whose micro-kernel multiplies full tiles; null if our own kernel does.
   const char *_Nullable sub_configuration;
   // Whether our own kernel multiplies full tiles too. BLIS's is then used only for comparison.
   bool own_is_faster;
@@ -141,8 +141,8 @@ static inline void fill_rows(const product_kernels *kernels, void *panels, ptrdi
   kernels->own.fill_rows(panels, stride, count, values, rows);
 }
 
-// Fetches rows that will be overwritten into the second cache. Stores become visible in order, so a store into a line
-// that is still far away holds up all later ones.
+// Fetches rows into the second cache before they are overwritten. Stores become visible in order, so a store into a
+// line of far memory holds up all later ones.
 static inline void fetch_rows(const void *rows, ptrdiff_t count, ptrdiff_t stride, ptrdiff_t row_bytes) {
   for (ptrdiff_t r = 0; r < count; r++)
     for (ptrdiff_t at = 0; at < row_bytes; at += 64) __builtin_prefetch((const char *)rows + r * stride + at, 1, 2);
