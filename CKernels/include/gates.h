@@ -53,12 +53,31 @@ typedef struct register_step {
   ptrdiff_t hidden_size;   // H
   // Both products run side by side if their sums take no more than so many vectors.
   ptrdiff_t most_side_by_side;
-  bool pairs;
+  bool pairs;  // steps_in_pairs of the instruction set
   // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
   // rounded like them.
   bool halves;
   bool downwards;  // whether the step blocks of each size are visited from the last to the first
 } register_step;
+
+// Whether a step in registers computes two vectors at once, which needs 32 registers.
+static inline bool steps_in_pairs(instruction_set set) { return set == instruction_set_avx512; }
+
+// The same step with `pairs` as a constant of the instruction set, by which the compiler removes what the set never
+// runs.
+LANES register_step step_for(instruction_set set, const register_step *step) {
+  register_step copy = *step;
+  copy.pairs = steps_in_pairs(set);
+  return copy;
+}
+
+// The `pairs` of a step, in the body that all variants share. The portable variant is that body itself: there, `pairs`
+// is no constant, and is false.
+LANES bool steps_in_pairs_here(bool pairs) {
+  if (__builtin_constant_p(pairs)) return pairs;
+  if (pairs) __builtin_trap();
+  return false;
+}
 
 // The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.
 typedef struct gate_functions {
@@ -70,13 +89,13 @@ typedef struct gate_functions {
 // Declares the functions of a gate pass for float and for double, such as name_forward_f32, and name_f32 and name_f64,
 // which return those for an instruction set.
 #define GATE_PASS(name) GATE_PASS_OF(name, f32) GATE_PASS_OF(name, f64)
-#define GATE_PASS_OF(name, scalar)                                                              \
-  MULTIVERSION(name##_forward_##scalar, (const gate_tile *tile), (tile))                        \
-  MULTIVERSION(name##_backward_##scalar, (const gate_tile *tile), (tile))                       \
-  MULTIVERSION(name##_step_##scalar, (const register_step *step), (step))                       \
-  static inline gate_functions name##_##scalar(instruction_set set) {                           \
-    return (gate_functions){name##_forward_##scalar##_for(set), name##_backward_##scalar##_for(set), \
-                            name##_step_##scalar##_for(set)};                                          \
+#define GATE_PASS_OF(name, scalar)                                                                               \
+  MULTIVERSION(name##_forward_##scalar, (const gate_tile *tile), (tile))                                         \
+  MULTIVERSION(name##_backward_##scalar, (const gate_tile *tile), (tile))                                        \
+  MULTIVERSION(name##_step_##scalar, (const register_step *step), ((register_step[]){step_for(this_set, step)})) \
+  static inline gate_functions name##_##scalar(instruction_set set) {                                            \
+    return (gate_functions){name##_forward_##scalar##_for(set), name##_backward_##scalar##_for(set),             \
+                            name##_step_##scalar##_for(set)};                                                    \
   }
 
 // clang-format off

@@ -144,11 +144,14 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
 
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and
 // `name_for`, which returns the variant of `name` for an instruction set. Each variant is a function that is compiled
-// for its instruction set and inlines the Swift body. The variants are emitted in the Swift file that calls `name_for`,
-// and inlining does not see other files. So the body and that call must be in one Swift file.
-#define MULTIVERSION_VARIANT(of_set, architecture, attributes, supported, name, parameters, arguments) \
-  architecture(attributes static inline                                                                \
-               __attribute__((flatten, noinline)) void name##_##of_set parameters { name arguments; })
+// for its instruction set and inlines the Swift body; `arguments` may use that set under the name `this_set`. The
+// variants are emitted in the Swift file that calls `name_for`, and inlining does not see other files. So the body and
+// that call must be in one Swift file.
+#define MULTIVERSION_VARIANT(of_set, architecture, attributes, supported, name, parameters, arguments)       \
+  architecture(attributes static inline __attribute__((flatten, noinline)) void name##_##of_set parameters { \
+    enum { this_set = instruction_set_##of_set };                                                            \
+    name arguments;                                                                                          \
+  })
 #define MULTIVERSION_CASE(of_set, architecture, attributes, supported, name) \
   architecture(case instruction_set_##of_set : return name##_##of_set;)
 #define MULTIVERSION(name, parameters, arguments)                                     \

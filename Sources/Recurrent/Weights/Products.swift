@@ -56,8 +56,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// The scalars of a vector of 64 bytes.
   package var lanes: Int { 64 / MemoryLayout<E>.stride }
 
-  /// Whether steps in registers compute two vectors at once, which needs 32 registers.
-  package var stepsInPairs: Bool { self.set == .avx512 }
+  /// Whether steps in registers compute two vectors at once.
+  package var stepsInPairs: Bool { steps_in_pairs(set) }
 
   /// How many vectors of 64 bytes the sums of both products of a step in registers may take to run side by side. More
   /// would find no register, or no free multiply-add unit.
