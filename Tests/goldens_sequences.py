@@ -7,6 +7,8 @@ but CTC each sequence alone and without padding.
 
 Inputs are not stored: they follow from a seed, by the generator that the tests use too.
 """
+from collections import OrderedDict
+
 import torch
 from goldens import SplitMix64
 from goldens_training import FOLDER
@@ -73,18 +75,21 @@ def additive(random):
     return attend, parameters
 
 
+def predictive_weights(scores, position, distance):
+    """local-p of Luong, Pham and Manning 2015: the weights of scores [Q, K], with positions [Q] before the sigmoid."""
+    keys = scores.shape[1]
+    offset = torch.arange(keys) - (keys * position.sigmoid())[:, None]
+    softmax = scores.masked_fill(offset.abs() > distance, -torch.inf).softmax(1)
+    return softmax * torch.exp(-(offset**2) / (2 * (distance / 2) ** 2))
+
+
 def predictive(random, general):
-    """local-p of Luong, Pham and Manning 2015, with a window of 2 keys to each side."""
     shapes = {"position.weight": (5, 6), "position.score.weight": (1, 5)} | ({"weight": (8, 6)} if general else {})
     parameters = {name: torch.nn.Parameter(random.draw(*shape)) for name, shape in shapes.items()}
-    distance = 2
 
     def attend(q, k, v, mask):
-        score = (q @ parameters["position.weight"].T).tanh() @ parameters["position.score.weight"][0]
-        offset = torch.arange(len(k)) - (len(k) * score.sigmoid())[:, None]
-        scores = (q @ parameters["weight"].T if general else q) @ k.T
-        softmax = scores.masked_fill(offset.abs() > distance, -torch.inf).softmax(1)
-        weights = softmax * torch.exp(-(offset**2) / (2 * (distance / 2) ** 2))
+        position = (q @ parameters["position.weight"].T).tanh() @ parameters["position.score.weight"][0]
+        weights = predictive_weights((q @ parameters["weight"].T if general else q) @ k.T, position, 2)
         return weights @ v, weights[None]
 
     return attend, parameters
@@ -162,6 +167,14 @@ class Translator(torch.nn.Module):
                 "score": torch.nn.Linear(5, 1, bias=False),
             }
         )
+        # A ParameterDict has no dots in its names, so position_ stands for position. It would sort a plain dict.
+        score["predictive"] = lambda: torch.nn.ParameterDict(
+            OrderedDict(
+                position_weight=torch.empty(5, DECODER),
+                position_score_weight=torch.empty(1, 5),
+                weight=torch.empty(memory, DECODER),
+            )
+        )
         if attention:
             parts = {"score": score[attention]()} if attention in score else {}
             parts["combine"] = torch.nn.Linear(memory + DECODER, DECODER)
@@ -172,7 +185,7 @@ class Translator(torch.nn.Module):
         score = self.decoder["attention"]["score"] if self.attention != "dot" else None
         if self.attention == "dot":
             return h @ memory.T
-        if self.attention == "general":
+        if self.attention in ("general", "predictive"):
             return h @ score["weight"].T @ memory.T
         return score["score"]((score["query"](h)[:, None] + score["key"](memory)[None]).tanh())[..., 0]
 
@@ -180,7 +193,13 @@ class Translator(torch.nn.Module):
         """The output and the weights for h [T, H] and a memory [S, C]."""
         if not self.attention:
             return h, None
-        weights = self.scores(h, memory).softmax(1)
+        scores = self.scores(h, memory)
+        if self.attention == "predictive":
+            score = self.decoder["attention"]["score"]
+            position = (h @ score["position_weight"].T).tanh() @ score["position_score_weight"][0]
+            weights = predictive_weights(scores, position, 1)
+        else:
+            weights = scores.softmax(1)
         return self.decoder["attention"]["combine"](torch.cat([weights @ memory, h], 1)).tanh(), weights
 
     def forward(self, source, symbols):
@@ -216,6 +235,7 @@ TRANSLATORS = {  # encoder, decoder, units of the encoder, levels of both, direc
     "feeding": ("lstm", "lstm", 3, (2, 2), 2, "general", True),
     "half_copied": ("gru", "lstm", 6, (1, 1), 1, "dot", True),
     "copied": ("lstm", "lstm", 6, (2, 2), 1, None, False),
+    "predictive": ("gru", "gru", 3, (2, 1), 2, "predictive", True),
 }
 
 
@@ -238,6 +258,7 @@ def encoder_decoder():
         loss.backward()
         tensors[f"{name}.loss"] = loss.detach().reshape(1).numpy()
         for label, parameter in model.named_parameters():
+            label = label.replace("position_score_", "position.score.").replace("position_", "position.")
             tensors[f"{name}.d_{label}"] = parameter.grad.numpy().copy()
     save_file(tensors, FOLDER / "encoder_decoder.safetensors")
 

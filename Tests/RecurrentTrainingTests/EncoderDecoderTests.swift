@@ -31,6 +31,11 @@ import Testing
         case "around": .dot(DotAttention(window: .around(1)))
         case "general": .general(try GeneralAttention(querySize: 6, keySize: memory, seed: 1))
         case "additive": .additive(try AdditiveAttention(querySize: 6, keySize: memory, size: 5, seed: 1))
+        case "predictive", "predictive dot":
+          .predictive(
+            try PredictiveAttention(
+              querySize: 6, keySize: memory, size: 5, distance: 1, score: self.attention == "predictive" ? .general : .dot,
+              seed: 1))
         default: nil
         }
       var model = EncoderDecoder(
@@ -61,6 +66,7 @@ import Testing
       attention: "dot", feedsInput: true),
     Options(
       name: "copied", encoder: .lstm(), decoder: .lstm(), units: 6, levels: (2, 2), direction: .forward),
+    Options(name: "predictive", encoder: .gru(), decoder: .gru(), attention: "predictive", feedsInput: true),
   ]
   /// Those that the goldens do not have: other cells, directions and attentions.
   static let others = [
@@ -72,6 +78,7 @@ import Testing
       name: "sum", encoder: .gru(), decoder: .gru(), units: 6, levels: (1, 1), direction: .bidirectionalSum,
       attention: "past"),
     Options(name: "additive feeding", encoder: .gru(), decoder: .gru(), attention: "additive", feedsInput: true),
+    Options(name: "predictive dot", encoder: .gru(), decoder: .lstm(), attention: "predictive dot"),
   ]
 
   static let sources = [[1, 2, 6, 3, 0], [4], [5, 5, 1]]

@@ -93,8 +93,19 @@ public struct PredictiveAttention: Sendable {
     }
   }
 
+  /// Wp, packed for the queries of a stream.
+  func packedPosition(rows: Int) throws(RecurrentError) -> PackedLinear {
+    try checkCount("position.score.weight", positionScore.count, is: size, "1·\(size)")
+    return try PackedLinear(positionLinear, weight: positionWeight, bias: nil, rows: rows)
+  }
+
+  /// W, packed for the queries of a stream; nil if the score is the dot product.
+  func packedQuery(rows: Int) throws(RecurrentError) -> PackedLinear? {
+    score == .dot ? nil : try PackedLinear(queryLinear, weight: weight, bias: nil, rows: rows)
+  }
+
   /// The keys in the window around a position; at least one.
-  private func window(_ position: Double, keys: Int) -> Range<Int> {
+  func window(_ position: Double, keys: Int) -> Range<Int> {
     let distance = Double(distance)
     return max(0, Int((position - distance).rounded(.up)))..<min(keys, Int((position + distance).rounded(.down)) + 1)
   }
@@ -108,25 +119,44 @@ public struct PredictiveAttention: Sendable {
     return Float(exp(-0.5 * precision * distance * distance))
   }
 
+  /// Multiplies a query's weights in the window around its position by their factors.
+  func weigh(_ weights: UnsafeMutablePointer<Float>, keys: Int, position: Double) {
+    for key in window(position, keys: keys) { weights[key] *= factor(key, position) }
+  }
+
+  /// p of a query.
+  ///
+  /// - Parameters:
+  ///   - hidden: tanh(Wp·query) [A]
+  ///   - keys: K
+  /// - Throws: `RecurrentError.value` if the position is NaN, which has no window.
+  func position(
+    _ hidden: UnsafePointer<Float>, keys: Int, query: Int, sequence: Int
+  ) throws(RecurrentError) -> Double {
+    var sum: Float = 0
+    for index in 0..<size { sum += positionScore[index] * hidden[index] }
+    let position = Double(keys) * sigmoid(Double(sum), small: exp(-abs(Double(sum))))
+    guard !position.isNaN else {
+      throw .value(
+        name: "the position of the window of step \(query) of sequence \(sequence)", was: "NaN",
+        expected: "a number from 0 to \(keys)")
+    }
+    return position
+  }
+
   private func attention(valueSize: Int) -> AttentionProducts {
     AttentionProducts(products: products, keySize: keySize, valueSize: valueSize, window: .all)
   }
 
   /// p [Tq,N] of the queries within the lengths.
-  ///
-  /// - Throws: `RecurrentError.value` if a position is NaN, which has no window.
   private func positions(_ hidden: Sequences<Float>, _ call: AttentionCall) throws(RecurrentError) -> [Double] {
     var positions = Array(repeating: 0.0, count: call.querySteps * call.batchSize)
-    for sequence in 0..<call.batchSize {
-      for query in 0..<call.queries(sequence) {
-        let row = query * call.batchSize + sequence
-        var sum: Float = 0
-        for index in 0..<size { sum += positionScore[index] * hidden.values[row * size + index] }
-        positions[row] = Double(call.keys(sequence)) * sigmoid(Double(sum), small: exp(-abs(Double(sum))))
-        guard !positions[row].isNaN else {
-          throw .value(
-            name: "the position of the window of step \(query) of sequence \(sequence)", was: "NaN",
-            expected: "a number from 0 to \(call.keys(sequence))")
+    try hidden.values.withUnsafeBufferPointer { hidden throws(RecurrentError) in
+      for sequence in 0..<call.batchSize {
+        for query in 0..<call.queries(sequence) {
+          let row = query * call.batchSize + sequence
+          positions[row] = try position(
+            hidden.baseAddress! + row * size, keys: call.keys(sequence), query: query, sequence: sequence)
         }
       }
     }
@@ -189,9 +219,9 @@ extension PredictiveAttention: Module {
               window(positions[query * call.batchSize + sequence], keys: keys)
             }
             for query in 0..<call.queries(sequence) {
-              let row = attention.matrix(start, keys: keys).row(query)
-              let position = positions[query * call.batchSize + sequence]
-              for key in window(position, keys: keys) { row[key] *= factor(key, position) }
+              weigh(
+                attention.matrix(start, keys: keys).row(query), keys: keys,
+                position: positions[query * call.batchSize + sequence])
             }
             attention.sum(
               start, queries: call.queries(sequence), call.matrix(v, sequence, 0, size: input.values.size), keys: keys,

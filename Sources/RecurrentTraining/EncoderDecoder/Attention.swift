@@ -8,6 +8,8 @@ public enum Attention: Sendable {
   case general(GeneralAttention)
   /// Scores come from a small network of the query and the key.
   case additive(AdditiveAttention)
+  /// Each query places its own window.
+  case predictive(PredictiveAttention)
 
   /// What `backward` needs.
   public enum Trace: Sendable {
@@ -17,6 +19,8 @@ public enum Attention: Sendable {
     case general(GeneralAttention.Trace)
     /// Of `AdditiveAttention`.
     case additive(AdditiveAttention.Trace)
+    /// Of `PredictiveAttention`.
+    case predictive(PredictiveAttention.Trace)
 
     /// The weights that each query gives to the keys.
     public var weights: AttentionWeights {
@@ -24,16 +28,18 @@ public enum Attention: Sendable {
       case .dot(let trace): trace.weights
       case .general(let trace): trace.weights
       case .additive(let trace): trace.weights
+      case .predictive(let trace): trace.weights
       }
     }
   }
 
-  /// Which keys a query looks at.
+  /// Which keys a query looks at, by its step.
   var window: AttentionWindow {
     switch self {
     case .dot(let attention): attention.window
     case .general(let attention): attention.window
     case .additive(let attention): attention.window
+    case .predictive: .all
     }
   }
 
@@ -42,6 +48,7 @@ public enum Attention: Sendable {
     case .dot(let attention): attention
     case .general(let attention): attention
     case .additive(let attention): attention
+    case .predictive(let attention): attention
     }
   }
 }
@@ -63,6 +70,10 @@ extension Attention: Module {
       self = .dot(DotAttention())
       attention.updateParameters(body)
       self = .additive(attention)
+    case .predictive(var attention):
+      self = .dot(DotAttention())
+      attention.updateParameters(body)
+      self = .predictive(attention)
     }
   }
 
@@ -80,6 +91,9 @@ extension Attention: Module {
     case .additive(let attention):
       let (context, trace) = try attention.forward(input, workspace)
       return (context, .additive(trace))
+    case .predictive(let attention):
+      let (context, trace) = try attention.forward(input, workspace)
+      return (context, .predictive(trace))
     }
   }
 
@@ -93,6 +107,8 @@ extension Attention: Module {
       return try attention.backward(dy, trace, into: &gradients[as: GeneralAttention.self], workspace)
     case (.additive(let attention), .additive(let trace)):
       return try attention.backward(dy, trace, into: &gradients[as: AdditiveAttention.self], workspace)
+    case (.predictive(let attention), .predictive(let trace)):
+      return try attention.backward(dy, trace, into: &gradients[as: PredictiveAttention.self], workspace)
     default:
       throw .value(name: "the attention's trace", was: "that of another attention", expected: "that of this module")
     }

@@ -27,6 +27,11 @@ final class AttentionStream {
   private let combine: PackedLinear
   /// The network of additive scores; nil for other scores.
   private let additive: AdditiveAttention?
+  /// The network that places the window of each query; nil if windows follow the steps.
+  private let predictive: PredictiveAttention?
+  /// The first product of that network, and its values [rows][A] for the queries of a step.
+  private let position: PackedLinear?
+  private let positionHidden: AlignedBuffer<Float>
   /// [S,N,A]: the projected keys of additive scores.
   private var keys: Sequences<Float>?
   /// [rows][size of the keys]
@@ -64,17 +69,22 @@ final class AttentionStream {
     var keySize = memory.size, scale: Float = 1
     switch attention {
     case .dot(let dot):
-      (query, additive) = (nil, nil)
+      (query, additive, predictive) = (nil, nil, nil)
       scale = dot.scale(keySize: keySize)
     case .general(let general):
       query = try general.packedQuery(rows: rows)
-      additive = nil
+      (additive, predictive) = (nil, nil)
     case .additive(let network):
       query = try network.packedQuery(rows: rows)
-      additive = network
+      (additive, predictive) = (network, nil)
       keySize = network.size
       keys = try network.projectedKeys(memory, Scratch())
+    case .predictive(let network):
+      query = try network.packedQuery(rows: rows)
+      (additive, predictive) = (nil, network)
     }
+    position = try predictive?.packedPosition(rows: rows)
+    positionHidden = AlignedBuffer(count: rows * (predictive?.size ?? 0))
     self.beams = beams
     self.scale = scale
     steps = memory.steps
@@ -116,16 +126,16 @@ final class AttentionStream {
   func step(_ step: Int, _ h: UnsafeMutablePointer<Float>) throws(RecurrentError) {
     let rows = sources.count * beams
     if let query { query.run(h, into: queries.start) } else { queries.start.update(from: h, count: rows * hiddenSize) }
+    if let position {
+      position.run(h, into: positionHidden.start)
+      try Activation.tanh.apply(
+        to: UnsafeMutableBufferPointer(start: positionHidden.start, count: positionHidden.count))
+    }
     for source in sources.indices {
       let keys = sources[source].keys, first = source * beams, weights = scores.start + first * steps
       score(source, into: weights)
-      let window = products.window.range(query: step, keys: keys)
-      if window.isEmpty {
-        // The window has moved past the source.
-        weights.update(repeating: 0, count: beams * keys)
-      } else {
-        for row in 0..<beams { products.exclude(weights + row * keys, count: keys, outside: window) }
-        softmax_rows(products.products.set, weights, beams, keys, keys)
+      for row in 0..<beams {
+        try normalize(weights + row * keys, keys: keys, step: step, source: source, row: first + row)
       }
       multiply(
         weights, depth: keys, by: sources[source].valuePanels.start, units: valueSize, into: context.start)
@@ -137,6 +147,26 @@ final class AttentionStream {
     }
     combine.run(joined.start, into: h)
     try Activation.tanh.apply(to: UnsafeMutableBufferPointer(start: h, count: rows * hiddenSize))
+  }
+
+  /// The scores [S] of a row become its weights.
+  private func normalize(
+    _ weights: UnsafeMutablePointer<Float>, keys: Int, step: Int, source: Int, row: Int
+  ) throws(RecurrentError) {
+    guard let predictive else {
+      return softmax(weights, keys: keys, in: products.window.range(query: step, keys: keys))
+    }
+    let position = try predictive.position(
+      positionHidden.start + row * predictive.size, keys: keys, query: step, sequence: source)
+    softmax(weights, keys: keys, in: predictive.window(position, keys: keys))
+    predictive.weigh(weights, keys: keys, position: position)
+  }
+
+  /// The weights [S] of the keys in a window; all zero if it has moved past the source.
+  private func softmax(_ weights: UnsafeMutablePointer<Float>, keys: Int, in window: Range<Int>) {
+    guard !window.isEmpty else { return weights.update(repeating: 0, count: keys) }
+    products.exclude(weights, count: keys, outside: window)
+    softmax_rows(products.products.set, weights, 1, keys, keys)
   }
 
   /// The scores [rows of a source][S].

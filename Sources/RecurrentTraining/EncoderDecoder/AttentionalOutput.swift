@@ -22,6 +22,7 @@ public struct AttentionalOutput: Sendable, Composite {
     case .dot: fitting.memory = querySize
     case .general(let attention): fitting = (attention.querySize, attention.keySize)
     case .additive(let attention): fitting = (attention.querySize, attention.keySize)
+    case .predictive(let attention): fitting = (attention.querySize, attention.keySize)
     }
     guard fitting == (querySize, memorySize) else {
       throw .value(

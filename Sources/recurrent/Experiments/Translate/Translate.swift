@@ -9,7 +9,7 @@ enum Translate: Experiment {
   static let summary = "translate dates or number words by an encoder and a decoder, with attention and without"
   static let options = [
     Option("task", "TASK", "dates (default): written dates into ISO 8601; numbers: number words into digits"),
-    Option("attention", "LIST", "of none, dot, general and additive; none,general by default"),
+    Option("attention", "LIST", "of none, dot, general, additive and predictive; none,general by default"),
     Option("cell", "CELL", "gru, lstm or rnn; gru by default"),
     Option(
       "units", "H", "of the decoder, an even number; the encoder has half as many in each direction; 128 by default"),
@@ -93,7 +93,8 @@ enum Translate: Experiment {
     }
     return try names.map { name in
       guard let attention = TranslateAttention(rawValue: String(name)) else {
-        throw ToolError("--attention has '\(name)', expected some of none, dot, general, additive")
+        let all = TranslateAttention.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ToolError("--attention has '\(name)', expected some of \(all)")
       }
       return attention
     }

@@ -21,7 +21,7 @@ struct TranslateSettings: Sendable {
 
 /// How a decoder looks back at the source.
 enum TranslateAttention: String, CaseIterable, Sendable {
-  case none, dot, general, additive
+  case none, dot, general, additive, predictive
 
   /// An attention whose queries and memory have `size` features.
   func make(size: Int, seed: UInt64) throws(RecurrentError) -> Attention? {
@@ -30,6 +30,8 @@ enum TranslateAttention: String, CaseIterable, Sendable {
     case .dot: .dot(DotAttention(isScaled: true))
     case .general: .general(try GeneralAttention(querySize: size, keySize: size, seed: seed))
     case .additive: .additive(try AdditiveAttention(querySize: size, keySize: size, size: size / 2, seed: seed))
+    case .predictive:
+      .predictive(try PredictiveAttention(querySize: size, keySize: size, size: size / 2, distance: 5, seed: seed))
     }
   }
 
