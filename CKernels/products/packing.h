@@ -5,21 +5,23 @@
 typedef SCALAR quarter __attribute__((ext_vector_type(LANE_COUNT / 4), aligned(sizeof(SCALAR))));
 typedef SCALAR half __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(sizeof(SCALAR))));
 
-// One round of a transpose of LANE_COUNT vectors: it exchanges the squares of S x S scalars beside the diagonal.
-#define PICK(S, l) ((l) & (S) ? LANE_COUNT + (l) - (S) : (l))
-#define PICK_OTHER(S, l) ((l) & (S) ? LANE_COUNT + (l) : (l) + (S))
 #define LANE(S, l) l
-#define LANES_0_TO_3(F, S) F(S, 0), F(S, 1), F(S, 2), F(S, 3)
+#define LANES_0_TO_1(F, S) F(S, 0), F(S, 1)
+#define LANES_0_TO_3(F, S) LANES_0_TO_1(F, S), F(S, 2), F(S, 3)
 #define LANES_0_TO_7(F, S) LANES_0_TO_3(F, S), F(S, 4), F(S, 5), F(S, 6), F(S, 7)
 #define LANES_0_TO_15(F, S) \
   LANES_0_TO_7(F, S), F(S, 8), F(S, 9), F(S, 10), F(S, 11), F(S, 12), F(S, 13), F(S, 14), F(S, 15)
 #define HALF_OF_LANES OF_SCALAR(LANES_0_TO_7, LANES_0_TO_3)
 #define ALL_LANES OF_SCALAR(LANES_0_TO_15, LANES_0_TO_7)
-#define EXCHANGE(S)                                                                       \
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < LANE_COUNT; i++) if (!(i & S)) { \
-    const vector a = v[i], b = v[i + S];                                                  \
-    v[i] = __builtin_shufflevector(a, b, ALL_LANES(PICK, S));                             \
-    v[i + S] = __builtin_shufflevector(a, b, ALL_LANES(PICK_OTHER, S));                   \
+
+// One round of a transpose of N vectors with N lanes: it exchanges the squares of S x S scalars beside the diagonal.
+#define PICK(S, l) ((l) & (S) ? N + (l) - (S) : (l))
+#define PICK_OTHER(S, l) ((l) & (S) ? N + (l) : (l) + (S))
+#define EXCHANGE(S, type, LANES_OF)                                              \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < N; i++) if (!(i & S)) { \
+    const type a = v[i], b = v[i + S];                                           \
+    v[i] = __builtin_shufflevector(a, b, LANES_OF(PICK, S));                     \
+    v[i + S] = __builtin_shufflevector(a, b, LANES_OF(PICK_OTHER, S));           \
   }
 
 KERNEL ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
@@ -28,14 +30,15 @@ KERNEL ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 // exist. Squares of a quarter by a quarter change places while they are loaded, which takes no shuffles. For floats,
 // this leaves 32 of 64 shuffles.
 KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_t stride, ptrdiff_t items) {
+  enum { N = LANE_COUNT };
 #pragma clang loop unroll(full)
-  for (int column = 0; column < LANE_COUNT; column += LANE_COUNT / 4)
+  for (int column = 0; column < N; column += N / 4)
 #pragma clang loop unroll(full)
-    for (int r = 0; r < LANE_COUNT / 4; r++) {
+    for (int r = 0; r < N / 4; r++) {
       quarter part[4];
 #pragma clang loop unroll(full)
       for (int group = 0; group < 4; group++) {
-        const int row = LANE_COUNT / 4 * group + r;
+        const int row = N / 4 * group + r;
         part[group] = row < items ? *(const quarter *)(source + row * stride + column) : (quarter)0;
       }
       const half low = __builtin_shufflevector(part[0], part[1], HALF_OF_LANES(LANE, ));
@@ -43,17 +46,36 @@ KERNEL void load_transposed(vector v[LANE_COUNT], const SCALAR *source, ptrdiff_
       v[column + r] = __builtin_shufflevector(low, high, ALL_LANES(LANE, ));
     }
 #if LANE_COUNT == 16
-  EXCHANGE(2)
+  EXCHANGE(2, vector, ALL_LANES)
 #endif
-  EXCHANGE(1)
+  EXCHANGE(1, vector, ALL_LANES)
 }
 
-// Stores the first `rows` of LANE_COUNT vectors, `stored` scalars of each. The counts of full tiles are constants, so
-// that the compiler makes no call of memcpy.
-KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUNT], ptrdiff_t stored, ptrdiff_t rows) {
-#define STORE(N)                                                                                \
-  case N:                                                                                       \
-    for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], N * sizeof *target); \
+// The same for a square of half as many rows and columns.
+KERNEL void load_half_transposed(half v[LANE_COUNT / 2], const SCALAR *source, ptrdiff_t stride, ptrdiff_t items) {
+  enum { N = LANE_COUNT / 2 };
+#pragma clang loop unroll(full)
+  for (int column = 0; column < N; column += N / 2)
+#pragma clang loop unroll(full)
+    for (int r = 0; r < N / 2; r++) {
+      const SCALAR *start = source + r * stride + column;
+      const quarter low = r < items ? *(const quarter *)start : (quarter)0;
+      const quarter high = r + N / 2 < items ? *(const quarter *)(start + N / 2 * stride) : (quarter)0;
+      v[column + r] = __builtin_shufflevector(low, high, HALF_OF_LANES(LANE, ));
+    }
+#if LANE_COUNT == 16
+  EXCHANGE(2, half, HALF_OF_LANES)
+#endif
+  EXCHANGE(1, half, HALF_OF_LANES)
+}
+
+// Stores the first `rows` of some vectors with `lanes` lanes, `stored` scalars of each. The counts of full tiles are
+// constants, so that the compiler makes no call of memcpy.
+KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const SCALAR *vectors, const int lanes, ptrdiff_t stored,
+                       ptrdiff_t rows) {
+#define STORE(N)                                                                                              \
+  case N:                                                                                                     \
+    for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, vectors + i * lanes, N * sizeof *target); \
     return;
   switch (stored) {
     STORE(4)
@@ -65,37 +87,55 @@ KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const vector v[LANE_COUN
 #endif
     default: break;
   }
-  for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, &v[i], (size_t)stored * sizeof *target);
+  for (ptrdiff_t i = 0; i < rows; i++) memcpy(target + i * width, vectors + i * lanes, (size_t)stored * sizeof *target);
 #undef STORE
 }
 
-// Packs the rows of `source` as columns of `packed`, one square at a time in registers. `readable` scalars of each row
-// may be read.
-KERNEL void pack_transposing(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
-                             ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable) {
-  // The last columns come first. If they are not a whole vector, their stores write past them, and later stores
+// Packs `items` rows as columns of one square with `lanes` rows and columns, in registers. Of each column of `packed`,
+// `stored` scalars belong to the square. If `whole`, all lanes of all columns are stored.
+KERNEL void pack_square(const int lanes, SCALAR *packed, ptrdiff_t width, const SCALAR *rows, ptrdiff_t items,
+                        ptrdiff_t item_stride, bool whole, ptrdiff_t stored, ptrdiff_t columns) {
+#define PACK(type, load)                                                                                      \
+  type v[sizeof(type) / sizeof(SCALAR)];                                                                      \
+  load(v, rows, item_stride, items);                                                                          \
+  if (whole)                                                                                                  \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < lanes; i++) * (type *)(packed + i * width) = v[i]; \
+  else                                                                                                        \
+    store_rows(packed, width, (const SCALAR *)v, lanes, stored, columns);
+  if (lanes == LANE_COUNT) {
+    PACK(vector, load_transposed)
+  } else {
+    PACK(half, load_half_transposed)
+  }
+#undef PACK
+}
+
+// Packs the rows of `source` as columns of `packed`, one square at a time. `readable` scalars of each row may be read.
+KERNEL void pack_squares(const int lanes, SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
+                         ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable) {
+  // The last columns come first. If they are not a whole square, their stores write past them, and later stores
   // overwrite that.
-  for (ptrdiff_t first = (width - 1) / LANE_COUNT * LANE_COUNT; first >= 0; first -= LANE_COUNT) {
-    const ptrdiff_t items = least(count - first, LANE_COUNT), stored = least(width - first, LANE_COUNT);
+  for (ptrdiff_t first = (width - 1) / lanes * lanes; first >= 0; first -= lanes) {
+    const ptrdiff_t items = least(count - first, lanes), stored = least(width - first, lanes);
     const SCALAR *rows = source + first * item_stride;
     ptrdiff_t d = 0;
-    for (; d < depth && d + LANE_COUNT <= readable; d += LANE_COUNT) {
-      vector v[LANE_COUNT];
-      if (items == LANE_COUNT)
-        load_transposed(v, rows + d, item_stride, LANE_COUNT);
-      else if (items == MOST_ROWS % LANE_COUNT)
-        load_transposed(v, rows + d, item_stride, MOST_ROWS % LANE_COUNT);
-      else
-        load_transposed(v, rows + d, item_stride, items);
+    for (; d < depth && d + lanes <= readable; d += lanes) {
       SCALAR *target = packed + d * width + first;
-      // A store of a whole vector also writes the next scalars, which the following stores overwrite. It never writes
-      // past the end.
-      if (d + 2 * LANE_COUNT <= depth) {
-#pragma clang loop unroll(full)
-        for (int i = 0; i < LANE_COUNT; i++) *(vector *)(target + i * width) = v[i];
-      } else {
-        store_rows(target, width, v, stored, least(depth - d, LANE_COUNT));
-      }
+      // A store of all lanes also writes the next scalars, which the following stores overwrite. It never writes past
+      // the end.
+      const bool whole = d + 2 * lanes <= depth;
+      const ptrdiff_t columns = least(depth - d, lanes);
+#define SQUARE(N) pack_square(lanes, target, width, rows + d, N, item_stride, whole, stored, columns)
+      // Constant counts for whole squares and for what full tiles leave: of 6 and 12 floats, and of 6 and 14 doubles.
+      if (items == lanes)
+        SQUARE(lanes);
+      else if (items == OF_SCALAR(12, 2))
+        SQUARE(OF_SCALAR(12, 2));
+      else if (items == 6)
+        SQUARE(6);
+      else
+        SQUARE(items);
+#undef SQUARE
     }
     for (; d < depth; d++)
       for (ptrdiff_t i = 0; i < stored; i++) packed[d * width + first + i] = i < items ? rows[i * item_stride + d] : 0;
@@ -112,6 +152,7 @@ KERNEL void pack_copying(SCALAR *packed, ptrdiff_t width, const SCALAR *source, 
   COPY(2 * LANE_COUNT)
   COPY(LANE_COUNT)
   COPY(MOST_ROWS)
+  COPY(6)  // AVX2's tiles
 #undef COPY
   // With few scalars in a row, a call of memcpy would take longer than this loop.
   for (ptrdiff_t d = 0; d < depth; d++)
@@ -119,12 +160,14 @@ KERNEL void pack_copying(SCALAR *packed, ptrdiff_t width, const SCALAR *source, 
     for (ptrdiff_t i = 0; i < width; i++) packed[d * width + i] = i < count ? source[d * depth_stride + i] : 0;
 }
 
-KERNEL void pack_either(SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count, ptrdiff_t item_stride,
-                        ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride) {
+KERNEL void pack_either(const int lanes, SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
+                        ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride) {
   if (item_stride == 1)
     pack_copying(packed, width, source, count, depth, depth_stride);
+  else if (width <= LANE_COUNT / 2)
+    pack_squares(LANE_COUNT / 2, packed, width, source, count, item_stride, depth, readable);
   else
-    pack_transposing(packed, width, source, count, item_stride, depth, readable);
+    pack_squares(lanes, packed, width, source, count, item_stride, depth, readable);
 }
 
 KERNEL void unpack_squares(SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed, ptrdiff_t width,
@@ -161,15 +204,17 @@ KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, pt
     }
 }
 
-#define DEFINE_PACKING(set, architecture, attributes, ...)                                                 \
-  architecture(                                                                                            \
-      attributes void NAMED(pack, set)(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count, \
-                                       ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable,         \
-                                       ptrdiff_t depth_stride) {                                           \
-        pack_either(packed, width, source, count, item_stride, depth, readable, depth_stride);             \
-      } attributes void NAMED(unpack_adding, set)(void *target, ptrdiff_t item_stride, const void *packed, \
-                                                  ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {     \
-        unpack_squares(target, item_stride, packed, width, count, depth);                                  \
+// The lanes of a square, which the registers of a set can hold.
+#define SQUARE_LANES(set) (instruction_set_##set == instruction_set_avx512 ? LANE_COUNT : LANE_COUNT / 2)
+#define DEFINE_PACKING(set, architecture, attributes, ...)                                                        \
+  architecture(                                                                                                   \
+      attributes void NAMED(pack, set)(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count,        \
+                                       ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable,                \
+                                       ptrdiff_t depth_stride) {                                                  \
+        pack_either(SQUARE_LANES(set), packed, width, source, count, item_stride, depth, readable, depth_stride); \
+      } attributes void NAMED(unpack_adding, set)(void *target, ptrdiff_t item_stride, const void *packed,        \
+                                                  ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {            \
+        unpack_squares(target, item_stride, packed, width, count, depth);                                         \
       })
 INSTRUCTION_SETS(DEFINE_PACKING)
 #undef DEFINE_PACKING
