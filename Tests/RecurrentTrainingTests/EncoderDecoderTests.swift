@@ -34,8 +34,8 @@ import Testing
         case "predictive", "predictive dot":
           .predictive(
             try PredictiveAttention(
-              querySize: 6, keySize: memory, size: 5, distance: 1, score: self.attention == "predictive" ? .general : .dot,
-              seed: 1))
+              querySize: 6, keySize: memory, size: 5, distance: 1,
+              score: self.attention == "predictive" ? .general : .dot, seed: 1))
         default: nil
         }
       var model = EncoderDecoder(

@@ -82,6 +82,15 @@ struct SlotStages<E: Element>: BitwiseCopyable {
     }
   }
 
+  /// The slots of a block start from the bias.
+  @inline(__always)
+  private func fill(_ block: Int, _ engine: Engine<E>) {
+    let input = inputs + block
+    fill_rows(
+      engine.products.kernels, input.pointee.slots, memory.layout.slotStride, engine.program.biasedSlots,
+      input.pointee.bias, rows.count)
+  }
+
   @inline(__always)
   func run(downwards: Bool) {
     engine._withUnsafeGuaranteedRef { engine in
@@ -98,15 +107,25 @@ struct SlotStages<E: Element>: BitwiseCopyable {
         } else {
           _ = engine.packOperand(of: stage.product, rows, memory, 0..<blocks)
         }
+        let first = downwards ? blocks - 1 : 0
+        let joinsInput = engine.joins(blocks, gates: engine.program.gates)
+        let joinsHidden = engine.joins(blocks, gates: stage.product?.gates.count ?? 0)
+        if index == 0, joinsInput {
+          for block in 0..<blocks { fill(block, engine) }
+          var product = engine.joined(inputs[first].product, memory, count: blocks, downwards: downwards)
+          engine.products.run(&product)
+        }
+        if joinsHidden {
+          var product = engine.joined(operands[first].hidden, memory, count: blocks, downwards: downwards)
+          engine.products.run(&product)
+        }
         engine.forEachBlock(0..<blocks, downwards: downwards) { block, _ in
-          if index == 0 {
-            let input = inputs + block
-            fill_rows(
-              engine.products.kernels, input.pointee.slots, memory.layout.slotStride, engine.program.biasedSlots,
-              input.pointee.bias, rows.count)
-            engine.products.run(&input.pointee.product)
+          if index == 0, !joinsInput {
+            fill(block, engine)
+            engine.products.run(&inputs[block].product)
           }
-          engine.run(stage, operands + block)
+          if !joinsHidden { engine.products.run(&operands[block].hidden) }
+          stage.pass.forward(&operands[block].gates)
         }
       }
     }
