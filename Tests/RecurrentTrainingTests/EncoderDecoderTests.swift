@@ -264,10 +264,10 @@ import Testing
         vectors, reader, attention: .dot(DotAttention()), memorySize: 6, feedsInput: true, seed: 1)
     }
     expectError(
-      "the attention of a decoder with input feeding is none, expected one that looks at the whole memory"
+      "the attention of a decoder with input feeding is none, expected one to the whole memory, or a predictive one"
     ) { try RecurrentDecoder(vectors, reader, feedsInput: true, seed: 1) }
     expectError(
-      "the attention of a decoder with input feeding is one with a window, expected one that looks at the whole memory"
+      "the attention of a decoder with input feeding is one to a window, expected one to the whole memory, or a predictive one"
     ) {
       try RecurrentDecoder(
         vectors, reader, attention: .dot(DotAttention(window: .past)), memorySize: 6, feedsInput: true, seed: 1)
@@ -310,8 +310,8 @@ import Testing
     feeding.decoder.attention = try AttentionalOutput(
       .dot(DotAttention(window: .past)), querySize: 6, memorySize: 6, seed: 1)
     expectError(
-      "the attention of a decoder with input feeding is one with a window, "
-        + "expected one that looks at the whole memory"
+      "the attention of a decoder with input feeding is one to a window, "
+        + "expected one to the whole memory, or a predictive one"
     ) { try feeding(input, workspace) }
     var model = try EncoderDecoderTests.goldens[0].model()
     model.decoder.head = try Dense(inputSize: 6, outputSize: 4, seed: 1)

@@ -35,7 +35,7 @@ public struct RecurrentDecoder: Sendable, Composite {
   ///   - feedsInput: whether the output of the attention is a part of the next step's input.
   ///   - seed: equal seeds give equal weights.
   /// - Throws: `RecurrentError` if sizes do not fit, if the layer has another direction, or if there is input feeding
-  ///   without an attention or with one that has a window.
+  ///   without an attention or with one whose window follows the steps.
   public init<Base: RecurrentLayer>(
     _ embedding: Embedding, _ layer: Base, attention: Attention? = nil, memorySize: Int = 0, feedsInput: Bool = false,
     seed: UInt64
@@ -58,8 +58,8 @@ public struct RecurrentDecoder: Sendable, Composite {
     guard layer.direction == .forward else { throw .direction(layer.direction) }
     if feedsInput, attention?.attention.window != .all {
       throw .value(
-        name: "the attention of a decoder with input feeding", was: attention == nil ? "none" : "one with a window",
-        expected: "one that looks at the whole memory")
+        name: "the attention of a decoder with input feeding", was: attention == nil ? "none" : "one to a window",
+        expected: "one to the whole memory, or a predictive one")
     }
     let hidden = layer.hiddenSize
     for (name, size, expected, meaning) in [
