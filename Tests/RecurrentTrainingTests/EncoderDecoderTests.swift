@@ -267,7 +267,8 @@ import Testing
       "the attention of a decoder with input feeding is none, expected one to the whole memory, or a predictive one"
     ) { try RecurrentDecoder(vectors, reader, feedsInput: true, seed: 1) }
     expectError(
-      "the attention of a decoder with input feeding is one to a window, expected one to the whole memory, or a predictive one"
+      "the attention of a decoder with input feeding is one to a window, "
+        + "expected one to the whole memory, or a predictive one"
     ) {
       try RecurrentDecoder(
         vectors, reader, attention: .dot(DotAttention(window: .past)), memorySize: 6, feedsInput: true, seed: 1)
