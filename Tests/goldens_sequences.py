@@ -167,7 +167,8 @@ class Translator(torch.nn.Module):
                 "score": torch.nn.Linear(5, 1, bias=False),
             }
         )
-        # A ParameterDict has no dots in its names, so position_ stands for position. It would sort a plain dict.
+        # A ParameterDict allows no dots in names, so position_weight is written for position.weight. It would sort a
+        # plain dict.
         score["predictive"] = lambda: torch.nn.ParameterDict(
             OrderedDict(
                 position_weight=torch.empty(5, DECODER),

@@ -1,9 +1,10 @@
 """The training of `recurrent experiment text` in PyTorch: text.py TEXT REPORT
 
-REPORT is the JSON that the experiment wrote. The same model, with the same initial distributions, batches, dropout,
-optimizer and schedule, is trained on as many threads and for as many seconds as ours took, or as many epochs if they
-end sooner. The held-out loss is that of the experiment too: four streams from a state of zero. It is computed after
-each epoch and when the time is over, and does not count as time.
+REPORT is the JSON that the experiment wrote. The same model, with the same initial distributions, batches, dropout
+and optimizer, is trained on as many threads and for as many seconds as ours took, or as many epochs if they end sooner.
+Its learning rate falls along the same cosine, which ends with the time if the epochs would take longer: PyTorch is not
+compared in the middle of its schedule. The held-out loss is that of the experiment too: four streams from a state of zero, computed after each
+epoch and when the time is over. Its time counts, as it does in ours.
 """
 
 import json
@@ -13,9 +14,6 @@ import time
 
 import torch
 from torch import nn
-
-HELD_OUT_STREAMS, HELD_OUT_STEPS = 4, 100
-
 
 class Model(nn.Module):
     def __init__(self, cell, symbols, embedding, hidden, levels, dropout):
@@ -53,7 +51,7 @@ def held_out_loss(model, numbers):
     model.eval()
     state, total, count = None, 0.0, 0
     with torch.inference_mode():
-        for x, targets in batches(numbers, HELD_OUT_STREAMS, HELD_OUT_STEPS):
+        for x, targets in batches(numbers, max(1, min(4, len(numbers) // 100)), 100):
             loss, state = loss_of(model, x, targets, state)
             total, count = total + loss.item() * targets.numel(), count + targets.numel()
     model.train()
@@ -72,16 +70,22 @@ def main():
     torch.manual_seed(settings["seed"])
     torch.set_num_threads(settings["threads"])
 
-    symbols = {symbol: index for index, symbol in enumerate(sorted(set(text)))}
-    numbers = torch.tensor([symbols[symbol] for symbol in text])
-    trained = len(text) - round(len(text) * settings["held-out"])
+    trained = len(text) - int(len(text) * settings["held-out"])
+    if trained >= len(text) - 1:
+        sys.exit("no text is held out, expected some, whose loss is compared")
+    # Symbol 0 is any that the training part lacks.
+    symbols = {symbol: index for index, symbol in enumerate(sorted(set(text[:trained])), 1)}
+    numbers = torch.tensor([symbols.get(symbol, 0) for symbol in text])
     training, held_out = numbers[:trained], numbers[trained:]
     model = Model(
-        settings["cell"], len(symbols), settings["embedding"], settings["hidden"], settings["levels"],
+        settings["cell"], len(symbols) + 1, settings["embedding"], settings["hidden"], settings["levels"],
         settings["dropout"],
     )  # fmt: skip
-    optimizer = torch.optim.Adam(model.parameters())
-    streams, steps, highest = settings["streams"], settings["steps"], settings["learning-rate"]
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == settings["parameters"], f"the model has {count} parameters, ours {settings['parameters']}"
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    steps, highest = settings["steps"], settings["learning-rate"]
+    streams = max(1, min(settings["streams"], trained // 4 // steps))
     epoch_updates = math.ceil((trained - 1) // streams / steps)
     updates, lowest = epoch_updates * settings["epochs"], highest / 50
     time_limit, spent, update = ours[-1]["seconds"], 0.0, 0
@@ -90,7 +94,9 @@ def main():
     while update < updates and spent < time_limit:
         state, begin = None, time.perf_counter()
         for x, targets in batches(training, streams, steps):
-            cosine = lowest + (highest - lowest) * (1 + math.cos(math.pi * update / updates)) / 2
+            elapsed = spent + time.perf_counter() - begin
+            done = min(1, max(update / updates, elapsed / time_limit))
+            cosine = lowest + (highest - lowest) * (1 + math.cos(math.pi * done)) / 2
             for group in optimizer.param_groups:
                 group["lr"] = cosine * min(1, (update + 1) / 50)
             loss, state = loss_of(model, x, targets, state)
@@ -100,10 +106,10 @@ def main():
             nn.utils.clip_grad_norm_(model.parameters(), settings["clip"])
             optimizer.step()
             update += 1
-            if spent + time.perf_counter() - begin >= time_limit:
+            if elapsed >= time_limit:
                 break
-        spent += time.perf_counter() - begin
         theirs = held_out_loss(model, held_out)
+        spent += time.perf_counter() - begin
         print(f"{update / epoch_updates:7.2f}{theirs:10.4f}{spent:9.1f}", flush=True)
     last = ours[-1]
     print(

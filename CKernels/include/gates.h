@@ -63,7 +63,7 @@ typedef struct register_step {
 // Whether a step in registers computes two vectors at once, which needs 32 registers.
 static inline bool steps_in_pairs(instruction_set set) { return set == instruction_set_avx512; }
 
-// The same step with `pairs` as a constant of the instruction set, by which the compiler removes what the set never
+// Returns a copy of the step whose `pairs` is a constant, so that the compiler removes the code that the set never
 // runs.
 LANES register_step step_for(instruction_set set, const register_step *step) {
   register_step copy = *step;
@@ -71,8 +71,8 @@ LANES register_step step_for(instruction_set set, const register_step *step) {
   return copy;
 }
 
-// The `pairs` of a step, in the body that all variants share. The portable variant is that body itself: there, `pairs`
-// is no constant, and is false.
+// Returns the `pairs` of a step, in the body that all variants share: the constant of a variant. The portable variant
+// is the body itself. It has no such constant, but never runs in pairs, so the code for pairs is removed there too.
 LANES bool steps_in_pairs_here(bool pairs) {
   if (__builtin_constant_p(pairs)) return pairs;
   if (pairs) __builtin_trap();

@@ -91,17 +91,18 @@ KERNEL void store_rows(SCALAR *target, ptrdiff_t width, const SCALAR *vectors, c
 #undef STORE
 }
 
-// Packs `items` rows as columns of one square with `lanes` rows and columns, in registers. Of each column of `packed`,
-// `stored` scalars belong to the square. If `whole`, all lanes of all columns are stored.
+// Transposes a square of `items` rows and `lanes` values of k into `packed`, in registers. Of the last square of a row,
+// only the first `count` values of k exist. For each of them, `stored` scalars belong to the square; if `whole`, all
+// lanes are stored.
 KERNEL void pack_square(const int lanes, SCALAR *packed, ptrdiff_t width, const SCALAR *rows, ptrdiff_t items,
-                        ptrdiff_t item_stride, bool whole, ptrdiff_t stored, ptrdiff_t columns) {
+                        ptrdiff_t item_stride, bool whole, ptrdiff_t stored, ptrdiff_t count) {
 #define PACK(type, load)                                                                                      \
   type v[sizeof(type) / sizeof(SCALAR)];                                                                      \
   load(v, rows, item_stride, items);                                                                          \
   if (whole)                                                                                                  \
     _Pragma("clang loop unroll(full)") for (int i = 0; i < lanes; i++) * (type *)(packed + i * width) = v[i]; \
   else                                                                                                        \
-    store_rows(packed, width, (const SCALAR *)v, lanes, stored, columns);
+    store_rows(packed, width, (const SCALAR *)v, lanes, stored, count);
   if (lanes == LANE_COUNT) {
     PACK(vector, load_transposed)
   } else {
@@ -113,8 +114,8 @@ KERNEL void pack_square(const int lanes, SCALAR *packed, ptrdiff_t width, const 
 // Packs the rows of `source` as columns of `packed`, one square at a time. `readable` scalars of each row may be read.
 KERNEL void pack_squares(const int lanes, SCALAR *packed, ptrdiff_t width, const SCALAR *source, ptrdiff_t count,
                          ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable) {
-  // The last columns come first. If they are not a whole square, their stores write past them, and later stores
-  // overwrite that.
+  // The last rows come first. If they are not a whole square, their stores write past them, and later stores overwrite
+  // that.
   for (ptrdiff_t first = (width - 1) / lanes * lanes; first >= 0; first -= lanes) {
     const ptrdiff_t items = least(count - first, lanes), stored = least(width - first, lanes);
     const SCALAR *rows = source + first * item_stride;
@@ -124,9 +125,10 @@ KERNEL void pack_squares(const int lanes, SCALAR *packed, ptrdiff_t width, const
       // A store of all lanes also writes the next scalars, which the following stores overwrite. It never writes past
       // the end.
       const bool whole = d + 2 * lanes <= depth;
-      const ptrdiff_t columns = least(depth - d, lanes);
-#define SQUARE(N) pack_square(lanes, target, width, rows + d, N, item_stride, whole, stored, columns)
-      // Constant counts for whole squares and for what full tiles leave: of 6 and 12 floats, and of 6 and 14 doubles.
+      const ptrdiff_t rest = least(depth - d, lanes);
+#define SQUARE(N) pack_square(lanes, target, width, rows + d, N, item_stride, whole, stored, rest)
+      // These counts are constants: a whole square, and the rows that a full tile has beyond its whole squares. Tiles
+      // of 6 and 12 floats leave 6 and 12, and tiles of 6 and 14 doubles leave 2 and 6.
       if (items == lanes)
         SQUARE(lanes);
       else if (items == OF_SCALAR(12, 2))
@@ -164,10 +166,10 @@ KERNEL void pack_either(const int lanes, SCALAR *packed, ptrdiff_t width, const 
                         ptrdiff_t item_stride, ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride) {
   if (item_stride == 1)
     pack_copying(packed, width, source, count, depth, depth_stride);
-  else if (width <= LANE_COUNT / 2)
-    pack_squares(LANE_COUNT / 2, packed, width, source, count, item_stride, depth, readable);
+  else if (lanes == LANE_COUNT && width > LANE_COUNT / 2)
+    pack_squares(LANE_COUNT, packed, width, source, count, item_stride, depth, readable);
   else
-    pack_squares(lanes, packed, width, source, count, item_stride, depth, readable);
+    pack_squares(LANE_COUNT / 2, packed, width, source, count, item_stride, depth, readable);
 }
 
 KERNEL void unpack_squares(SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed, ptrdiff_t width,
@@ -204,7 +206,7 @@ KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, pt
     }
 }
 
-// The lanes of a square, which the registers of a set can hold.
+// The number of rows and columns of the largest square that the registers of a set hold.
 #define SQUARE_LANES(set) (instruction_set_##set == instruction_set_avx512 ? LANE_COUNT : LANE_COUNT / 2)
 #define DEFINE_PACKING(set, architecture, attributes, ...)                                                        \
   architecture(                                                                                                   \

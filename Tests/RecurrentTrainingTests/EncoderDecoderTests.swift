@@ -267,7 +267,7 @@ import Testing
       "the attention of a decoder with input feeding is none, expected one to the whole memory, or a predictive one"
     ) { try RecurrentDecoder(vectors, reader, feedsInput: true, seed: 1) }
     expectError(
-      "the attention of a decoder with input feeding is one to a window, "
+      "the attention of a decoder with input feeding is one whose window follows the steps, "
         + "expected one to the whole memory, or a predictive one"
     ) {
       try RecurrentDecoder(
@@ -311,7 +311,7 @@ import Testing
     feeding.decoder.attention = try AttentionalOutput(
       .dot(DotAttention(window: .past)), querySize: 6, memorySize: 6, seed: 1)
     expectError(
-      "the attention of a decoder with input feeding is one to a window, "
+      "the attention of a decoder with input feeding is one whose window follows the steps, "
         + "expected one to the whole memory, or a predictive one"
     ) { try feeding(input, workspace) }
     var model = try EncoderDecoderTests.goldens[0].model()

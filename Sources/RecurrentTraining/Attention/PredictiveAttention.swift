@@ -124,11 +124,12 @@ public struct PredictiveAttention: Sendable {
     for key in window(position, keys: keys) { weights[key] *= factor(key, position) }
   }
 
-  /// p of a query.
+  /// Computes p, where the window of a query is.
   ///
   /// - Parameters:
   ///   - hidden: tanh(Wp·query) [A]
   ///   - keys: K
+  ///   - query, sequence: named in an error.
   /// - Throws: `RecurrentError.value` if the position is NaN, which has no window.
   func position(
     _ hidden: UnsafePointer<Float>, keys: Int, query: Int, sequence: Int

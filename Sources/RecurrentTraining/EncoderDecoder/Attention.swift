@@ -33,7 +33,7 @@ public enum Attention: Sendable {
     }
   }
 
-  /// Which keys a query looks at, by its step.
+  /// The keys that a query may look at because of its step. The queries of a predictive attention place their own windows.
   var window: AttentionWindow {
     switch self {
     case .dot(let attention): attention.window

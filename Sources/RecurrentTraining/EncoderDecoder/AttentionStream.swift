@@ -29,8 +29,9 @@ final class AttentionStream {
   private let additive: AdditiveAttention?
   /// The network that places the window of each query; nil if windows follow the steps.
   private let predictive: PredictiveAttention?
-  /// The first product of that network, and its values [rows][A] for the queries of a step.
+  /// The first product of that network.
   private let position: PackedLinear?
+  /// tanh(Wp·query) [rows][A] for the queries of a step.
   private let positionHidden: AlignedBuffer<Float>
   /// [S,N,A]: the projected keys of additive scores.
   private var keys: Sequences<Float>?
@@ -149,7 +150,7 @@ final class AttentionStream {
     try Activation.tanh.apply(to: UnsafeMutableBufferPointer(start: h, count: rows * hiddenSize))
   }
 
-  /// The scores [S] of a row become its weights.
+  /// Turns the scores [S] of a row into its weights.
   private func normalize(
     _ weights: UnsafeMutablePointer<Float>, keys: Int, step: Int, source: Int, row: Int
   ) throws(RecurrentError) {

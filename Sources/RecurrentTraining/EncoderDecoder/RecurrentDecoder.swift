@@ -58,7 +58,8 @@ public struct RecurrentDecoder: Sendable, Composite {
     guard layer.direction == .forward else { throw .direction(layer.direction) }
     if feedsInput, attention?.attention.window != .all {
       throw .value(
-        name: "the attention of a decoder with input feeding", was: attention == nil ? "none" : "one to a window",
+        name: "the attention of a decoder with input feeding",
+        was: attention == nil ? "none" : "one whose window follows the steps",
         expected: "one to the whole memory, or a predictive one")
     }
     let hidden = layer.hiddenSize

@@ -53,12 +53,12 @@ extension Engine {
       panel_width: width)
   }
 
-  /// Whether a product of few rows with so many gates runs for some blocks at once. The sums of one gate are too few to
-  /// hide the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to 1024: 1.3 to 1.4 times as fast).
+  /// Whether one product serves all of a thread's blocks in a step of few rows. The sums of one gate are too few to hide
+  /// the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to 1024: 1.3 to 1.4 times as fast).
   @inline(__always)
   func joins(_ blocks: Int, gates: Int) -> Bool { blocks > 1 && gates == 1 && !products.rounds }
 
-  /// The product of blocks that it `joins`.
+  /// One product for several blocks.
   ///
   /// - Parameters:
   ///   - first: the product of the block that is visited first.
