@@ -3,8 +3,8 @@
 REPORT is the JSON that the experiment wrote. The same model, with the same initial distributions, batches, dropout
 and optimizer, is trained on as many threads and for as many seconds as ours took, or as many epochs if they end sooner.
 Its learning rate falls along the same cosine, which ends with the time if the epochs would take longer: PyTorch is not
-compared in the middle of its schedule. The held-out loss is that of the experiment too: four streams from a state of zero, computed after each
-epoch and when the time is over. Its time counts, as it does in ours.
+compared in the middle of its schedule. The held-out loss is that of the experiment too: four streams from a state of
+zero, computed after each epoch and when the time is over. Its time counts, as it does in ours.
 """
 
 import json
@@ -14,6 +14,7 @@ import time
 
 import torch
 from torch import nn
+
 
 class Model(nn.Module):
     def __init__(self, cell, symbols, embedding, hidden, levels, dropout):

@@ -85,8 +85,8 @@ typedef struct softmax_row {
 } softmax_row;
 void softmax_run(instruction_set set, softmax_row *row);
 
-// values[row] = softmax(values[row]) for some rows of `count` logits, which start `stride` apart. A logit of -∞ becomes 0;
-// a row without a finite logit becomes NaN.
+// values[row] = softmax(values[row]) for some rows of `count` logits, which start `stride` apart. A logit of -∞
+// becomes 0; a row without a finite logit becomes NaN.
 void softmax_rows(instruction_set set, float *values, ptrdiff_t rows, ptrdiff_t stride, ptrdiff_t count);
 
 // The gradient through a softmax: d = scale·p·(d - Σ p·d), with the probabilities p [count] and d [count], overwritten.
