@@ -172,21 +172,27 @@ KERNEL void pack_either(const int lanes, SCALAR *packed, ptrdiff_t width, const 
     pack_squares(LANE_COUNT / 2, packed, width, source, count, item_stride, depth, readable);
 }
 
-KERNEL void unpack_squares(SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed, ptrdiff_t width,
-                           ptrdiff_t count, ptrdiff_t depth) {
-  for (ptrdiff_t first = 0; first < count; first += LANE_COUNT) {
-    const ptrdiff_t items = least(count - first, LANE_COUNT);
+// Adds columns of `packed` to the rows of `target`, one square at a time.
+KERNEL void unpack_squares(const int lanes, SCALAR *target, ptrdiff_t item_stride, const SCALAR *packed,
+                           ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {
+#define UNPACK(type, load)                                                            \
+  type v[sizeof(type) / sizeof(SCALAR)];                                              \
+  load(v, packed + d * width + first, width, lanes);                                  \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < lanes; i++) if (i < items) * \
+      (type *)(target + (first + i) * item_stride + d) += v[i];
+  for (ptrdiff_t first = 0; first < count; first += lanes) {
+    const ptrdiff_t items = least(count - first, lanes);
     ptrdiff_t d = 0;
-    for (; d + LANE_COUNT <= depth; d += LANE_COUNT) {
-      vector v[LANE_COUNT];
-      load_transposed(v, packed + d * width + first, width, LANE_COUNT);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < LANE_COUNT; i++)
-        if (i < items) *(vector *)(target + (first + i) * item_stride + d) += v[i];
-    }
+    for (; d + lanes <= depth; d += lanes)
+      if (lanes == LANE_COUNT) {
+        UNPACK(vector, load_transposed)
+      } else {
+        UNPACK(half, load_half_transposed)
+      }
     for (; d < depth; d++)
       for (ptrdiff_t i = 0; i < items; i++) target[(first + i) * item_stride + d] += packed[d * width + first + i];
   }
+#undef UNPACK
 }
 
 KERNEL void add_vectors(const int vectors, SCALAR *sums, const SCALAR *panel, ptrdiff_t rows) {
@@ -216,7 +222,7 @@ KERNEL void fill_vectors(const int vectors, SCALAR *panels, ptrdiff_t stride, pt
         pack_either(SQUARE_LANES(set), packed, width, source, count, item_stride, depth, readable, depth_stride); \
       } attributes void NAMED(unpack_adding, set)(void *target, ptrdiff_t item_stride, const void *packed,        \
                                                   ptrdiff_t width, ptrdiff_t count, ptrdiff_t depth) {            \
-        unpack_squares(target, item_stride, packed, width, count, depth);                                         \
+        unpack_squares(SQUARE_LANES(set), target, item_stride, packed, width, count, depth);                      \
       })
 INSTRUCTION_SETS(DEFINE_PACKING)
 #undef DEFINE_PACKING
