@@ -110,17 +110,15 @@ extension Engine {
         ? roundOperand(of: stage.product, rows, memory, share) : packOperand(of: stage.product, rows, memory, own)
       // The product reads the slot of all units, so every thread must have packed its own.
       if operandTiles != nil { share.barrier() }
-      let joins = isSmall && joins(own.count, gates: stage.product?.gates.count ?? 0)
-      if joins {
-        let first = downwards ? own.upperBound - 1 : own.lowerBound
-        var product = joined(
-          stepOperands(stage, rows, memory, first).hidden, memory, count: own.count, downwards: downwards)
-        products.run(&product)
-      }
+      let joined =
+        isSmall
+        && runJoined(own, gates: stage.product?.gates.count ?? 0, memory, downwards: downwards) {
+          stepOperands(stage, rows, memory, $0).hidden
+        }
       forEachBlock(own, downwards: downwards) { block, next in
         if isSmall {
           var call = stepOperands(stage, rows, memory, block)
-          if !joins { products.run(&call.hidden) }
+          if !joined { products.run(&call.hidden) }
           return stage.pass.forward(&call.gates)
         }
         @inline(__always) func gates(_ row: Int, _ count: Int) {

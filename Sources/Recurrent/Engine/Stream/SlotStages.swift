@@ -107,24 +107,21 @@ struct SlotStages<E: Element>: BitwiseCopyable {
         } else {
           _ = engine.packOperand(of: stage.product, rows, memory, 0..<blocks)
         }
-        let first = downwards ? blocks - 1 : 0
-        let joinsInput = engine.joins(blocks, gates: engine.program.gates)
-        let joinsHidden = engine.joins(blocks, gates: stage.product?.gates.count ?? 0)
-        if index == 0, joinsInput {
-          for block in 0..<blocks { fill(block, engine) }
-          var product = engine.joined(inputs[first].product, memory, count: blocks, downwards: downwards)
-          engine.products.run(&product)
-        }
-        if joinsHidden {
-          var product = engine.joined(operands[first].hidden, memory, count: blocks, downwards: downwards)
-          engine.products.run(&product)
-        }
+        let joinedInput =
+          index == 0
+          && engine.runJoined(0..<blocks, gates: engine.program.gates, memory, downwards: downwards) { first in
+            for block in 0..<blocks { fill(block, engine) }
+            return inputs[first].product
+          }
+        let joinedHidden = engine.runJoined(
+          0..<blocks, gates: stage.product?.gates.count ?? 0, memory, downwards: downwards
+        ) { operands[$0].hidden }
         engine.forEachBlock(0..<blocks, downwards: downwards) { block, _ in
-          if index == 0, !joinsInput {
+          if index == 0, !joinedInput {
             fill(block, engine)
             engine.products.run(&inputs[block].product)
           }
-          if !joinsHidden { engine.products.run(&operands[block].hidden) }
+          if !joinedHidden { engine.products.run(&operands[block].hidden) }
           stage.pass.forward(&operands[block].gates)
         }
       }

@@ -53,25 +53,26 @@ extension Engine {
       panel_width: width)
   }
 
-  /// Whether one product serves all of a thread's blocks in a step of few rows. The sums of one gate are too few to hide
-  /// the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to 1024: 1.3 to 1.4 times as fast).
-  @inline(__always)
-  func joins(_ blocks: Int, gates: Int) -> Bool { blocks > 1 && gates == 1 && !products.rounds }
-
-  /// One product for several blocks.
+  /// Runs one product for all of a thread's blocks in a step of few rows, if it has one gate. The sums of one gate of
+  /// one block are too few to hide the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to 1024: 1.3
+  /// to 1.4 times as fast).
   ///
   /// - Parameters:
-  ///   - first: the product of the block that is visited first.
-  ///   - count: the number of blocks.
   ///   - downwards: whether the blocks are visited downwards.
+  ///   - product: returns the product of the block that is visited first.
+  /// - Returns: whether it ran. Otherwise each block's product is still to be run.
   @inline(__always)
-  func joined(_ first: product, _ memory: ForwardMemory<E>, count: Int, downwards: Bool) -> product {
+  func runJoined(
+    _ blocks: Range<Int>, gates: Int, _ memory: ForwardMemory<E>, downwards: Bool, _ product: (Int) -> product
+  ) -> Bool {
+    guard blocks.count > 1 && gates == 1 && !products.rounds else { return false }
     let direction = downwards ? -1 : 1
-    var all = first
-    all.panel_count = count
-    all.panel_stride = direction * program.gates * first.panel_stride
+    var all = product(downwards ? blocks.upperBound - 1 : blocks.lowerBound)
+    all.panel_stride *= direction * program.gates
+    all.panel_count = blocks.count
     all.c_panel_stride = direction * memory.layout.blockStride
-    return all
+    products.run(&all)
+    return true
   }
 
   /// Packs some blocks of the slot that is the operand of a stage's product into row tiles; nil if the operand is h'.
