@@ -104,25 +104,8 @@ public struct PredictiveAttention: Sendable {
     score == .dot ? nil : try PackedLinear(queryLinear, weight: weight, bias: nil, rows: rows)
   }
 
-  /// The keys in the window around a position; at least one.
-  func window(_ position: Double, keys: Int) -> Range<Int> {
-    let distance = Double(distance)
-    return max(0, Int((position - distance).rounded(.up)))..<min(keys, Int((position + distance).rounded(.down)) + 1)
-  }
-
-  /// 1/σ²
-  private var precision: Double { 4 / (Double(distance) * Double(distance)) }
-
-  /// exp(-(key - p)²/2σ²), which is at least exp(-2) in the window.
-  private func factor(_ key: Int, _ position: Double) -> Float {
-    let distance = Double(key) - position
-    return Float(exp(-0.5 * precision * distance * distance))
-  }
-
-  /// Multiplies a query's weights in the window around its position by their factors.
-  func weigh(_ weights: UnsafeMutablePointer<Float>, keys: Int, position: Double) {
-    for key in window(position, keys: keys) { weights[key] *= factor(key, position) }
-  }
+  /// The window that a position places.
+  var window: GaussianWindow { GaussianWindow(distance: Double(distance)) }
 
   /// Computes p, where the window of a query is.
   ///
@@ -200,6 +183,7 @@ extension PredictiveAttention: Module {
       }
       try checkCount("position.score.weight", positionScore.count, is: size, "1·\(size)")
       let attention = attention(valueSize: input.values.size), call = try AttentionCall(input, attention)
+      let window = window
       let weights = call.newWeights()
       var hidden = try positionLinear.rows(
         of: input.queries, "queries", ("position.weight", positionWeight[...]), workspace.scratch)
@@ -217,10 +201,10 @@ extension PredictiveAttention: Module {
               call.matrix(q, sequence, 0, size: keySize), queries: call.queries(sequence),
               call.matrix(k, sequence, 0, size: keySize), keys: keys, scale: 1, into: start, pieces)
             attention.normalize(start, queries: call.queries(sequence), keys: keys) { query in
-              window(positions[query * call.batchSize + sequence], keys: keys)
+              window.range(around: positions[query * call.batchSize + sequence], keys: keys)
             }
             for query in 0..<call.queries(sequence) {
-              weigh(
+              window.weigh(
                 attention.matrix(start, keys: keys).row(query), keys: keys,
                 position: positions[query * call.batchSize + sequence])
             }
@@ -254,7 +238,7 @@ extension PredictiveAttention: Module {
         "dy", dy.values.count, is: call.querySteps * call.batchSize * valueSize, "Tq·N·the size of the values")
       // [Tq,N]: the gradients of v·tanh(Wp·query), before σ.
       let dScores = AlignedBuffer<Double>(count: call.querySteps * call.batchSize)
-      let attention = call.products
+      let attention = call.products, window = window
       var d = try call.gradients(input, querySize: keySize, keySize: keySize) { dq, dk, dv in
         dy.values.withUnsafeBufferPointer { dy in
           withValues(trace.queries, input.keys, input.values) { q, k, v in
@@ -266,9 +250,12 @@ extension PredictiveAttention: Module {
                 dValues: call.matrix(dv, sequence, 0, size: valueSize), pieces)
               for query in 0..<queries {
                 let row = query * call.batchSize + sequence
-                dScores.start[row] = scoreGradients(
+                let position = trace.positions[row]
+                let dPosition = window.scoreGradients(
                   attention.matrix(trace.weights.start(sequence, 0), keys: keys).row(query),
-                  position: trace.positions[row], keys: keys, attention.matrix(pieces.dWeights, keys: keys).row(query))
+                  position: position, keys: keys, attention.matrix(pieces.dWeights, keys: keys).row(query))
+                // p = K·σ(…), so its derivative is p·(1 - p/K).
+                dScores.start[row] = dPosition * position * (1 - position / Double(keys))
               }
               attention.dotGradients(
                 call.matrix(q, sequence, 0, size: keySize), queries: queries,
@@ -304,26 +291,5 @@ extension PredictiveAttention: Module {
       }
       return d
     }
-  }
-
-  /// Turns the gradients `d` of a query's weights into those of its scores.
-  ///
-  /// With α the softmax of the scores and g the factors, the weights are α·g. So dScore = α·(g·d - Σ α·g·d), and
-  /// dp = Σ α·g·d·(key - p)/σ².
-  ///
-  /// - Returns: the gradient of v·tanh(Wp·query), the value before σ.
-  private func scoreGradients(
-    _ weights: UnsafePointer<Float>, position: Double, keys: Int, _ d: UnsafeMutablePointer<Float>
-  ) -> Double {
-    let window = window(position, keys: keys)
-    var mean: Float = 0, dPosition = 0.0
-    for key in window {
-      mean += weights[key] * d[key]
-      dPosition += Double(weights[key] * d[key]) * (Double(key) - position) * precision
-    }
-    for key in 0..<keys {
-      d[key] = window.contains(key) ? weights[key] * d[key] - weights[key] / factor(key, position) * mean : 0
-    }
-    return dPosition * position * (1 - position / Double(keys))
   }
 }

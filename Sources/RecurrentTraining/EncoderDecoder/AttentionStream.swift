@@ -27,12 +27,8 @@ final class AttentionStream {
   private let combine: PackedLinear
   /// The network of additive scores; nil for other scores.
   private let additive: AdditiveAttention?
-  /// The network that places the window of each query; nil if windows follow the steps.
-  private let predictive: PredictiveAttention?
-  /// The first product of that network.
-  private let position: PackedLinear?
-  /// tanh(Wp·query) [rows][A] for the queries of a step.
-  private let positionHidden: AlignedBuffer<Float>
+  /// Predicts where each query looks; nil if windows follow the steps.
+  private let positions: PositionStream?
   /// [S,N,A]: the projected keys of additive scores.
   private var keys: Sequences<Float>?
   /// [rows][size of the keys]
@@ -70,22 +66,20 @@ final class AttentionStream {
     var keySize = memory.size, scale: Float = 1
     switch attention {
     case .dot(let dot):
-      (query, additive, predictive) = (nil, nil, nil)
+      (query, additive, positions) = (nil, nil, nil)
       scale = dot.scale(keySize: keySize)
     case .general(let general):
       query = try general.packedQuery(rows: rows)
-      (additive, predictive) = (nil, nil)
+      (additive, positions) = (nil, nil)
     case .additive(let network):
       query = try network.packedQuery(rows: rows)
-      (additive, predictive) = (network, nil)
+      (additive, positions) = (network, nil)
       keySize = network.size
       keys = try network.projectedKeys(memory, Scratch())
     case .predictive(let network):
       query = try network.packedQuery(rows: rows)
-      (additive, predictive) = (nil, network)
+      (additive, positions) = (nil, try PositionStream(network, rows: rows))
     }
-    position = try predictive?.packedPosition(rows: rows)
-    positionHidden = AlignedBuffer(count: rows * (predictive?.size ?? 0))
     self.beams = beams
     self.scale = scale
     steps = memory.steps
@@ -127,11 +121,7 @@ final class AttentionStream {
   func step(_ step: Int, _ h: UnsafeMutablePointer<Float>) throws(RecurrentError) {
     let rows = sources.count * beams
     if let query { query.run(h, into: queries.start) } else { queries.start.update(from: h, count: rows * hiddenSize) }
-    if let position {
-      position.run(h, into: positionHidden.start)
-      try Activation.tanh.apply(
-        to: UnsafeMutableBufferPointer(start: positionHidden.start, count: positionHidden.count))
-    }
+    try positions?.read(h)
     for source in sources.indices {
       let keys = sources[source].keys, first = source * beams, weights = scores.start + first * steps
       score(source, into: weights)
@@ -154,13 +144,12 @@ final class AttentionStream {
   private func normalize(
     _ weights: UnsafeMutablePointer<Float>, keys: Int, step: Int, source: Int, row: Int
   ) throws(RecurrentError) {
-    guard let predictive else {
+    guard let positions else {
       return softmax(weights, keys: keys, in: products.window.range(query: step, keys: keys))
     }
-    let position = try predictive.position(
-      positionHidden.start + row * predictive.size, keys: keys, query: step, sequence: source)
-    softmax(weights, keys: keys, in: predictive.window(position, keys: keys))
-    predictive.weigh(weights, keys: keys, position: position)
+    let position = try positions.position(row: row, keys: keys, step: step, source: source)
+    softmax(weights, keys: keys, in: positions.window.range(around: position, keys: keys))
+    positions.window.weigh(weights, keys: keys, position: position)
   }
 
   /// The weights [S] of the keys in a window; all zero if it has moved past the source.
