@@ -17,8 +17,8 @@ from safetensors.numpy import save_file
 FOLDER = pathlib.Path(__file__).parent / "RecurrentTrainingTests" / "Goldens"
 nn, optim = torch.nn, torch.optim
 
-# The hyperparameters are powers of two or small multiples of them, exact in single precision, so that a float's rounding
-# of a decay does not count. Adam also has its usual ones.
+# The hyperparameters are powers of two or small multiples of them, exact in single precision, so that a float's
+# rounding of a decay does not count. Adam also has its usual ones.
 OPTIMIZERS = {
     "sgd": (optim.SGD, dict(lr=1 / 16)),
     "sgd_l2": (optim.SGD, dict(lr=1 / 16, weight_decay=1 / 8)),

@@ -71,8 +71,8 @@ import Testing
     func filesAreWritten() throws {
       try #require(Processor.available.contains(.avx512), "the file holds the bits of AVX-512")
       var text = """
-        # FNV-1a of the bits of forward, of the gradients of inputs and states, and of the parameters' gradients; written
-        # by DigestTests with RECURRENT_UPDATE_DIGESTS=1.\n
+        # FNV-1a of the bits of forward, of the gradients of inputs and states, and of the parameters' gradients;
+        # written by DigestTests with RECURRENT_UPDATE_DIGESTS=1.\n
         """
       text += try DigestTests.lines(Float.self) + DigestTests.lines(Double.self)
       try text.write(to: DigestTests.file, atomically: true, encoding: .utf8)

@@ -264,7 +264,8 @@ extension GradientsTests {
     }
   }
 
-  /// The gradients of a batch do not depend on how it is cut, but for rounding; on as many threads they have equal bits.
+  /// The gradients of a batch do not depend on how it is cut, but for rounding; on as many threads they have equal
+  /// bits.
   @Test(arguments: [1, 2, 3])
   func threadsAddTheirParts(count: Int) throws {
     let model = try Sentiment(words: 30, cell: .gru(), size: 6)
