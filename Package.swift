@@ -10,9 +10,9 @@ let fastInDebug: [SwiftSetting] = [
 
 // The C library contains the Swift runtime and exports only the functions of recurrent.h. It stays in memory after
 // dlclose, because a thread that ends later still runs the runtime's thread-local destructors, and a pool's threads
-// still run its code. The number in its soname is the version of the ABI, and its build id names its debug file. The settings
-// reach every target that depends on this one and would break the link of a test, so no target does. The library is
-// tested from C, C++ and Python.
+// still run its code. The number in its soname is the version of the ABI, and its build id names its debug file. The
+// settings reach every target that depends on this one and would break the link of a test, so no target does. The
+// library is tested from C, C++ and Python.
 let standingAlone: [LinkerSetting] = [
   .unsafeFlags(
     [

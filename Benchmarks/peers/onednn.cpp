@@ -76,8 +76,8 @@ class Call {
       : shape(shape), scalar(scalar), engine(engine), stream(engine) {
     const bool trains = shape.mode == "training";
     if (!trains && shape.mode != "forward" && shape.mode != "step") throw std::runtime_error("has no such mode");
-    if (shape.cell != "lstm" && shape.cell != "gru" && shape.cell != "rnn") throw std::runtime_error("has no such cell");
-    const memory::dim gates = shape.cell == "lstm" ? 4 : shape.cell == "gru" ? 3 : 1;
+    const memory::dim gates = shape.cell == "lstm" ? 4 : shape.cell == "gru" ? 3 : shape.cell == "rnn" ? 1 : 0;
+    if (gates == 0) throw std::runtime_error("has no such cell");
     const memory::dim biases = shape.cell == "gru" ? 4 : gates;
     const auto layers = [&shape](memory::dim size, type type) {
       return memory::desc({shape.t, shape.n, size}, type, tag::tnc);

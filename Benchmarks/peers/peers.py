@@ -6,9 +6,9 @@ Answers the benchmark's questions on standard input, a line each (Peer.swift ask
     run SECONDS                  ->  microseconds of one call, of each sample taken
 
 CELL is rnn, lstm or gru (reset after the product), or an attention that AttentionCase.swift describes: dot, general,
-additive or four-heads (PyTorch only, forward and training); MODE is forward, training (forward and backward with all gradients),
-step (T = 1 from a given state), beam (a beam search, which BeamSearchCase.swift describes) or one update of a whole
-model by Adam or, for forecast, AdamW: classifier, pooled-classifier, text, brackets, adding or forecast, which
+additive or four-heads (PyTorch only, forward and training); MODE is forward, training (forward and backward with all
+gradients), step (T = 1 from a given state), beam (a beam search, which BeamSearchCase.swift describes) or one update of
+a whole model by Adam or, for forecast, AdamW: classifier, pooled-classifier, text, brackets, adding or forecast, which
 ModelUpdate.swift describes. The first line it prints is its name and version, and the word bf16 if it computes in bf16
 (PyTorch only).
 """

@@ -19,7 +19,8 @@ typedef struct dropout_row {
 
 // target[u] = (unit first + u is dropped) ? 0 : scale · source[u] for u < count; target may be source. The bits of
 // units 4·j to 4·j + 3 are Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011, doi 10.1145/2063384.2063405) of the key
-// `seed` and the counter (j, step, lower half of sequence, layer + 2^16 · upper half of sequence), each word modulo 2^32.
+// `seed` and the counter (j, step, lower half of sequence, layer + 2^16 · upper half of sequence), each word modulo
+// 2^32.
 void drop_units_f32(instruction_set set, float *target, const float *source, ptrdiff_t count, const dropout_row *row);
 void drop_units_f64(instruction_set set, double *target, const double *source, ptrdiff_t count, const dropout_row *row);
 

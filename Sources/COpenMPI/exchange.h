@@ -11,8 +11,8 @@
 // The largest count of one call: MPI's counts are ints.
 enum { exchange_most = 1 << 30 };
 
-// Starts MPI unless the program has already done so, and sets `is_owner` to whether this call started it. Sets this process's rank and the number of ranks.
-// From now on, MPI returns errors; by default it would end the process.
+// Starts MPI unless the program has already done so, and sets `is_owner` to whether this call started it. Sets this
+// process's rank and the number of ranks. From now on, MPI returns errors; by default it would end the process.
 static inline int exchange_start(int *rank, int *count, bool *is_owner) {
   int running = 0, ended = 0, provided = 0;
   int code = MPI_Initialized(&running);

@@ -112,14 +112,14 @@ typedef enum recurrent_instruction_set {
   RECURRENT_INSTRUCTION_SET_AVX512 = 3
 } recurrent_instruction_set;
 
-// How a layer keeps the weights that it multiplies by, W and U. Its parameters keep their full precision: calls that get
-// and set them, and files, do not depend on it.
+// How a layer keeps the weights that it multiplies by, W and U. Its parameters keep their full precision: calls that
+// get and set them, and files, do not depend on it.
 typedef enum recurrent_weights {
   RECURRENT_WEIGHTS_FULL = 0,  // floats, or doubles
   // 8-bit numbers with a scale for each unit of each gate: max|w| / 127. Each step also rounds the rows of x and h to 8
-  // bits, with a scale for each row: max|x| / 127. The sums of their products are exact. With AVX-512 VNNI, calls take a
-  // third of the time or less. A row that holds an infinity or a NaN becomes NaN. Only for layers of floats whose input
-  // and hidden sizes are at most 65536; recurrent_record_forward refuses them.
+  // bits, with a scale for each row: max|x| / 127. The sums of their products are exact. With AVX-512 VNNI, calls take
+  // a third of the time or less. A row that holds an infinity or a NaN becomes NaN. Only for layers of floats whose
+  // input and hidden sizes are at most 65536; recurrent_record_forward refuses them.
   RECURRENT_WEIGHTS_INT8 = 1,
   // bfloat16, the upper halves of floats. Weights are rounded once, and each step rounds the rows of x and h before it
   // multiplies them: to the nearest number, of two equally near ones to the even one, in any rounding mode. The
@@ -291,8 +291,9 @@ recurrent_status recurrent_record_create(recurrent_record **record);
 // Destroys a record; null is ignored.
 recurrent_status recurrent_record_destroy(recurrent_record *record);
 
-// Does what recurrent_forward does, and keeps what backward needs, for a layer with full weights. It drops between levels as the layer's dropout and
-// the call's dropout_mode say; if nothing is dropped, its results are the same bits as those of recurrent_forward.
+// Does what recurrent_forward does, and keeps what backward needs, for a layer with full weights. It drops between
+// levels as the layer's dropout and the call's dropout_mode say; if nothing is dropped, its results are the same bits
+// as those of recurrent_forward.
 //
 // y: as in recurrent_forward, or null with y_count 0 if it is not needed.
 // record: overwritten.

@@ -47,9 +47,9 @@ package enum Blocking {
     while whole % lanes != 0 { whole += tileRows }
     return max(whole, 112 / whole * whole)
   }
-  /// Up to this many inputs and units, a stream's step of one sequence runs in registers. Its sums are single chains, so
-  /// this is at most `PRODUCT_K_BLOCK`. The weights of more units come from far caches and set the time (GRU, H 256 and
-  /// 512: 1.00 and 0.92 times as fast).
+  /// Up to this many inputs and units, a stream's step of one sequence runs in registers. Its sums are single chains,
+  /// so this is at most `PRODUCT_K_BLOCK`. The weights of more units come from far caches and set the time (GRU, H 256
+  /// and 512: 1.00 and 0.92 times as fast).
   package static let streamRegisterUnits = 256
   /// The same for forward, which can otherwise multiply W by the inputs of many steps at once.
   package static let forwardRegisterUnits = 32

@@ -34,7 +34,8 @@ protocol StepEquations {
   }
 }
 
-/// How a step in registers divides the units: into step blocks of two vectors, then of one, and finally of half a vector.
+/// How a step in registers divides the units: into step blocks of two vectors, then of one, and finally of half a
+/// vector.
 struct StepBlocks {
   let pairs: Int
   let vectors: Int
@@ -94,9 +95,9 @@ struct StepPlace<L: Lanes> {
 
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
   ///
-  /// Each sum is one chain of multiply-adds in ascending k, as in the products. A multiply-add takes four cycles and two
-  /// start in each cycle, so eight chains keep the units busy. Both products run side by side if their sums take at most
-  /// `most_side_by_side` vectors.
+  /// Each sum is one chain of multiply-adds in ascending k, as in the products. A multiply-add takes four cycles and
+  /// two start in each cycle, so eight chains keep the units busy. Both products run side by side if their sums take at
+  /// most `most_side_by_side` vectors.
   @inline(always) func sums<let inputs: Int, let recurrents: Int>(
     input: Int, recurrent: Int
   ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {

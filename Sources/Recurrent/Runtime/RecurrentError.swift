@@ -132,8 +132,8 @@ package func fitMemory(
     && all <= largestCount(scalarBytes: scalarBytes)
 }
 
-/// The number of scalars that this machine's memory holds. A scalar of fewer bytes than a float, which only a conformance
-/// of a user's own can have, counts as a float.
+/// The number of scalars that this machine's memory holds. A scalar of fewer bytes than a float, which only a
+/// conformance of a user's own can have, counts as a float.
 private func largestCount(scalarBytes: Int) -> Int { largestCount / max(1, scalarBytes / MemoryLayout<Float>.size) }
 
 /// The number of floats that this machine's memory holds. A larger allocation could only abort the process.

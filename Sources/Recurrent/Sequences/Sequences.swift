@@ -49,8 +49,8 @@ public struct Sequences<Scalar: RecurrentScalar>: Sendable, Equatable {
   /// Sequences whose values `body` writes. If it writes all of them, they are not filled with zeros before.
   ///
   /// - Parameters:
-  ///   - writesAll: whether `body` writes every value; if not, all are 0 before it runs. By default, true if there are no
-  ///     lengths; otherwise `body` need not write padding.
+  ///   - writesAll: whether `body` writes every value; if not, all are 0 before it runs. By default, true if there are
+  ///     no lengths; otherwise `body` need not write padding.
   ///   - body: gets [T,N,size].
   /// - Throws: `RecurrentError` as the other initializer does, and what the body throws.
   package init(

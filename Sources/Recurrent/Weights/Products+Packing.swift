@@ -57,8 +57,8 @@ extension Products {
   }
 
   /// Packs the rows of `source` [units][depth], which lie `stride` apart or one after the other, into panels
-  /// [panel][depth][P] that lie `panelStride` apart. If weights are rounded, it packs them as rounded.h describes; their
-  /// rows must then lie one after the other.
+  /// [panel][depth][P] that lie `panelStride` apart. If weights are rounded, it packs them as rounded.h describes;
+  /// their rows must then lie one after the other.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func packPanels(

@@ -10,8 +10,8 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// Only layers of `Float` whose C and H are at most 65,536 can have such weights, for `forward` and for streams, but
   /// not for `record`. On a processor with AVX-512 VNNI, these calls take a third of the time or less.
   ///
-  /// A scale is the largest magnitude of its row of x, of h or of a matrix, divided by 127. A row that holds an infinity
-  /// or a NaN becomes NaN, and one whose magnitudes are all below 2⁻¹⁰⁰ becomes zero.
+  /// A scale is the largest magnitude of its row of x, of h or of a matrix, divided by 127. A row that holds an
+  /// infinity or a NaN becomes NaN, and one whose magnitudes are all below 2⁻¹⁰⁰ becomes zero.
   case int8
   /// bfloat16: the upper half of a float, with 8 significant bits. Weights are rounded once, and each step rounds the
   /// rows of x and h before it multiplies them. Their products are added up in floats.

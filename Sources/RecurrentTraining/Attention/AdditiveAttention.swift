@@ -1,8 +1,8 @@
 import CRecurrentKernels
 import Recurrent
 
-/// Attention whose score of a key is v·tanh(Wq·query + Wk·key) (Bahdanau, Cho and Bengio 2015, arXiv 1409.0473). Queries
-/// and keys may have different sizes.
+/// Attention whose score of a key is v·tanh(Wq·query + Wk·key) (Bahdanau, Cho and Bengio 2015, arXiv 1409.0473).
+/// Queries and keys may have different sizes.
 public struct AdditiveAttention: Sendable, Composite {
   /// query.weight [A,Cq], key.weight [A,Ck] and score.weight [1,A], as of three `Linear` of PyTorch without biases.
   public static let parts: [Part<AdditiveAttention>] = [

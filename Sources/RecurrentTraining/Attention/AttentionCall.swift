@@ -3,8 +3,8 @@ import Recurrent
 /// The weights that the queries of a call give to the keys: each query's weights sum to 1 over the keys that it looks
 /// at, or to less in a `PredictiveAttention`.
 public struct AttentionWeights: Sendable {
-  /// [N][heads][Tq][whole panels of Tk]. Each head uses the first scalars of its part, as [Q][whole panels of K], where Q
-  /// and K are its own sequence's lengths.
+  /// [N][heads][Tq][whole panels of Tk]. Each head uses the first scalars of its part, as [Q][whole panels of K], where
+  /// Q and K are its own sequence's lengths.
   let buffer: AlignedBuffer<Float>
   let call: AttentionCall
 
@@ -142,7 +142,8 @@ private struct AttentionWork: SharedWork {
 }
 
 extension AttentionCall {
-  /// The contexts [Tq,N,heads·v] of queries [Tq,N,heads·d], keys [Tk,N,heads·d] and values [Tk,N,heads·v], by dot scores.
+  /// The contexts [Tq,N,heads·v] of queries [Tq,N,heads·d], keys [Tk,N,heads·d] and values [Tk,N,heads·v], by dot
+  /// scores.
   func dotForward(
     q: UnsafePointer<Float>, k: UnsafePointer<Float>, v: UnsafePointer<Float>, scale: Float,
     into y: UnsafeMutablePointer<Float>, _ scratch: Scratch<Float>

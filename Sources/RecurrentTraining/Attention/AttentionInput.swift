@@ -10,8 +10,8 @@ public struct AttentionInput: Sendable {
   /// [Tk,N,·]
   public let values: Sequences<Float>
 
-  /// - Throws: `RecurrentError` if there are not as many sequences of each, not as many values as keys, or if a sequence
-  ///   with queries has no key.
+  /// - Throws: `RecurrentError` if there are not as many sequences of each, not as many values as keys, or if a
+  ///   sequence with queries has no key.
   public init(
     queries: Sequences<Float>, keys: Sequences<Float>, values: Sequences<Float>
   ) throws(RecurrentError) {
@@ -119,8 +119,8 @@ public enum AttentionWindow: Sendable, Equatable {
   case all
   /// Those of its own step and of earlier ones, as a decoder's self-attention does (a causal mask).
   case past
-  /// Those at most so many steps before or after its own step: local attention that moves step by step, local-m of Luong,
-  /// Pham and Manning 2015 (arXiv 1508.04025).
+  /// Those at most so many steps before or after its own step: local attention that moves step by step, local-m of
+  /// Luong, Pham and Manning 2015 (arXiv 1508.04025).
   case around(Int)
 
   /// The keys that a query looks at.

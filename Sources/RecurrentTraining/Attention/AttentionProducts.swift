@@ -17,9 +17,9 @@ struct AttentionMatrix {
 /// The attention of one sequence and one head: queries [Q][d], keys [K][d], values [K][v]. A row of weights fills whole
 /// panels, so that products write it in place; the scalars after its K values are 0.
 ///
-/// Rows are not packed into tiles: a sequence has too few to pay for it (N 64, T 50, C 256: packed, a call takes 1.05 to
-/// 1.2 times as long on an Intel Ice Lake, one thread). Everything is computed for this sequence alone and in a fixed
-/// order, so that the bits depend neither on the batch nor on threads.
+/// Rows are not packed into tiles: a sequence has too few to pay for it (N 64, T 50, C 256: packed, a call takes 1.05
+/// to 1.2 times as long on an Intel Ice Lake, one thread). Everything is computed for this sequence alone and in a
+/// fixed order, so that the bits depend neither on the batch nor on threads.
 struct AttentionProducts {
   /// The pieces of scratch that one thread works in.
   struct Pieces {

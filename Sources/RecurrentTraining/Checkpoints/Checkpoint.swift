@@ -13,8 +13,8 @@ import RecurrentFiles
 ///     try checkpoint.write(to: path)
 ///
 /// The tensors have the parameters' names, so PyTorch can load them; the optimizer's arrays have the same names behind
-/// `optimizer.` and their own. Everything else is JSON in the metadata, which `recurrent inspect` shows. Writing replaces
-/// the file at once: an interruption leaves the last good checkpoint.
+/// `optimizer.` and their own. Everything else is JSON in the metadata, which `recurrent inspect` shows. Writing
+/// replaces the file at once: an interruption leaves the last good checkpoint.
 public struct Checkpoint: Sendable {
   /// What the file holds.
   public private(set) var file: SafeTensors

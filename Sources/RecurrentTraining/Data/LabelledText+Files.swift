@@ -1,14 +1,14 @@
 import Recurrent
 
 extension LabelledText {
-  /// Reads a folder with a subfolder for each class, in which each file is a text. Classes and files are in the order of
-  /// their names. Files beside the subfolders are ignored, and so is everything whose name begins with a dot.
+  /// Reads a folder with a subfolder for each class, in which each file is a text. Classes and files are in the order
+  /// of their names. Files beside the subfolders are ignored, and so is everything whose name begins with a dot.
   ///
   /// - Parameters:
   ///   - path: the folder.
   ///   - classes: the names of the subfolders to read; all by default.
-  /// - Throws: `RecurrentError` that names what cannot be read: a folder, a file that is no text, a class without files, a
-  ///   blank text; or if there are fewer than two classes.
+  /// - Throws: `RecurrentError` that names what cannot be read: a folder, a file that is no text, a class without
+  ///   files, a blank text; or if there are fewer than two classes.
   public init(folder path: String, classes: [String]? = nil) throws(RecurrentError) {
     let folder = DataPath(path)
     var folders: [DataPath] = []
@@ -67,8 +67,8 @@ extension LabelledText {
   ///   - label: the column of the classes' names.
   ///   - classes: the classes in the order of their numbers. By default, all names of the column: in ascending order if
   ///     all are whole numbers, otherwise in alphabetical order.
-  /// - Throws: `RecurrentError` that names the column that is missing, the line of a blank text or of a class that is not
-  ///   one of `classes`, or a class without texts; or if there are fewer than two classes.
+  /// - Throws: `RecurrentError` that names the column that is missing, the line of a blank text or of a class that is
+  ///   not one of `classes`, or a class without texts; or if there are fewer than two classes.
   public init(
     _ table: CSVTable, text: CSVTable.Column, label: CSVTable.Column, classes: [String]? = nil
   ) throws(RecurrentError) {

@@ -36,8 +36,8 @@ public struct Series: Sendable, Equatable {
   /// - Parameters:
   ///   - table: such as `try CSVTable(contentsOf: path)`.
   ///   - columns: names or numbers.
-  /// - Throws: `RecurrentError` if there is no such column or no row. If a field is empty or is not a finite number, the
-  ///   error names the line.
+  /// - Throws: `RecurrentError` if there is no such column or no row. If a field is empty or is not a finite number,
+  ///   the error names the line.
   public init(_ table: CSVTable, columns: [CSVTable.Column]) throws(RecurrentError) {
     guard table.rowCount >= 1 else {
       throw .value(name: table.name, was: "without rows under its header", expected: "a row for each time step")

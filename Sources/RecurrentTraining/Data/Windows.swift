@@ -40,8 +40,8 @@ public struct Windows: Sendable, Equatable {
   ///   - targetSteps: the number of successive steps that are targets.
   ///   - targetColumns: the columns that are targets, by their numbers; all by default.
   ///   - stride: the distance from the start of a window to the start of the next one.
-  /// - Throws: `RecurrentError` if a number is not positive, a column does not exist, or the series is too short for one
-  ///   window.
+  /// - Throws: `RecurrentError` if a number is not positive, a column does not exist, or the series is too short for
+  ///   one window.
   public init(
     _ series: Series, steps: Int, horizon: Int = 1, targetSteps: Int = 1, targetColumns: [Int]? = nil, stride: Int = 1
   ) throws(RecurrentError) {
@@ -80,8 +80,9 @@ public struct Windows: Sendable, Equatable {
     return starts[window] + steps + horizon - 1
   }
 
-  /// Divides the windows in time. Those for testing have all targets in the last steps, and may read inputs from before,
-  /// as a forecast does. Those for training end before the last steps. Windows with targets in both parts are left out.
+  /// Divides the windows in time. Those for testing have all targets in the last steps, and may read inputs from
+  /// before, as a forecast does. Those for training end before the last steps. Windows with targets in both parts are
+  /// left out.
   ///
   /// - Parameter count: the number of the last steps of the series, which are for testing.
   /// - Throws: `RecurrentError.size` if one of the parts would be empty.

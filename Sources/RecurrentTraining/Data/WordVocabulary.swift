@@ -3,8 +3,8 @@ import Recurrent
 /// The words of some texts, numbered. 0 is for padding, 1 for words that the vocabulary lacks, and words have the
 /// numbers from 2, the most frequent first.
 ///
-/// Make it from the training texts only: a vocabulary that knows the words of held-out texts makes them look easier than
-/// new texts are. It can be kept in a `Checkpoint`.
+/// Make it from the training texts only: a vocabulary that knows the words of held-out texts makes them look easier
+/// than new texts are. It can be kept in a `Checkpoint`.
 public struct WordVocabulary: Sendable, Equatable {
   /// The number with which `Tokens` pads.
   public static let padding = 0
@@ -15,8 +15,8 @@ public struct WordVocabulary: Sendable, Equatable {
   public let tokenizer: WordTokenizer
   private let numbering: Numbering<String>
 
-  /// Counts the words of some texts and numbers them: the most frequent word first, equally frequent ones in alphabetical
-  /// order.
+  /// Counts the words of some texts and numbers them: the most frequent word first, equally frequent ones in
+  /// alphabetical order.
   ///
   /// - Parameters:
   ///   - texts: the training texts.

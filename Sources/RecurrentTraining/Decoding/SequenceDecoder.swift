@@ -62,8 +62,8 @@ public struct SequenceDecoder: Sendable, Equatable {
   ///
   /// - Parameter stream: a stream that has not run.
   /// - Returns: for each source at most that many readings, the one with the best score first.
-  /// - Throws: `RecurrentError` if a number of the decoder is out of its range, if the stream has run, or if logits have
-  ///   no probabilities.
+  /// - Throws: `RecurrentError` if a number of the decoder is out of its range, if the stream has run, or if logits
+  ///   have no probabilities.
   public func beam(_ stream: DecoderStream) throws(RecurrentError) -> [[Reading]] {
     let search = try BeamSearch(stream, self)
     while try search.step() {}

@@ -35,7 +35,8 @@ package func startedProcesses() -> Int {
 
 /// The exchange of this process.
 ///
-/// - Throws: `RecurrentError` if MPI does not start, or if `mpirun` has started several processes of a build without MPI.
+/// - Throws: `RecurrentError` if MPI does not start, or if `mpirun` has started several processes of a build without
+///   MPI.
 func startExchange() throws(RecurrentError) -> any Exchange {
   #if MPI
     return try MPIExchange()

@@ -9,7 +9,8 @@ extension Ranks {
     try check(Array(values).map { Entry(name: $0.key, value: $0.value) })
   }
 
-  /// Checks that all ranks have models of the same shapes with the same values, as they must have after the same updates.
+  /// Checks that all ranks have models of the same shapes with the same values, as they must have after the same
+  /// updates.
   ///
   /// - Throws: `RecurrentError.rank` on all ranks if one differs from rank 0; it names the first parameter that does.
   public func check(_ model: some Parameterized) throws {

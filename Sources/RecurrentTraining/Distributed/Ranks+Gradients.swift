@@ -4,8 +4,8 @@ extension Ranks {
   /// The gradients of a batch, of which each rank computes its share: the mean over the batch, as one process would
   /// compute it up to rounding.
   ///
-  /// The additions have one order for a number of ranks as far as Open MPI keeps one: MPI recommends that equal calls give
-  /// equal bits, and does not demand it. All ranks get the same bits.
+  /// The additions have one order for a number of ranks as far as Open MPI keeps one: MPI recommends that equal calls
+  /// give equal bits, and does not demand it. All ranks get the same bits.
   ///
   /// - Parameters:
   ///   - batch: the numbers of the batch's examples, the same on all ranks.
@@ -13,8 +13,8 @@ extension Ranks {
   ///   - workspace: what `body` uses. Its dropout masks are those that the share's examples have in the whole batch.
   ///   - weight: how much an example counts in the mean loss, such as its number of steps in a loss over steps; 1 by
   ///     default.
-  ///   - body: computes a share as if it were a batch: adds the gradients of the mean loss over `share`, and returns this
-  ///     loss. A rank whose share is empty, or has no weight, does not call it.
+  ///   - body: computes a share as if it were a batch: adds the gradients of the mean loss over `share`, and returns
+  ///     this loss. A rank whose share is empty, or has no weight, does not call it.
   /// - Returns: the mean loss over the batch, with the same bits on all ranks.
   /// - Throws: `RecurrentError.value` if the weights of the batch do not add up to a finite number above 0, and what
   ///   `body` throws. With several ranks, `RecurrentError.rank` instead, the same on all of them; also if a rank has

@@ -2,8 +2,8 @@ import Recurrent
 import Synchronization
 
 /// The processes that train one model together, each on its share of every batch. Open MPI starts them, on one machine
-/// or on several: `mpirun -n 2 PROGRAM`. Every process runs the same program, and all of them make the same calls in the
-/// same order; each is known by its rank, 0 ..< count.
+/// or on several: `mpirun -n 2 PROGRAM`. Every process runs the same program, and all of them make the same calls in
+/// the same order; each is known by its rank, 0 ..< count.
 ///
 ///     try Ranks.run { ranks in
 ///       try ranks.broadcast(&model)
@@ -21,8 +21,8 @@ import Synchronization
 ///
 /// It needs the trait `MPI` of the package and Open MPI. Without the trait, the same program runs as one rank.
 ///
-/// If anything fails on one rank, or if ranks disagree, all ranks throw the same `RecurrentError.rank` from their current
-/// or their next call, and none waits forever. From then on, every call throws it. A process that dies ends the
+/// If anything fails on one rank, or if ranks disagree, all ranks throw the same `RecurrentError.rank` from their
+/// current or their next call, and none waits forever. From then on, every call throws it. A process that dies ends the
 /// others, because `mpirun` stops them.
 ///
 /// One thread at a time may make calls.
@@ -73,8 +73,8 @@ public final class Ranks: Sendable {
   /// Runs a program on all ranks: starts MPI, runs `body`, and ends MPI. A process can do this once.
   ///
   /// - Parameters:
-  ///   - report: gets the error, if there is one, before MPI ends. `mpirun` stops the other processes as soon as one has
-  ///     ended with a failure, so each rank must print its error here.
+  ///   - report: gets the error, if there is one, before MPI ends. `mpirun` stops the other processes as soon as one
+  ///     has ended with a failure, so each rank must print its error here.
   ///   - body: the same on all ranks.
   /// - Returns: what `body` returns.
   /// - Throws: `RecurrentError` if MPI does not start, or if a build without MPI is one of several processes. If there

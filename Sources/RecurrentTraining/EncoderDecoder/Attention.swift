@@ -33,7 +33,8 @@ public enum Attention: Sendable {
     }
   }
 
-  /// The keys that a query may look at because of its step. The queries of a predictive attention place their own windows.
+  /// The keys that a query may look at because of its step. The queries of a predictive attention place their own
+  /// windows.
   var window: AttentionWindow {
     switch self {
     case .dot(let attention): attention.window

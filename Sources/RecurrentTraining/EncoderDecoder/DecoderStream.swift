@@ -82,8 +82,8 @@ public final class DecoderStream {
 
   /// Runs one step of every row, which reads the given symbol. Its logits are then those of the next symbol.
   ///
-  /// From the step on at which the attention's window has left a source's memory, its context is zero: other sources may
-  /// still go on.
+  /// From the step on at which the attention's window has left a source's memory, its context is zero: other sources
+  /// may still go on.
   ///
   /// - Parameter symbols: [rows], each 0 to V - 1.
   /// - Throws: `RecurrentError` if a symbol is out of its range or the count is wrong. Nothing has changed then.

@@ -3,8 +3,8 @@ import Recurrent
 /// Turns the final state of an encoder into the initial state of a decoder.
 ///
 /// A state is copied if both layers have as many levels of as many units and the encoder has one direction. Otherwise a
-/// dense product computes the h of all levels of the decoder from the h of all levels and directions of the encoder, and
-/// another one does the same for c. If the encoder has no c, the decoder's c is computed from the encoder's h.
+/// dense product computes the h of all levels of the decoder from the h of all levels and directions of the encoder,
+/// and another one does the same for c. If the encoder has no c, the decoder's c is computed from the encoder's h.
 public struct StateBridge: Sendable, Composite {
   /// h.weight [L'·H',L·D·H], h.bias [L'·H'], and the same for c; a state that is copied has none.
   public static let parts: [Part<StateBridge>] = [Part("h", \.h), Part("c", \.c)]

@@ -1,7 +1,7 @@
 import Recurrent
 
-/// The fraction of the valid steps at which the target's class has the largest logit. A step with a NaN among its logits
-/// counts as wrong.
+/// The fraction of the valid steps at which the target's class has the largest logit. A step with a NaN among its
+/// logits counts as wrong.
 ///
 /// - Parameters:
 ///   - logits: [T,N,C]
@@ -32,7 +32,8 @@ public func accuracy(
   return Double(right) / Double(rows.count)
 }
 
-/// The fraction of the valid features whose logit is positive where the label is more than 1/2, and not where it is less.
+/// The fraction of the valid features whose logit is positive where the label is more than 1/2, and not where it is
+/// less.
 ///
 /// - Parameters:
 ///   - logits: [T,N,size]

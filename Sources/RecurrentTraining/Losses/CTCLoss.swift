@@ -5,8 +5,8 @@ import Recurrent
 /// sequence's labels. At each step the model chooses a label or the blank; equal labels at neighboring steps count as
 /// one, and blanks are left out. y are logits, and a softmax over the classes is inside.
 ///
-/// Each sequence's loss is divided by the number of its labels (at least 1); the result is the mean over the sequences, as
-/// in PyTorch's `CTCLoss`. All sums are in log space and in double precision.
+/// Each sequence's loss is divided by the number of its labels (at least 1); the result is the mean over the sequences,
+/// as in PyTorch's `CTCLoss`. All sums are in log space and in double precision.
 public struct CTCLoss: Loss {
   /// The class that stands for no label.
   public var blank: Int

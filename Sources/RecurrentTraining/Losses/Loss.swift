@@ -34,7 +34,8 @@ extension Loss {
   ///   - targets: of each step of each sequence. Those from a sequence's length on are not read.
   ///   - lengths: [N], each from 0 to T; nil means those of the outputs.
   ///   - weight: the gradient's factor, of a batch that is a part of another.
-  /// - Returns: the mean loss, without `weight`, and the gradient [T,N,size], which is zero from a sequence's length on.
+  /// - Returns: the mean loss, without `weight`, and the gradient [T,N,size], which is zero from a sequence's length
+  ///   on.
   /// - Throws: `RecurrentError` if an option, a target or a count is wrong, if no step is valid, or if the loss is
   ///   infinite or NaN. The error names the step.
   public func callAsFunction(

@@ -56,8 +56,8 @@ public struct HierarchicalEncoder: Sendable, Composite {
   /// Reads the words of a sentence.
   public var sentences: Layer<Float>
 
-  /// - Throws: `RecurrentError` if a layer's input size is not the output size of the part before it, or if the layer of
-  ///   words adds its directions up.
+  /// - Throws: `RecurrentError` if a layer's input size is not the output size of the part before it, or if the layer
+  ///   of words adds its directions up.
   public init(embedding: Embedding, words: Layer<Float>, sentences: Layer<Float>) throws(RecurrentError) {
     for (name, layer, size) in [("words", words, embedding.size), ("sentences", sentences, words.outputSize)]
     where layer.inputSize != size {

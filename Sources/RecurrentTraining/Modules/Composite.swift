@@ -94,8 +94,8 @@ extension Composite {
     for part in Self.parts { part.update(&self, body) }
   }
 
-  /// - Throws: `RecurrentError.value` if the list lacks a property that has parameters, or a parameter has another count
-  ///   than its shape says.
+  /// - Throws: `RecurrentError.value` if the list lacks a property that has parameters, or a parameter has another
+  ///   count than its shape says.
   private func checkParts() throws(RecurrentError) {
     let owners = Mirror(reflecting: self).children.filter {
       ($0.value as? any Parameterized).map { $0.parameterCount > 0 } ?? false

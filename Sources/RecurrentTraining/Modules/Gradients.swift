@@ -16,8 +16,8 @@ public struct Gradients<Owner: Parameterized>: Sendable {
 
   /// Zeros.
   ///
-  /// - Throws: `RecurrentError.value` if a list of parts is not complete, or `.instructionSet` if the processor lacks the
-  ///   instruction set that `RECURRENT_FORCE_ISA` names.
+  /// - Throws: `RecurrentError.value` if a list of parts is not complete, or `.instructionSet` if the processor lacks
+  ///   the instruction set that `RECURRENT_FORCE_ISA` names.
   public init(_ owner: Owner) throws(RecurrentError) {
     list = try ParameterList(owner)
     name = ""

@@ -8,8 +8,8 @@ public protocol Differentiable {
 
 /// A part of a model that computes something, with a backward written by hand.
 ///
-/// `forward` returns what `backward` needs as a trace. A trace holds values and not the module: if it held the module, an
-/// update would have to copy the parameters.
+/// `forward` returns what `backward` needs as a trace. A trace holds values and not the module: if it held the module,
+/// an update would have to copy the parameters.
 ///
 ///     let (logits, trace) = try model(text, workspace)
 ///     let (loss, d) = try BinaryCrossEntropy()(logits, labels)

@@ -17,8 +17,8 @@ public struct Adam: Optimizer {
   public var l1: Float
   /// l2·value is added to the gradient, 0 or more: the `weight_decay` of PyTorch's Adam. `AdamW` has the better form.
   public var l2: Float
-  /// Whether the rows of an embedding that were not seen wait, as in PyTorch's SparseAdam. (That adds ε to √v instead of
-  /// √v̂.)
+  /// Whether the rows of an embedding that were not seen wait, as in PyTorch's SparseAdam. (That adds ε to √v instead
+  /// of √v̂.)
   public var isLazy: Bool
   /// The arrays `first`, the mean of the gradients, and `second`, the mean of their squares.
   public var state = OptimizerState("first", "second")

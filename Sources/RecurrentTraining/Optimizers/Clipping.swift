@@ -2,8 +2,8 @@ import Recurrent
 
 /// Limits on the gradients. If both are set, the norm is limited first.
 public struct Clipping: Sendable, Equatable {
-  /// The norm √Σ g² of all gradients of an update is brought down to this, which is more than 0 (Pascanu, Mikolov, Bengio
-  /// 2013, arXiv 1211.5063).
+  /// The norm √Σ g² of all gradients of an update is brought down to this, which is more than 0 (Pascanu, Mikolov,
+  /// Bengio 2013, arXiv 1211.5063).
   public var norm: Double
   /// Each gradient is brought into ±value, which is more than 0.
   public var value: Float

@@ -2,8 +2,8 @@ import CRecurrentKernels
 import Recurrent
 
 /// Gradient descent, with momentum if that is more than 0: b = momentum·b + g, values -= rate·b. Nesterov's form goes
-/// one momentum further, values -= rate·(g + momentum·b) (Sutskever and others 2013, proceedings.mlr.press/v28/sutskever13). Both
-/// are as in PyTorch's SGD without dampening.
+/// one momentum further, values -= rate·(g + momentum·b) (Sutskever and others 2013,
+/// proceedings.mlr.press/v28/sutskever13). Both are as in PyTorch's SGD without dampening.
 public struct SGD: Optimizer {
   /// How far an update goes, 0 or more.
   public var learningRate: Float

@@ -1,7 +1,7 @@
 import Recurrent
 
-/// Dropout (Srivastava et al. 2014): while the workspace trains, each value is zeroed with a probability, and the others
-/// are scaled up so that the mean does not change.
+/// Dropout (Srivastava et al. 2014): while the workspace trains, each value is zeroed with a probability, and the
+/// others are scaled up so that the mean does not change.
 public struct Dropout: Sendable, Parameterless {
   /// The probability of a zero, 0 up to less than 1.
   public let rate: Float

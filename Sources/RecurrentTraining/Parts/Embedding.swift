@@ -14,8 +14,9 @@ public struct Embedding: Sendable, Equatable {
   /// - Parameters:
   ///   - symbols: V, at least 1.
   ///   - size: D, at least 1.
-  ///   - deviation: their standard deviation, more than 0. PyTorch's is 1. Models with few examples of each symbol learn
-  ///     sooner with less: a classifier of reviews by 64 values a word, after two epochs, 7 points better with 0.3.
+  ///   - deviation: their standard deviation, more than 0. PyTorch's is 1. Models with few examples of each symbol
+  ///     learn sooner with less: a classifier of reviews by 64 values a word, after two epochs, 7 points better with
+  ///     0.3.
   ///   - seed: equal seeds give equal tables.
   /// - Throws: `RecurrentError` if a size is not positive or the deviation is out of its range.
   public init(symbols: Int, size: Int, deviation: Float = 1, seed: UInt64) throws(RecurrentError) {

@@ -106,7 +106,8 @@ extension RecurrentLayer where Scalar == Float, Self: Parameterized {
   /// Backward through time.
   ///
   /// - Returns: the gradient of x, [T,N,C].
-  /// - Throws: `RecurrentError` if the workspace did not train, if the trace was used before, or if a shape does not fit.
+  /// - Throws: `RecurrentError` if the workspace did not train, if the trace was used before, or if a shape does not
+  ///   fit.
   public func backward(
     _ gradient: OutputGradient, _ trace: LayerTrace, into gradients: inout Gradients<Self>, _ workspace: Workspace
   ) throws(RecurrentError) -> Sequences<Float> {

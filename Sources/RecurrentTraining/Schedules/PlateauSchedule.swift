@@ -37,8 +37,8 @@ public struct PlateauSchedule: Sendable, Equatable {
   /// What changes from metric to metric.
   public var state: State
 
-  /// - Throws: `RecurrentError` if a number is out of its range: rates and the threshold are 0 or more, the factor is 0 up
-  ///   to less than 1, patience and cooldown are 0 or more.
+  /// - Throws: `RecurrentError` if a number is out of its range: rates and the threshold are 0 or more, the factor is 0
+  ///   up to less than 1, patience and cooldown are 0 or more.
   public init(
     rate: Float, goal: Goal = .lowest, factor: Float = 0.1, patience: Int = 10, threshold: Double = 1e-4,
     cooldown: Int = 0, lowest: Float = 0

@@ -10,8 +10,8 @@ public struct StepSchedule: Schedule {
   /// The factor from one period to the next one.
   public let factor: Float
 
-  /// - Throws: `RecurrentError` if a number is out of its range: the rate and the factor are 0 or more and finite, and the
-  ///   period at least 1.
+  /// - Throws: `RecurrentError` if a number is out of its range: the rate and the factor are 0 or more and finite, and
+  ///   the period at least 1.
   public init(rate: Float, period: Int, factor: Float = 0.1) throws(RecurrentError) {
     try checkRate("learning rate", rate)
     try checkPositive("period", period)

@@ -75,8 +75,8 @@ struct ModelTraining<M: Module, O: Optimizer> {
   ///   - input: what the model reads of some examples.
   ///   - loss: of the model's output for some examples, with its gradient.
   /// - Returns: the loss before the update, of the whole batch.
-  /// - Throws: with one rank, the same errors as the other `update`; with several, `RecurrentError.rank` on all of them if one
-  ///   fails.
+  /// - Throws: with one rank, the same errors as the other `update`; with several, `RecurrentError.rank` on all of them
+  ///   if one fails.
   mutating func update(
     on ranks: Ranks, _ batch: [Int], input: ([Int]) throws -> M.Input,
     loss: (consuming M.Output, [Int]) throws(RecurrentError) -> (loss: Double, gradient: M.Output.Gradient)

@@ -81,8 +81,8 @@ enum MemoryCell: String, CaseIterable, Sendable {
   static func largestWeight(steps: Int) -> Float { Float(pow(2, 1 / Double(steps))) }
 
   /// Gives the gate that keeps a unit's state a bias of log k, with k at random from 1 to T - 1: the unit then forgets
-  /// over about k steps (Tallec, Ollivier 2018, arXiv 1804.11188). An LSTM's input gate gets -log k. With the usual bias
-  /// of 1, a state is gone after some ten steps.
+  /// over about k steps (Tallec, Ollivier 2018, arXiv 1804.11188). An LSTM's input gate gets -log k. With the usual
+  /// bias of 1, a state is gone after some ten steps.
   static func spreadGateBiases(
     of layer: inout Layer<Float>, steps: Int, using random: inout SeededGenerator
   ) {

@@ -1,9 +1,9 @@
 import Recurrent
 import RecurrentTraining
 
-/// The gradients of a loss with respect to the state at every step. They come from the public interface alone: each step
-/// is a call of its own that starts from the state of the step before, and backward hands the gradient of each initial
-/// state to the call before. That is what backward through time computes in one call.
+/// The gradients of a loss with respect to the state at every step. They come from the public interface alone: each
+/// step is a call of its own that starts from the state of the step before, and backward hands the gradient of each
+/// initial state to the call before. That is what backward through time computes in one call.
 struct MemoryGradients {
   /// [T+1]: the norm of dL/dh[t] over all sequences. t = 0 is the initial state, and T the state after the last step.
   var h: [Double] = []

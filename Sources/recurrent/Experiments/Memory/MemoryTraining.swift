@@ -8,7 +8,8 @@ struct MemoryTraining: Sendable {
   let lag: Int
   /// The number of updates that were made.
   private(set) var updates = 0
-  /// Over sequences that are not trained on: the mean squared error of adding, the fraction of right symbols of copying.
+  /// Over sequences that are not trained on: the mean squared error of adding, the fraction of right symbols of
+  /// copying.
   private(set) var score = Double.nan
   private(set) var seconds = 0.0
   /// The error that ended the training; nil if there was none.

@@ -40,8 +40,8 @@ struct SentimentData: Sendable {
     return String(print.hash, radix: 16)
   }
 
-  /// Divides the texts: of each class, a tenth is held out, and a tenth is for validation. The split depends on the seed
-  /// alone, and never on a model.
+  /// Divides the texts: of each class, a tenth is held out, and a tenth is for validation. The split depends on the
+  /// seed alone, and never on a model.
   ///
   /// - Throws: `RecurrentError` if a class has fewer than three texts.
   init(_ text: LabelledText, splitSeed: UInt64) throws(RecurrentError) {

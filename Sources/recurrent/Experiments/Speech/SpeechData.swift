@@ -29,8 +29,8 @@ struct SpeechData: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `FileError` if it is no safetensors file, or `ToolError` if it is not what Scripts/speech-data writes, if
-  ///   an utterance has fewer steps than CTC needs, or if a voice is in two parts.
+  /// - Throws: `FileError` if it is no safetensors file, or `ToolError` if it is not what Scripts/speech-data writes,
+  ///   if an utterance has fewer steps than CTC needs, or if a voice is in two parts.
   init(contentsOf path: FilePath) throws {
     let file = try SafeTensors(contentsOf: path)
     guard file.metadata["format"] == "swift-recurrent speech 1" else {
