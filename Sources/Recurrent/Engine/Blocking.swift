@@ -40,9 +40,9 @@ package enum Blocking {
   package static let plainDepth = 128
   /// The minimum number of rows in a step for which dx reuses the step's tiles.
   package static let rowsOfOwnTiles = 24
-  /// The columns of a group, which a closing product adds to the caller's gradients at once: whole tiles and whole
-  /// vectors. With four gates, a group stays in the second cache.
-  package static func groupColumns(tileRows: Int, lanes: Int) -> Int {
+  /// The columns of a strip, which a closing product adds to the caller's gradients at once: whole tiles and whole
+  /// vectors. With four gates, a strip stays in the second cache.
+  package static func stripColumns(tileRows: Int, lanes: Int) -> Int {
     var whole = tileRows
     while whole % lanes != 0 { whole += tileRows }
     return max(whole, 112 / whole * whole)

@@ -74,10 +74,10 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
 
   /// Where the sums of dW and dU are.
   enum ParameterRoute: BitwiseCopyable {
-    /// In a small buffer, for one group of columns at a time. All rows fit one closing product, so each group is added
+    /// In a small buffer, for one strip of columns at a time. All rows fit one closing product, so each strip is added
     /// to the caller's gradients while it is in a near cache. With few rows, writing all sums to memory and reading
-    /// them again would take longer than computing them. [thread][gate][groupColumns][P]
-    case groups(UnsafeMutablePointer<E>, stride: Int)
+    /// them again would take longer than computing them. [thread][gate][stripColumns][P]
+    case strips(UnsafeMutablePointer<E>, stride: Int)
     /// In memory until the closing products of the last rows are done. dW [unit block][gate][C][P],
     /// dU [unit block][gate][H][P]
     case sums(dWeightIH: UnsafeMutablePointer<E>, dWeightHH: UnsafeMutablePointer<E>)
@@ -86,7 +86,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
   let step: StepRoute
   let input: InputRoute
   let parameters: ParameterRoute
-  let groupColumns: Int
+  let stripColumns: Int
   let transposedIH: UnsafePointer<E>?
   let transposedHH: UnsafePointer<E>?
   let xColumnTiles: RowTiles
@@ -145,14 +145,14 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     xColumns = arena.take(columnRows * c)
     hColumns = arena.take(hasU ? columnRows * h : 0)
     operandRows = multipliesSlot ? arena.take(columnRows * h) : nil
-    groupColumns = Blocking.groupColumns(tileRows: xColumnTiles.size, lanes: 64 / MemoryLayout<E>.stride)
+    stripColumns = Blocking.stripColumns(tileRows: xColumnTiles.size, lanes: 64 / MemoryLayout<E>.stride)
     if plan.rowCount > Blocking.closingRows {
       parameters = .sums(
         dWeightIH: arena.take(units * program.gates * c),
         dWeightHH: arena.take(hasU ? units * program.gates * h : 0))
     } else {
-      let stride = (program.gates * groupColumns * width + Int(PRODUCT_SLACK) + 15) / 16 * 16
-      parameters = .groups(arena.take(threadCount * stride), stride: stride)
+      let stride = (program.gates * stripColumns * width + Int(PRODUCT_SLACK) + 15) / 16 * 16
+      parameters = .strips(arena.take(threadCount * stride), stride: stride)
     }
     bias = arena.take(units * program.biasedSlots)
     dVectors = arena.take(units * program.vectors)

@@ -145,34 +145,34 @@ extension Engine {
       columns.forEach { column, together in
         run(column, together, into: sums + column * width, panelStride: panelStride, add: row > 0)
       }
-    case .groups(let groups, let stride):
-      let near = groups + share.index * stride, groupStride = memory.groupColumns * width
+    case .strips(let strips, let stride):
+      let near = strips + share.index * stride, stripStride = memory.stripColumns * width
       let target = closing.isInput ? call.parameters.dWeightIH : call.parameters.dWeightHH!
-      closeGroups(columns, memory.groupColumns, closing, near, groupStride, block, to: target) {
+      closeStrips(columns, memory.stripColumns, closing, near, stripStride, block, to: target) {
         first, column, together in
-        run(column, together, into: near + (column - first) * width, panelStride: groupStride, add: false)
+        run(column, together, into: near + (column - first) * width, panelStride: stripStride, add: false)
       }
     }
   }
 
-  /// Multiplies one group of columns at a time and adds each group's products to the caller's gradients at once.
+  /// Multiplies one strip of columns at a time and adds each strip's products to the caller's gradients at once.
   @inline(__always)
-  private func closeGroups(
-    _ columns: RowTiles, _ groupColumns: Int, _ closing: ClosingProduct, _ near: UnsafeMutablePointer<E>,
-    _ groupStride: Int, _ block: Int, to target: UnsafeMutablePointer<E>,
+  private func closeStrips(
+    _ columns: RowTiles, _ stripColumns: Int, _ closing: ClosingProduct, _ near: UnsafeMutablePointer<E>,
+    _ stripStride: Int, _ block: Int, to target: UnsafeMutablePointer<E>,
     product: (_ first: Int, _ column: Int, _ together: Int) -> Void
   ) {
     let units = units(block..<block + 1)
-    for first in stride(from: 0, to: columns.rows, by: groupColumns) {
-      let group = min(groupColumns, columns.rows - first)
-      columns.forEach(first / columns.size..<(first + group + columns.size - 1) / columns.size) { column, together in
+    for first in stride(from: 0, to: columns.rows, by: stripColumns) {
+      let strip = min(stripColumns, columns.rows - first)
+      columns.forEach(first / columns.size..<(first + strip + columns.size - 1) / columns.size) { column, together in
         product(first, column, together)
       }
       for position in 0..<closing.gates.count {
         let gate = closing.isInput ? program.inputGates[position] : closing.gates.lowerBound + position
         unpack_adding(
           products.kernels, target + ((gate * hiddenSize + units.lowerBound) * columns.rows + first),
-          columns.rows, near + position * groupStride, products.width, units.count, group)
+          columns.rows, near + position * stripStride, products.width, units.count, strip)
       }
     }
   }
