@@ -46,6 +46,7 @@ final class Runner<Scalar: Element> {
       flushesDenormals: shape.mode == .decayFlushed,
       initialization: Initialization(seed: 1))
     if shape.mode == .decay || shape.mode == .decayFlushed { layer = try Runner.decaying(layer) }
+    if shape.secondCache != Processor.secondCache { layer = try layer.cut(forSecondCache: shape.secondCache) }
     self.layer = layer
     options = CallOptions(lengths: shape.lengths)
     // A stream runs on one thread.
