@@ -8,8 +8,9 @@ that the training part does not have. Speed, pitch and a quiet noise are drawn f
 
 The features are the logarithms of a mel spectrum: windows of 25 ms every 10 ms, 24 bands from 100 to 8000 Hz. Three
 windows next to each other are one step of 72 features. Each string's features are shifted and scaled to a mean of 0 and
-a deviation of 1 in each band. In the training part, each string's bands are moved up or down by a factor, as if the
-throat were shorter or longer (Jaitly and Hinton 2013), so that few voices teach what many would.
+a deviation of 1 in each band. So that few voices teach what many would, the training part is varied: each string's
+bands are moved up or down by a factor, as if the throat were shorter or longer (Jaitly and Hinton 2013), and an echo is
+added, as of a room (Ko and others 2017).
 
 The file is a safetensors file: features [steps of all strings, 72], and for each string its steps, its count of digits,
 its voice and its part (0 training, 1 validation, 2 held out); the digits of all strings; the names of the voices.
@@ -81,6 +82,9 @@ def features(samples, rate, warp):
 def utterance(job):
     """The features of a job of `draw`."""
     samples, rate = speak(" ".join(WORDS[digit] for digit in job["digits"]), job["voice"], job["speed"], job["pitch"])
+    late, delay = np.zeros_like(samples), round(job["delay"] * rate)
+    late[delay:] = samples[: len(samples) - delay]
+    samples = samples + job["echo"] * late
     noise = np.random.default_rng(job["noise_seed"]).standard_normal(len(samples))
     return features(samples + noise * job["noise"] * np.sqrt(np.mean(samples**2)), rate, job["warp"])
 
@@ -139,7 +143,9 @@ def draw(counts, seed):
                     "voice": str(random.choice(voices)),
                     "speed": int(random.integers(120, 221)),
                     "pitch": int(random.integers(15, 86)),
-                    "warp": round(float(np.exp(random.uniform(-0.2, 0.2))), 2) if part == 0 else 1,
+                    "warp": round(float(np.exp(random.uniform(-0.35, 0.35))), 2) if part == 0 else 1,
+                    "delay": float(random.uniform(0.02, 0.2)),
+                    "echo": float(random.uniform(0, 0.8)) if part == 0 else 0,
                     "noise": float(10 ** -random.uniform(1, 2)),
                     "noise_seed": int(random.integers(1 << 32)),
                 }

@@ -70,7 +70,12 @@ struct ParallelTraining {
         return shares[index] * (try part(parts[index], Float(shares[index]), model, &gradients, workspace))
       }
     } endOfEpoch: { epoch, loss in
-      let result = try endOfEpoch(epoch, loss, training.model)
+      let result: Double
+      do {
+        result = try endOfEpoch(epoch, loss, training.model)
+      } catch let error as RecurrentError where error.isOfLoss {
+        throw ToolError("after update \(training.updates), \(error): a lower learning rate may help")
+      }
       if result < lowest { (best, lowest) = (training.model, result) }
       return true
     }

@@ -12,16 +12,16 @@ enum Speech: Experiment {
       Option("data", "FILE", "what 'Scripts/speech-data FILE' writes: digits that espeak-ng speaks"),
       Option("cell", "CELL", "lstm (default), gru or rnn"),
       Option("hidden", "H", "hidden units of each direction, 96 by default"),
-      Option("levels", "L", "layers on top of each other, 1 by default"),
+      Option("levels", "L", "layers on top of each other, 2 by default"),
       Option("dropout", "P", "of the features and of the layers' outputs, 0.2 by default"),
       Option("beam", "K", "prefixes that the beam search keeps, 8 by default"),
     ] + ParallelTraining.options(epochs: epochs, batchSize: batchSize, learningRate: learningRate)
-  private static let epochs = 10, batchSize = 16, learningRate: Float = 4e-3
+  private static let epochs = 15, batchSize = 16, learningRate: Float = 4e-3
 
   static func run(_ options: Options, _ report: Report) throws {
     let cell = try options.cell() ?? .lstm()
     let hidden = try options.number("hidden", in: 1...10_000, default: 96)
-    let levels = try options.number("levels", in: 1...100, default: 1)
+    let levels = try options.number("levels", in: 1...100, default: 2)
     let dropout = try options.number("dropout", in: Float(0)...0.99, default: 0.2)
     let width = try options.number("beam", in: 1...10_000, default: 8)
     let training = try ParallelTraining(
