@@ -80,6 +80,10 @@ enum RunExperiment: Command {
       try report.finish(isInterrupted: true)
       let reason = error is Interrupted ? "" : " (\(error))"
       throw EarlyEnd(status: 128 + noted_interrupt(), message: "interrupted: the tables are not complete\(reason)")
+    } catch {
+      // An error does not lose what was found before it.
+      if report.hasRows { try? report.finish(isInterrupted: true) }
+      throw error
     }
     stop_noting_interrupts()
     try report.finish()

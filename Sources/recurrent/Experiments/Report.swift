@@ -147,6 +147,9 @@ final class Report {
   /// Adds a panel below the others.
   func add(_ panel: Panel) { document.panels.append(panel) }
 
+  /// Whether something was found that files could keep.
+  var hasRows: Bool { document.tables.contains { !$0.rows.isEmpty } }
+
   // MARK: - Files
 
   /// Writes the files that were asked for.
