@@ -8,7 +8,7 @@ that the training part does not have. Speed, pitch and a quiet noise are drawn f
 
 The features are the logarithms of a mel spectrum: windows of 25 ms every 10 ms, 24 bands from 100 to 8000 Hz. Three
 windows next to each other are one step of 72 features. Each string's features are shifted and scaled to a mean of 0 and
-a deviation of 1 in each band. So that few voices teach what many would, the training part is varied: each string's
+a standard deviation of 1 in each band. So that few voices teach what many would, the training part is varied: each string's
 bands are moved up or down by a factor, as if the throat were shorter or longer (Jaitly and Hinton 2013), and an echo is
 added, as of a room (Ko and others 2017).
 
@@ -82,9 +82,8 @@ def features(samples, rate, warp):
 def utterance(job):
     """The features of a job of `draw`."""
     samples, rate = speak(" ".join(WORDS[digit] for digit in job["digits"]), job["voice"], job["speed"], job["pitch"])
-    late, delay = np.zeros_like(samples), round(job["delay"] * rate)
-    late[delay:] = samples[: len(samples) - delay]
-    samples = samples + job["echo"] * late
+    delay = round(job["delay"] * rate)
+    samples[delay:] += job["echo"] * samples[:-delay]
     noise = np.random.default_rng(job["noise_seed"]).standard_normal(len(samples))
     return features(samples + noise * job["noise"] * np.sqrt(np.mean(samples**2)), rate, job["warp"])
 

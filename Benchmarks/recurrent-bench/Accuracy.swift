@@ -75,17 +75,17 @@ enum Accuracy {
 
   // MARK: - Doubles
 
-  /// 10^7 doubles uniform in their bits, 10^7 more of those from 2^-12 to 2^10, and the neighbours of every place where
+  /// 10^7 doubles uniform in their bits, 10^7 more of those from 2^-12 to 2^10, and the neighbors of every place where
   /// n changes or |x| is clamped; fewer of the first two if `stride` leaves fewer floats.
   private static func doubles(_ activation: Activation, stride: UInt64) -> Question<Double, exact> {
-    let places = places(activation), neighbours: UInt64 = 64
+    let places = places(activation), neighbors: UInt64 = 64
     let random = min(20_000_000, (1 << 32) / stride)
     return Question(
-      count: UInt64(places.count) * neighbours + random,
+      count: UInt64(places.count) * neighbors + random,
       argument: { index in
         if index >= random {
-          let (place, neighbour) = (index - random).quotientAndRemainder(dividingBy: neighbours)
-          return Double(bitPattern: places[Int(place)].bitPattern - neighbours / 2 + neighbour)
+          let (place, neighbor) = (index - random).quotientAndRemainder(dividingBy: neighbors)
+          return Double(bitPattern: places[Int(place)].bitPattern - neighbors / 2 + neighbor)
         }
         let bits = mixed(index)
         if index % 2 == 0 {

@@ -47,7 +47,7 @@ struct Case {
   let hidden: Int
   var scalar = scalar_type.f32
   var weights = WeightFormat.full
-  /// The second cache, in bytes, for which the layer's work is cut.
+  /// The size in bytes of the second cache for which the layer is cut.
   var secondCache = Processor.secondCache
 
   init(_ subject: Subject, _ mode: Mode, steps: Int, batch: Int, inputs: Int, hidden: Int) {

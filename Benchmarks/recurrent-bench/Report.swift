@@ -130,7 +130,7 @@ struct Report: Encodable {
   }
 
   /// The name left, the numbers right.
-  private static func line(_ cells: [String], _ columns: [(title: String, width: Int)]) -> String {
+  static func line(_ cells: [String], _ columns: [(title: String, width: Int)]) -> String {
     zip(cells, columns).enumerated().map { index, cell in
       let space = String(repeating: " ", count: max(0, cell.1.width - cell.0.count))
       return index == 0 ? cell.0 + space : space + cell.0

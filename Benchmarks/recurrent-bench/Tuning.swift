@@ -2,10 +2,10 @@ import Foundation
 import Recurrent
 import ToolSupport
 
-/// `recurrent-bench --tune`: what other values would give of the constants that follow the machine. The bits of the
-/// results do not depend on them.
+/// `recurrent-bench --tune`: how fast each case would be if its layer were cut for another size of the second cache, or
+/// ran on one thread. The results have the same bits.
 enum Tuning {
-  /// A way to run a case that is not the layer's own.
+  /// Another way to run a case.
   private struct Choice {
     let title: String
     var secondCache = Processor.secondCache
@@ -15,7 +15,7 @@ enum Tuning {
   /// The second caches that processors have, in bytes.
   private static let secondCaches = (17...23).map { 1 << $0 }
 
-  /// Prints the time of each case in forward or training, and how many times as fast it would be with other values.
+  /// Prints the time of each case in forward or training, and how many times as fast it would be in other ways.
   ///
   /// - Throws: `ToolError` if no case is in forward or training.
   static func run(_ cases: [Case], threads: Threads, seconds: Double) throws {
@@ -30,26 +30,27 @@ enum Tuning {
     print(
       """
       \(Processor.description)
-      A layer cuts its work for a second cache of \(text(bytes: Processor.secondCache)), that of this processor: the steps \
-      of a chunk, and whether
-      weights count as far. So many times as fast is each case if it is cut for another one\
+      This processor has a second cache of \(text(bytes: Processor.secondCache)). Its size decides how many steps a \
+      chunk has, and which weights count as far.
+      The columns say how many times as fast each case is if the layer is cut for another size\
       \(threads.count > 1 ? ", or runs on one thread" : ""):
 
       """)
-    let width = (cases.map(\.name.count).max() ?? 0) + 2
-    print(line("case", "p50 µs", choices.map(\.title), width))
+    let columns = [("case", (cases.map(\.name.count).max() ?? 0) + 2), ("p50 µs", 10)] + choices.map { ($0.title, 10) }
+    print(Report.line(columns.map(\.0), columns))
     var logarithms = choices.map { _ in 0.0 }
     for shape in cases {
       let (own, ratios) = try measure(shape, choices, threads: threads, seconds: seconds)
       for (index, ratio) in ratios.enumerated() { logarithms[index] += log(ratio) }
-      printLine(line(shape.name, String(format: "%.1f", own), ratios.map { String(format: "%.2f", $0) }, width))
+      let numbers = [String(format: "%.1f", own)] + ratios.map { String(format: "%.2f", $0) }
+      printLine(Report.line([shape.name] + numbers, columns))
     }
     guard cases.count > 1 else { return }
     let means = logarithms.map { String(format: "%.2f", exp($0 / Double(cases.count))) }
-    print(line("geometric mean", "", means, width))
+    print(Report.line(["geometric mean", ""] + means, columns))
   }
 
-  /// The layer's own time, and by how much each choice is faster. All run in turn.
+  /// The layer's own time, and how many times as fast each choice is. They run in turn.
   private static func measure(
     _ shape: Case, _ choices: [Choice], threads: Threads, seconds: Double
   ) throws -> (own: Double, ratios: [Double]) {
@@ -69,13 +70,5 @@ enum Tuning {
 
   private static func text(bytes: Int) -> String {
     bytes % (1 << 20) == 0 ? "\(bytes >> 20) MB" : "\(bytes >> 10) KB"
-  }
-
-  private static func line(_ name: String, _ time: String, _ ratios: [String], _ width: Int) -> String {
-    func right(_ text: String, _ width: Int) -> String {
-      String(repeating: " ", count: max(1, width - text.count)) + text
-    }
-    return name + String(repeating: " ", count: max(1, width - name.count)) + right(time, 10)
-      + ratios.map { right($0, 10) }.joined()
   }
 }

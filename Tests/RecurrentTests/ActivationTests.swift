@@ -45,8 +45,8 @@ import Testing
     let isSigmoid = activation == .sigmoid, ln2 = 0.693_147_180_559_945_3, unit = isSigmoid ? ln2 / 2 : ln2 / 4
     let limits = isSigmoid ? [745.2, 745.13, 708.396] : [19.1, 19.0615]
     for place in (0..<(isSigmoid ? 1076 : 57)).map({ Double(2 * $0 + 1) * unit }) + limits {
-      for neighbour in -8...8 {
-        let x = Double(bitPattern: UInt64(Int64(place.bitPattern) + Int64(neighbour)))
+      for neighbor in -8...8 {
+        let x = Double(bitPattern: UInt64(Int64(place.bitPattern) + Int64(neighbor)))
         inputs += [x, -x]
       }
     }

@@ -43,12 +43,12 @@ extern int failures;
     }                                                                                          \
   } while (0)
 
-#define EXPECT(condition)                                            \
-  do {                                                               \
-    if (!(condition)) {                                              \
-      failures++;                                                    \
-      printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-    }                                                                \
+#define EXPECT(condition)                                              \
+  do {                                                                 \
+    if (!(condition)) {                                                \
+      failures++;                                                      \
+      printf("%s:%d: is false: %s\n", __FILE__, __LINE__, #condition); \
+    }                                                                  \
   } while (0)
 
 enum { C = 3, H = 5, T = 4, N = 2 };
@@ -87,7 +87,7 @@ void calls_allocate_nothing(void);
 void large_calls_allocate_nothing(size_t threads, recurrent_cell cell, int has_lengths);
 // In options.c: the options of a layer.
 void options_are_checked(void);
-void forms_differ(void);
+void variants_differ(void);
 void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, const char *of_training);
 // In parameters.c: the parameters of a layer.
 void parameters_have_pytorchs_names(void);

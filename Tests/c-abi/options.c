@@ -38,16 +38,16 @@ void options_are_checked(void) {
 #undef WITH
 }
 
-void forms_differ(void) {
+void variants_differ(void) {
   // Each variant of each cell gives another y, and every instruction set that exists runs.
   struct {
     recurrent_cell cell;
     int activation, cell_output, reset, update;
-  } forms[] = {{RECURRENT_RNN, 0, 0, 0, 0},  {RECURRENT_RNN, 1, 0, 0, 0}, {RECURRENT_LSTM, 0, 0, 0, 0},
+  } variants[] = {{RECURRENT_RNN, 0, 0, 0, 0},  {RECURRENT_RNN, 1, 0, 0, 0}, {RECURRENT_LSTM, 0, 0, 0, 0},
                {RECURRENT_LSTM, 0, 1, 0, 0}, {RECURRENT_GRU, 0, 0, 0, 0}, {RECURRENT_GRU, 0, 0, 1, 0},
                {RECURRENT_GRU, 0, 0, 0, 1},  {RECURRENT_GRU, 0, 0, 1, 1},
                {RECURRENT_INDRNN, 0, 0, 0, 0}, {RECURRENT_INDRNN, 1, 0, 0, 0}};
-  enum { count = sizeof forms / sizeof *forms, states = N * H };
+  enum { count = sizeof variants / sizeof *variants, states = N * H };
   scalar x[T * N * C], y[count][T * N * H];
   fill(x, T * N * C);
   recurrent_scratch *scratch;
@@ -55,11 +55,11 @@ void forms_differ(void) {
   for (int set = 0; set <= 3; set++) {
     for (int i = 0; i < count; i++) {
       recurrent_layer_options options = lstm_options();
-      options.cell = forms[i].cell;
-      options.activation = (recurrent_activation)forms[i].activation;
-      options.cell_output = (recurrent_cell_output)forms[i].cell_output;
-      options.reset = (recurrent_reset_form)forms[i].reset;
-      options.update = (recurrent_update_form)forms[i].update;
+      options.cell = variants[i].cell;
+      options.activation = (recurrent_activation)variants[i].activation;
+      options.cell_output = (recurrent_cell_output)variants[i].cell_output;
+      options.reset = (recurrent_reset_form)variants[i].reset;
+      options.update = (recurrent_update_form)variants[i].update;
       options.instruction_set = (recurrent_instruction_set)set;
       options.flush_denormals = set & 1;
       recurrent_layer *layer = NULL;

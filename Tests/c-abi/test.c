@@ -74,7 +74,7 @@ int main(int count, char **arguments) {
       for (int has_lengths = 0; has_lengths < 2; has_lengths++)
         large_calls_allocate_nothing(threads, (recurrent_cell)cell, has_lengths);
   options_are_checked();
-  forms_differ();
+  variants_differ();
   weights_in_fewer_bits(RECURRENT_WEIGHTS_INT8, "weights is int8, expected full for a layer of Double",
                         "weights is int8, expected full: only a layer with full weights can be trained");
   weights_in_fewer_bits(RECURRENT_WEIGHTS_BF16, "weights is bf16, expected full for a layer of Double",

@@ -30,8 +30,8 @@ import CRecurrentKernels
 /// tanh(x)
 ///
 /// Max error: float 1.99 ULP (1.96 with fused multiply-adds), all 2^32 floats, denormals included; double 1.95 ULP
-/// (1.88 with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`. Special values: tanh(±∞) = ±1, tanh(±0) =
-/// ±0, tanh(NaN) = NaN.
+/// (1.88 with them) on the 2·10^7 arguments of `recurrent-bench --accuracy`. Special values: tanh(±∞) = ±1,
+/// tanh(±0) = ±0, tanh(NaN) = NaN.
 ///
 /// With e = exp(-2|x|) = 2^n·(1 - 2t): |tanh(x)| = (1 - e) / (1 + e). Numerator and denominator are both halved, and
 /// each is rounded once from t. So neither has the other's error, and small arguments keep their digits. In double that

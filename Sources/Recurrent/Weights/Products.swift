@@ -16,7 +16,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   ///   - instructionSet: the instruction set of the kernels; nil for `Processor.active`.
   ///   - units: the number of the layer's units, for panels that waste the least; nil for the widest panels.
   ///   - weights: how weights are packed.
-  ///   - secondCache: the size in bytes of the second cache. Only tests give another one than the processor's.
+  ///   - secondCache: the size in bytes of the second cache. Only tests and `recurrent-bench --tune` give another one than the
+  ///     processor's.
   package init(
     _ instructionSet: InstructionSet?, units: Int? = nil, weights: WeightFormat = .full,
     secondCache: Int = Processor.secondCache

@@ -1,10 +1,10 @@
 import Foundation
 
-/// The keys around a predicted position p, from p - D to p + D, of which each is worth less the farther it is:
-/// exp(-(key - p)²/2σ²) with σ = D/2.
+/// The window of a query: the keys from p - D to p + D around a predicted position p. A key's weight is multiplied by
+/// the factor exp(-(key - p)²/2σ²) with σ = D/2, so that far keys count less.
 struct GaussianWindow {
   /// D
-  let distance: Double
+  private let distance: Double
   /// 1/σ²
   private let precision: Double
 
@@ -18,7 +18,7 @@ struct GaussianWindow {
     max(0, Int((position - distance).rounded(.up)))..<min(keys, Int((position + distance).rounded(.down)) + 1)
   }
 
-  /// What a key is worth; at least exp(-2) in the window.
+  /// The factor of a key, which is at least exp(-2) in the window.
   private func factor(_ key: Int, _ position: Double) -> Float {
     let distance = Double(key) - position
     return Float(exp(-0.5 * precision * distance * distance))
@@ -31,7 +31,7 @@ struct GaussianWindow {
 
   /// Turns the gradients `d` of a query's weights into those of its scores.
   ///
-  /// With α the softmax of the scores and g the factors, the weights are α·g. So dScore = α·(g·d - Σ α·g·d), and
+  /// If α is the softmax of the scores and g are the factors, the weights are α·g. So dScore = α·(g·d - Σ α·g·d), and
   /// dp = Σ α·g·d·(key - p)/σ².
   ///
   /// - Returns: dp

@@ -104,7 +104,7 @@ public struct PredictiveAttention: Sendable {
     score == .dot ? nil : try PackedLinear(queryLinear, weight: weight, bias: nil, rows: rows)
   }
 
-  /// The window that a position places.
+  /// How wide the windows are, and the factors of their keys. A position says where one is.
   var window: GaussianWindow { GaussianWindow(distance: Double(distance)) }
 
   /// Computes p, where the window of a query is.

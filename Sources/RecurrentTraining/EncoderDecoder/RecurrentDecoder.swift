@@ -142,8 +142,8 @@ extension DecoderInput: Differentiable {
 extension RecurrentDecoder: Module {
   /// The logits [T,N,V] of the symbol of each step.
   ///
-  /// - Throws: `RecurrentError` if a part has been replaced by one that does not fit, if a symbol is not from 0 to V -
-  ///   1, if the state or the memory does not fit, or if a sequence's memory is empty.
+  /// - Throws: `RecurrentError` if a part has been replaced by one that does not fit, if a symbol is not from
+  ///   0 to V - 1, if the state or the memory does not fit, or if a sequence's memory is empty.
   public func forward(
     _ input: DecoderInput, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Trace) {

@@ -1,5 +1,5 @@
-/// The learning rate of each update, as a function of its number alone: a training that is resumed needs nothing but
-/// the optimizer's `steps`.
+/// The learning rate of each update, as a function of its number alone: a resumed training needs only the optimizer's
+/// `updates`.
 ///
 /// ```swift
 /// optimizer.learningRate = schedule.rate(atStep: optimizer.updates)

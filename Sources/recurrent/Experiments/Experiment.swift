@@ -81,7 +81,7 @@ enum RunExperiment: Command {
       let reason = error is Interrupted ? "" : " (\(error))"
       throw EarlyEnd(status: 128 + noted_interrupt(), message: "interrupted: the tables are not complete\(reason)")
     } catch {
-      // An error does not lose what was found before it.
+      // After an error, what was found before it is written too, as after a signal.
       if report.hasRows { try? report.finish(isInterrupted: true) }
       throw error
     }

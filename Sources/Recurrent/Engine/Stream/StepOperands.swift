@@ -53,14 +53,14 @@ extension Engine {
       panel_width: width)
   }
 
-  /// Runs one product for all of a thread's blocks in a step of few rows, if it has one gate. The sums of one gate of
-  /// one block are too few to hide the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to 1024: 1.3
-  /// to 1.4 times as fast).
+  /// Runs one product for all blocks of a thread in a step of few rows, if the product has one gate and the weights are
+  /// full. The sums of one gate of one block are too few to hide the latency of their multiply-adds (AMD Zen 3, RNN
+  /// forward, N 1, H 64 to 1024: 1.3 to 1.4 times as fast).
   ///
   /// - Parameters:
   ///   - downwards: whether the blocks are visited downwards.
-  ///   - product: returns the product of the block that is visited first.
-  /// - Returns: whether it ran. Otherwise each block's product is still to be run.
+  ///   - product: returns the product of the block that is visited first; called only if the product runs.
+  /// - Returns: whether it ran. If not, the caller runs each block's product.
   @inline(__always)
   func runJoined(
     _ blocks: Range<Int>, gates: Int, _ memory: ForwardMemory<E>, downwards: Bool, _ product: (Int) -> product

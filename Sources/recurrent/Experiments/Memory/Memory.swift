@@ -44,7 +44,7 @@ enum Memory: Experiment {
       addResults(problem, cells, lags, trained.filter { $0.problem == problem }, to: report)
     }
     addTrainings(trained, problems, cells, to: report)
-    // Over more steps, the powers of 1.05 would overflow the loss.
+    // At lag 1000, powers of 1.05 would overflow the loss.
     try addGradients(lag: min(200, lags.max()!), units: units, to: report)
     try addClipping(lag: min(100, lags.max()!), units: units, to: report)
   }
@@ -112,23 +112,25 @@ enum Memory: Experiment {
         Table.Column("problem"), Table.Column("cell"), Table.Column("lag"), Table.Column("updates"),
         Table.Column("score", decimals: 4), Table.Column("learned"), Table.Column("seconds", decimals: 1),
       ])
+    var errors = Table(
+      "errors", [Table.Column("error of"), Table.Column("cell"), Table.Column("lag"), Table.Column("what it was")])
     for problem in problems {
       for cell in cells {
         let own = trained.filter { $0.problem == problem && $0.cell == cell }
         for training in own.sorted(by: { $0.lag < $1.lag }) {
           table.add([
             .text(problem.rawValue), .text(cell.title), .integer(training.lag), .integer(training.updates),
-            .number(training.score), .text(training.failure != nil ? "ended" : training.hasLearned ? "yes" : "no"),
+            .number(training.score), .text(training.failure != nil ? "error" : training.hasLearned ? "yes" : "no"),
             .number(training.seconds),
           ])
+          if let failure = training.failure {
+            errors.add([.text(problem.rawValue), .text(cell.title), .integer(training.lag), .text(failure)])
+          }
         }
       }
     }
     report.add(table)
-    for training in trained {
-      guard let failure = training.failure else { continue }
-      report.say("\(training.problem.rawValue), \(training.cell.title), lag \(training.lag): \(failure)")
-    }
+    if !errors.rows.isEmpty { report.add(errors) }
   }
 
   // MARK: - Gradients
@@ -201,7 +203,7 @@ enum Memory: Experiment {
         + "gradient, without and with clipping at 1:")
     report.add(table)
     if let failure = both[0].failure {
-      report.say("without clipping, update \(failure.update) ended it: \(failure.error)")
+      report.say("without clipping, the training ended at update \(failure.update): \(failure.error)")
     }
     var panel = Report.Panel("The loss with and without clipping", x: "update", y: "mean squared error")
     panel.hasLogarithmicY = true

@@ -41,7 +41,7 @@ extension Module where Input == Sequences<Float>, Output == Sequences<Float> {
   ) throws(RecurrentError) -> (loss: Double, errors: SpeechErrors) {
     var loss = 0.0, errors = SpeechErrors()
     for (batch, logits) in try logits(of: utterances, data) {
-      // The loss comes first: it says which of the model's numbers are not finite.
+      // The loss is computed before decoding, because its error names the logits that are not finite.
       loss += try CTCLoss()(logits, batch.labels).loss * Double(batch.count) / Double(utterances.count)
       for (labels, utterance) in zip(try CTCDecoder().greedy(logits), batch) {
         errors.add(heard: labels.digits, spoken: utterance.digits)

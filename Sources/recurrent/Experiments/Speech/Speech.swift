@@ -12,7 +12,7 @@ enum Speech: Experiment {
       Option("data", "FILE", "what 'Scripts/speech-data FILE' writes: digits that espeak-ng speaks"),
       Option("cell", "CELL", "lstm (default), gru or rnn"),
       Option("hidden", "H", "hidden units of each direction, 96 by default"),
-      Option("levels", "L", "layers on top of each other, 2 by default"),
+      Option("levels", "L", "levels of the layer, 2 by default"),
       Option("dropout", "P", "of the features and of the layers' outputs, 0.2 by default"),
       Option("beam", "K", "prefixes that the beam search keeps, 8 by default"),
     ] + ParallelTraining.options(epochs: epochs, batchSize: batchSize, learningRate: learningRate)
