@@ -104,12 +104,13 @@ struct Report: Encodable {
 
   func showGates() {
     guard !gates.isEmpty else { return }
-    print("\ngate pass           instruction set   ns a unit")
+    let columns = [
+      ("gate pass", (gates.map(\.name.count).max() ?? 0) + 2), ("instruction set", 16), ("ns a unit", 12),
+    ]
+    print("\n" + Report.line(columns.map(\.0), columns))
     for gate in gates {
       print(
-        gate.name.padding(toLength: 20, withPad: " ", startingAt: 0)
-          + gate.instructionSet.padding(toLength: 18, withPad: " ", startingAt: 0)
-          + String(format: "%.2f", gate.nanosecondsPerUnit))
+        Report.line([gate.name, gate.instructionSet, String(format: "%.2f", gate.nanosecondsPerUnit)], columns))
     }
   }
 
