@@ -8,9 +8,9 @@ that the training part does not have. Speed, pitch and a quiet noise are drawn f
 
 The features are the logarithms of a mel spectrum: windows of 25 ms every 10 ms, 24 bands from 100 to 8000 Hz. Three
 windows next to each other are one step of 72 features. Each string's features are shifted and scaled to a mean of 0 and
-a standard deviation of 1 in each band. So that few voices teach what many would, the training part is varied: each string's
-bands are moved up or down by a factor, as if the throat were shorter or longer (Jaitly and Hinton 2013), and an echo is
-added, as of a room (Ko and others 2017).
+a standard deviation of 1 in each band. So that few voices teach what many would, the training part is varied: each
+string's bands are moved up or down by a factor, as if the throat were shorter or longer (Jaitly and Hinton 2013), and
+an echo is added, as of a room (Ko and others 2017).
 
 The file is a safetensors file: features [steps of all strings, 72], and for each string its steps, its count of digits,
 its voice and its part (0 training, 1 validation, 2 held out); the digits of all strings; the names of the voices.
