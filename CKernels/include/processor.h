@@ -10,8 +10,13 @@
 // The instruction sets of sets/instruction_sets.def, in ascending order of preference.
 #define INSTRUCTION_SET_ENUMERATOR(set, ...) instruction_set_##set,
 typedef enum __attribute__((enum_extensibility(closed))) instruction_set {
-  INSTRUCTION_SETS(INSTRUCTION_SET_ENUMERATOR)
+  INSTRUCTION_SETS(INSTRUCTION_SET_ENUMERATOR) INSTRUCTION_SETS_FOR_BF16(INSTRUCTION_SET_ENUMERATOR)
 } instruction_set;
+
+// The set whose code a set runs where no number is in bf16.
+static inline instruction_set instruction_set_of_floats(instruction_set set) {
+  return set > instruction_set_avx512 ? instruction_set_avx512 : set;
+}
 
 // The name of the set in the list.
 const char *instruction_set_name(instruction_set set);
@@ -28,6 +33,11 @@ bool processor_supports(instruction_set set);
 
 // Whether processor and operating system support AVX-512 with VNNI, the multiply-adds of 8-bit numbers.
 bool processor_has_avx512_vnni(void);
+
+// Asks the operating system, once for the process, to let its threads use AMX. Linux keeps the tiles of no process that
+// has not asked. If it agrees, the process needs larger stacks for its signals: one of MINSIGSTKSZ bytes no longer is
+// enough. So this is asked only when there is a layer that needs it.
+bool processor_permits_amx(void);
 
 // Writes the processor's own name to 49 bytes, the final zero included; "unknown processor" if it has none.
 void processor_brand(char *name);

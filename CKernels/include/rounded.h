@@ -12,21 +12,32 @@
 // same bits.
 //
 // In bf16, each number is rounded to bfloat16, the upper half of a float: to the nearest one, of two equally near ones
-// to the even one, in any rounding mode. A NaN stays a NaN. Products and sums are those of floats, in the chains of
-// products.h. So kernels that unpack weights to floats give the bits of the float kernels on rounded numbers. Kernels
-// of instructions that add in another order (AVX512_BF16, AMX) would be a format of their own in this table.
+// to the even one, in any rounding mode. A NaN stays a NaN. Each set has one order of addition, whatever the rows and
+// panels of a product:
+//
+//   portable, avx2, avx512   The products and sums of floats, in the chains of products.h. So these kernels, which
+//                            unpack weights to floats, give the bits of the float kernels on rounded numbers.
+//   avx512bf16               The same chains, of fused multiply-adds, but of two neighboring values of k the odd one is
+//                            added first (VDPBF16PS).
+//   amx                      32 values of k at a time have two chains of fused multiply-adds from zero: those of even
+//                            and those of odd k. Their sum is added to c, or to zero (TDPBF16PS). The last values of k
+//                            are padded with zeros.
+//
+// The instructions of the last two always round to the nearest number, of two equally near ones to the even one, and
+// read and write denormal numbers as zero, whatever the mode of the thread is.
 //
 // Numbers are packed in words of 4 bytes, in groups of neighboring values of k: `row_group` of a row in a word, and
-// `unit_group` of a unit in one. k is padded with zeros to a multiple of `unit_group`.
+// `unit_group` of a unit in one. k is padded with zeros to a multiple of `k_multiple`.
 //
 //   An int8 row tile is [rows] scales, then [k / group][rows] words. A word of a row has 4 bytes for VPDPBUSD, each q +
 //   128, and otherwise 2 numbers of 16 bits for VPMADDWD. A panel is [P] int32 that the sums start from, [P] scales,
 //   then [k / group][P][group] bytes. For VPDPBUSD, a sum starts from -128 · Σ_k q, which takes back what 128 adds;
 //   otherwise it starts from zero.
 //
-//   A bf16 row tile is a packed tile of rounded floats, [k][rows]. A panel is [k / 2][P] words, whose lower half is the
-//   weight of the even k. A kernel then unpacks two vectors of weights from one with a shift and a mask. The padding of
-//   a row is not written and that of weights is not read.
+//   A bf16 panel is [k / 2][P] words, whose lower half is the weight of the even k. If `row_group` is 1, a row tile is
+//   a packed tile of rounded floats, [k][rows]. A kernel then unpacks two vectors of weights from one with a shift and
+//   a mask. The padding of a row is not written and that of weights is not read. On avx512bf16, a row tile is [k /
+//   2][rows] words like those of a panel, and on amx [k / 32][rows][16] of them.
 //
 // Tiles and panels need no slack. Panels start at a multiple of 64 bytes.
 #pragma once
@@ -58,6 +69,14 @@ typedef struct rounded_rows {
   ptrdiff_t piece_stride;
 } rounded_rows;
 
+// Some columns of floats [k][count]; neighbors of a column lie `stride` apart.
+typedef struct rounded_columns {
+  const float *source;
+  ptrdiff_t count;
+  ptrdiff_t stride;
+  ptrdiff_t k;
+} rounded_columns;
+
 typedef struct rounded_kernels {
   const char *name;
   rounded_format format;
@@ -65,12 +84,21 @@ typedef struct rounded_kernels {
   bool (*_Nullable has_more)(void);  // whether the processor has what the kernels need beyond the set; null if nothing
   ptrdiff_t row_group;
   ptrdiff_t unit_group;
-  ptrdiff_t tile_rows;  // the most rows of a tile: those of the set's products of floats
+  ptrdiff_t k_multiple;
+  ptrdiff_t tile_rows;  // the most rows of a tile
   // Multiplies one row tile by some panels of `panel_width` units: 16, or 32 on AVX-512. The rows are such a tile, and
-  // the panels lie `panel_stride` words apart. The sums are added to c, and nothing is fetched.
+  // the panels lie `panel_stride` words apart. The sums are written to c or added to it; in int8, they are always
+  // added. Nothing is fetched.
   void (*product)(const product *product);
   // Rounds rows into one row tile.
   void (*round_rows)(const rounded_rows *rows, void *tile);
+
+  // The next two are null in int8, whose layers are not trained.
+
+  // Rounds columns into one row tile, whose rows they are.
+  void (*_Nullable round_columns)(const rounded_columns *columns, void *tile);
+  // Rounds floats [k][width] into a panel of `width` units.
+  void (*_Nullable round_panel)(void *panel, ptrdiff_t width, const float *source, ptrdiff_t k);
 } rounded_kernels;
 
 // The table of all compiled kernels, at the indices below the count. An instruction set can have several of a format.
@@ -80,21 +108,25 @@ const rounded_kernels *rounded_kernels_at(ptrdiff_t index);
 // Whether the processor can run the kernels.
 bool rounded_kernels_are_supported(const rounded_kernels *kernels);
 
-// The fastest kernels of a set that the processor supports.
+// The fastest kernels that the processor supports, of a set or of those before it.
 const rounded_kernels *rounded_kernels_for(rounded_format format, instruction_set set);
+
+// k, with its padding.
+static inline ptrdiff_t rounded_padded_k(const rounded_kernels *kernels, ptrdiff_t k) {
+  return (k + kernels->k_multiple - 1) / kernels->k_multiple * kernels->k_multiple;
+}
 
 // The words of a row in a row tile, and of a unit in a panel, with their scales.
 static inline ptrdiff_t rounded_unit_words(const rounded_kernels *kernels, ptrdiff_t k) {
-  return (kernels->format == rounded_format_int8 ? 2 : 0) + (k + kernels->unit_group - 1) / kernels->unit_group;
+  return (kernels->format == rounded_format_int8 ? 2 : 0) + rounded_padded_k(kernels, k) / kernels->unit_group;
 }
 static inline ptrdiff_t rounded_row_words(const rounded_kernels *kernels, ptrdiff_t k) {
-  const ptrdiff_t groups = (k + kernels->unit_group - 1) / kernels->unit_group;
-  return (kernels->format == rounded_format_int8 ? 1 : 0) + groups * (kernels->unit_group / kernels->row_group);
+  return (kernels->format == rounded_format_int8 ? 1 : 0) + rounded_padded_k(kernels, k) / kernels->row_group;
 }
 
-// Rounds weights [units][k] into a panel of `width` units. Those beyond the last unit become zero.
-void rounded_pack_panel(const rounded_kernels *kernels, void *panel, ptrdiff_t width, const float *weights,
-                        ptrdiff_t units, ptrdiff_t k);
+// Rounds weights [units][k] to 8 bits, into a panel of `width` units. Those beyond the last unit become zero.
+void int8_pack_panel(const rounded_kernels *kernels, void *panel, ptrdiff_t width, const float *weights,
+                     ptrdiff_t units, ptrdiff_t k);
 
 // The upper half of x, rounded to bfloat16.
 static inline uint16_t bf16_bits(float x) {

@@ -1,24 +1,9 @@
-// Products with weights in bfloat16, which are unpacked in registers: two k of a unit share a word of 4 bytes.
-#include "forms.h"
-#include "rounded_forms.h"
-
+// Products with weights in bf16, which are unpacked in registers: two k of a unit share a word of 4 bytes.
 #define KERNEL static inline __attribute__((always_inline))
-enum { LANE_COUNT = 16 };
-// 64 bytes, in the registers that the instruction set has.
-typedef float vector __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));
-typedef uint32_t words __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));
+#define ROW_GROUP 1
+#include "bf16_vectors.h"
 
-// The portable kernels never fuse a product and an add, on any processor.
-#pragma clang fp contract(off)
-
-// Weights are fetched so many words early if there are enough rows to leave time for it.
-enum { AHEAD = 32, FETCHING_ROWS = 6, FEW_ROWS = 4 };
-
-// The form of a kernel, as in own_kernels.h. All fields are constants at each use, so that every sum is a register.
-typedef struct form {
-  bool fused;
-  int rows, panels, vectors;
-} form;
+enum { FEW_ROWS = 4 };
 
 KERNEL void multiply_add(const form f, vector *sum, const vector *weights, const float *x) {
   if (f.fused)
@@ -29,8 +14,8 @@ KERNEL void multiply_add(const form f, vector *sum, const vector *weights, const
 
 // sums[qv][r] += rows[r] · the even k of one word, then += rows[f.rows + r] · the odd k if there is one. Few rows have
 // many panels: their weights are unpacked one vector at a time, because there are registers for no more.
-KERNEL void multiply_add_word(const form f, const bool odd, const float *rows, const uint32_t *panel, ptrdiff_t stride,
-                              vector *sums) {
+KERNEL void multiply_word(const form f, const bool odd, const float *rows, const uint32_t *panel, ptrdiff_t stride,
+                          vector *sums) {
   vector weights[2][8];
 #pragma clang loop unroll(full)
   for (int qv = 0; qv < f.panels * f.vectors; qv++) {
@@ -54,77 +39,7 @@ KERNEL void multiply_add_word(const form f, const bool odd, const float *rows, c
           multiply_add(f, &sums[qv * f.rows + r], &weights[i][qv], &rows[i * f.rows + r]);
 }
 
-// c += Σ_k rows[k][r] · panels[q][k], one chain for each element.
-KERNEL void chains(const form f, const product *p, const float *tile, const uint32_t *panel, ptrdiff_t k_count,
-                   float *c) {
-  vector sums[24] = {0};
-  const ptrdiff_t width = LANE_COUNT * f.vectors;
-  for (ptrdiff_t pair = 0; pair < k_count / 2; pair++) {
-    const uint32_t *packed = panel + pair * width;
-    if (f.rows >= FETCHING_ROWS)
-#pragma clang loop unroll(full)
-      for (int qv = 0; qv < f.panels * f.vectors; qv++)
-        __builtin_prefetch(packed + qv / f.vectors * p->panel_stride + AHEAD * width + LANE_COUNT * (qv % f.vectors), 0,
-                           2);
-    multiply_add_word(f, true, tile + 2 * pair * f.rows, packed, p->panel_stride, sums);
-  }
-  if (k_count % 2)
-    multiply_add_word(f, false, tile + (k_count - 1) * f.rows, panel + k_count / 2 * width, p->panel_stride, sums);
-#pragma clang loop unroll(full)
-  for (int q = 0; q < f.panels; q++)
-#pragma clang loop unroll(full)
-    for (int r = 0; r < f.rows; r++)
-#pragma clang loop unroll(full)
-      for (int v = 0; v < f.vectors; v++)
-        *(vector *)(c + q * p->c_panel_stride + r * p->c_row_stride + LANE_COUNT * v) +=
-            sums[(q * f.vectors + v) * f.rows + r];
-}
-
-// Several panels run at once as long as they need at most `most_sums` sums.
-KERNEL void all_panels(const bool fused, const int vectors, const int most_rows, const int most_sums,
-                       const product *p) {
-  const int rows = (int)p->row_count;
-  for (ptrdiff_t k = 0; k < p->k; k += PRODUCT_K_BLOCK) {
-    const ptrdiff_t k_count = p->k - k < PRODUCT_K_BLOCK ? p->k - k : PRODUCT_K_BLOCK;
-    const float *tile = (const float *)p->rows + k * rows;
-    ptrdiff_t panels;
-    for (ptrdiff_t q = 0; q < p->panel_count; q += panels) {
-      panels = p->panel_count - q < 4 ? p->panel_count - q : 4;
-      while (panels > 1 && panels * rows * vectors > most_sums) panels--;
-      const uint32_t *panel = (const uint32_t *)p->panels + q * p->panel_stride + k / 2 * (LANE_COUNT * vectors);
-      float *c = (float *)p->c + q * p->c_panel_stride;
-#define RUN(R, Q)                                                       \
-  case 4 * R + Q - 1:                                                   \
-    if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums))     \
-      chains((form){fused, R, Q, vectors}, p, tile, panel, k_count, c); \
-    break;
-#define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
-      switch (4 * rows + (int)panels - 1) {
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-      }
-#undef ROWS
-#undef RUN
-    }
-  }
-}
-
-KERNEL void round_vector(words *x) {
-  const words bits = *x, even = bits + 0x7fff + (bits >> 16 & 1);
-  *x = ((bits & INT32_MAX) > 0x7f800000 ? bits | 0x400000 : even) & 0xffff0000;
-}
-
-KERNEL void round_floats(float *target, const float *source, ptrdiff_t count) {
-  ptrdiff_t i = 0;
-  for (; i + LANE_COUNT <= count; i += LANE_COUNT) {
-    words x = *(const words *)(source + i);
-    round_vector(&x);
-    *(words *)(target + i) = x;
-  }
-  for (; i < count; i++) {
-    const uint32_t bits = (uint32_t)bf16_bits(source[i]) << 16;
-    memcpy(target + i, &bits, sizeof bits);
-  }
-}
+#include "bf16_kernels.h"
 
 typedef void pack_function(void *packed, ptrdiff_t width, const void *source, ptrdiff_t count, ptrdiff_t item_stride,
                            ptrdiff_t depth, ptrdiff_t readable, ptrdiff_t depth_stride);
@@ -144,15 +59,23 @@ KERNEL void round_rows(const rounded_rows *s, float *tile, pack_function *pack_r
   if (rows > 1) round_floats(tile, tile, rows * s->k);
 }
 
-#define DEFINE(set, architecture, attributes, fused, wide, most_rows, most_sums)      \
-  architecture(                                                                       \
-      attributes void product_bf16_##set(const product *p) {                          \
-        if (wide && p->panel_width == 2 * LANE_COUNT)                                 \
-          all_panels(fused, 2, most_rows, most_sums, p);                              \
-        else                                                                          \
-          all_panels(fused, 1, most_rows, most_sums, p);                              \
-      } attributes void round_rows_bf16_##set(const rounded_rows *rows, void *tile) { \
-        round_rows(rows, tile, pack_f32_##set);                                       \
+KERNEL void round_columns(const rounded_columns *s, float *tile) {
+  for (ptrdiff_t d = 0; d < s->k; d++) round_floats(tile + d * s->count, s->source + d * s->stride, s->count);
+}
+
+#define DEFINE(set, architecture, attributes, fused, wide, most_rows, most_sums)                                 \
+  architecture(                                                                                                  \
+      attributes void product_bf16_##set(const product *p) {                                                     \
+        if (wide && p->panel_width == 2 * LANE_COUNT)                                                            \
+          all_panels(fused, 2, most_rows, most_sums, p);                                                         \
+        else                                                                                                     \
+          all_panels(fused, 1, most_rows, most_sums, p);                                                         \
+      } attributes void round_rows_bf16_##set(const rounded_rows *rows, void *tile) {                            \
+        round_rows(rows, tile, pack_f32_##set);                                                                  \
+      } attributes void round_columns_bf16_##set(const rounded_columns *columns, void *tile) {                   \
+        round_columns(columns, tile);                                                                            \
+      } attributes void round_panel_bf16_##set(void *panel, ptrdiff_t width, const float *source, ptrdiff_t k) { \
+        round_to_panel(panel, width, source, k, (k + 1) / 2);                                                    \
       })
 DEFINE(portable, EVERYWHERE, , false, false, 4, 4)
 DEFINE(avx2, ON_X86_64, FOR_AVX2, true, false, 6, 4)

@@ -4,18 +4,26 @@
 
 #pragma clang fp contract(off)
 
-#define ROW(form, of_format, of_set, architecture, more, of_row, of_unit, rows) \
-  architecture({.name = #form,                                                  \
-                .format = rounded_format_##of_format,                           \
-                .set = instruction_set_##of_set,                                \
-                .has_more = more,                                               \
-                .row_group = of_row,                                            \
-                .unit_group = of_unit,                                          \
-                .tile_rows = rows,                                              \
-                .product = product_##form,                                      \
-                .round_rows = round_rows_##form}, )
+// clang-format off
+#define ROW(form, of_format, of_set, architecture, more, of_row, of_unit, multiple, rows)   \
+  architecture({.name = #form,                                                              \
+                .format = rounded_format_##of_format,                                       \
+                .set = instruction_set_##of_set,                                            \
+                .has_more = more,                                                           \
+                .row_group = of_row,                                                        \
+                .unit_group = of_unit,                                                      \
+                .k_multiple = multiple,                                                     \
+                .tile_rows = rows,                                                          \
+                .product = product_##form,                                                  \
+                .round_rows = round_rows_##form,                                            \
+                IF_TRAINS_##of_format(TRAINING, NOTHING)(form)}, )
+#define TRAINING(form) .round_columns = round_columns_##form, .round_panel = round_panel_##form
+#define NOTHING(form)
+// clang-format on
 static const rounded_kernels table[] = {ROUNDED_FORMS(ROW)};
 #undef ROW
+#undef TRAINING
+#undef NOTHING
 
 ptrdiff_t rounded_kernels_count(void) { return sizeof table / sizeof *table; }
 
@@ -28,8 +36,7 @@ bool rounded_kernels_are_supported(const rounded_kernels *kernels) {
 const rounded_kernels *rounded_kernels_for(rounded_format format, instruction_set set) {
   const rounded_kernels *best = NULL;
   for (ptrdiff_t i = 0; i < rounded_kernels_count(); i++)
-    if (table[i].format == format && (!best || table[i].set == set) && rounded_kernels_are_supported(&table[i]))
-      best = &table[i];
+    if (table[i].format == format && table[i].set <= set && rounded_kernels_are_supported(&table[i])) best = &table[i];
   return best;
 }
 
@@ -59,27 +66,15 @@ static int32_t quantize_unit(int8_t *bytes, ptrdiff_t width, ptrdiff_t group, co
   return sum;
 }
 
-static void quantize_panel(const rounded_kernels *kernels, int32_t *starts, ptrdiff_t width, const float *weights,
-                           ptrdiff_t units, ptrdiff_t k) {
+void int8_pack_panel(const rounded_kernels *kernels, void *panel, ptrdiff_t width, const float *weights,
+                     ptrdiff_t units, ptrdiff_t k) {
   const ptrdiff_t group = kernels->row_group;
+  int32_t *starts = panel;
   float *scales = (float *)(starts + width);
   int8_t *bytes = (int8_t *)(scales + width);
+  memset(panel, 0, (size_t)(rounded_unit_words(kernels, k) * width) * 4);
   for (ptrdiff_t u = 0; u < units; u++) {
     const int32_t sum = quantize_unit(bytes + u * group, width, group, weights + u * k, k, &scales[u]);
     starts[u] = group == 4 ? -128 * sum : 0;
-  }
-}
-
-static void round_panel(uint16_t *halves, ptrdiff_t width, const float *weights, ptrdiff_t units, ptrdiff_t k) {
-  for (ptrdiff_t u = 0; u < units; u++)
-    for (ptrdiff_t d = 0; d < k; d++) halves[2 * (d / 2 * width + u) + d % 2] = bf16_bits(weights[u * k + d]);
-}
-
-void rounded_pack_panel(const rounded_kernels *kernels, void *panel, ptrdiff_t width, const float *weights,
-                        ptrdiff_t units, ptrdiff_t k) {
-  memset(panel, 0, (size_t)(rounded_unit_words(kernels, k) * width) * 4);
-  switch (kernels->format) {
-    case rounded_format_int8: quantize_panel(kernels, panel, width, weights, units, k); break;
-    case rounded_format_bf16: round_panel(panel, width, weights, units, k); break;
   }
 }

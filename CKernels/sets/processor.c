@@ -1,19 +1,26 @@
+#define _GNU_SOURCE  // for syscall
 #include "processor.h"
 
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <pthread.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 typedef struct {
   unsigned eax, ebx, ecx, edx;
 } cpuid_answer;
 
-static cpuid_answer cpuid(unsigned leaf) {
+static cpuid_answer cpuid_part(unsigned leaf, unsigned part) {
   cpuid_answer answer = {0};
-  __get_cpuid_count(leaf, 0, &answer.eax, &answer.ebx, &answer.ecx, &answer.edx);
+  __get_cpuid_count(leaf, part, &answer.eax, &answer.ebx, &answer.ecx, &answer.edx);
   return answer;
 }
+static cpuid_answer cpuid(unsigned leaf) { return cpuid_part(leaf, 0); }
 
 // XCR0: the registers that the operating system saves.
 static unsigned saved_state(void) {
@@ -32,6 +39,37 @@ static bool has(unsigned state, unsigned basic, unsigned extended) {
 static bool has_avx2(void) { return has(0x06, bit_AVX | bit_FMA, bit_AVX2 | bit_BMI | bit_BMI2); }
 static bool has_avx512(void) {
   return has_avx2() && has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
+}
+
+static bool has_avx512_bf16(void) { return has_avx512() && all(cpuid_part(7, 1).eax, bit_AVX512BF16); }
+
+// AMX, whose tiles Linux keeps only for a process that has asked for it, by arch_prctl. Other systems are not known to.
+#if defined(__linux__)
+enum { GET_SUPPORTED_STATE = 0x1021, REQUEST_STATE = 0x1023, TILE_DATA = 18, TILE_STATE = 3 << 17 };
+
+static bool system_has_amx(void) {
+  unsigned long long supported = 0;
+  return !syscall(SYS_arch_prctl, GET_SUPPORTED_STATE, &supported) && supported >> TILE_DATA & 1;
+}
+
+static bool amx_is_permitted;
+static void ask_for_amx(void) { amx_is_permitted = !syscall(SYS_arch_prctl, REQUEST_STATE, TILE_DATA); }
+#else
+enum { TILE_STATE = 3 << 17 };
+static bool system_has_amx(void) { return false; }
+static bool amx_is_permitted;
+static void ask_for_amx(void) {}
+#endif
+
+static bool has_amx(void) {
+  return has_avx512_bf16() && all(cpuid(7).edx, bit_AMXTILE | bit_AMXBF16) && all(saved_state(), TILE_STATE) &&
+         system_has_amx();
+}
+
+bool processor_permits_amx(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (has_amx()) pthread_once(&once, ask_for_amx);
+  return amx_is_permitted;
 }
 
 bool processor_has_avx512_vnni(void) { return has_avx512() && all(cpuid(7).ecx, bit_AVX512VNNI); }
@@ -59,21 +97,25 @@ bool processor_is_amd(void) {
 void processor_brand(char *name) { strcpy(name, "unknown processor"); }
 bool processor_is_amd(void) { return false; }
 bool processor_has_avx512_vnni(void) { return false; }
+bool processor_permits_amx(void) { return false; }
 
 #endif
 
 bool processor_supports(instruction_set set) {
 #define SUPPORTED(of_set, architecture, attributes, supported, ...) \
   architecture(case instruction_set_##of_set : return supported;)
+#define SUPPORTED_FOR_BF16(of_set, architecture, supported) SUPPORTED(of_set, architecture, , supported, )
   switch (set) {
     INSTRUCTION_SETS(SUPPORTED)
+    INSTRUCTION_SETS_FOR_BF16(SUPPORTED_FOR_BF16)
     default: return false;
   }
+#undef SUPPORTED_FOR_BF16
 #undef SUPPORTED
 }
 
 #define NAME(set, ...) #set,
-static const char *const names[] = {INSTRUCTION_SETS(NAME)};
+static const char *const names[] = {INSTRUCTION_SETS(NAME) INSTRUCTION_SETS_FOR_BF16(NAME)};
 #undef NAME
 
 ptrdiff_t instruction_set_count(void) { return sizeof names / sizeof *names; }

@@ -98,7 +98,8 @@ private func makeLayer<Scalar: CScalar>(_ options: recurrent_layer_options) thro
   let direction = try choice(
     options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "options.direction")
   let set = try choice(
-    options.instruction_set.rawValue, [nil, InstructionSet.portable, .avx2, .avx512], "options.instruction_set")
+    options.instruction_set.rawValue, [nil, InstructionSet.portable, .avx2, .avx512, .avx512bf16, .amx],
+    "options.instruction_set")
   let weights = try choice(options.weights.rawValue, [WeightFormat.full, .int8, .bfloat16], "options.weights")
   return try Layer(
     cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,

@@ -85,9 +85,9 @@ final class Calls<Scalar: RecurrentScalar> {
       dx: dx.values, into: &gradients, scratch: scratch)
   }
 
-  /// Runs `record` and `backward`; does nothing for a layer with rounded weights, which cannot be trained.
+  /// Runs `record` and `backward`; does nothing for a layer with weights in 8 bits, which cannot be trained.
   func train() throws {
-    guard problem.weights == .full else { return }
+    guard problem.weights != .int8 else { return }
     try keepRecord()
     try backward()
   }

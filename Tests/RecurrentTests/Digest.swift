@@ -19,17 +19,17 @@ struct Digest: Equatable, CustomStringConvertible {
 
 /// Hashes of all results of a problem's calls.
 struct ProblemDigest: Equatable {
-  /// Of y, h and c: those of `forward`, of `record` if the weights are full, and of a stream if the layer runs forward
-  /// only.
+  /// Of y, h and c: those of `forward`, of `record` if the layer can be trained, and of a stream if the layer runs
+  /// forward only.
   private var forward = Digest()
-  /// Of dx, dh0 and dc0; of nothing if the weights are rounded, because such a layer cannot be trained.
+  /// Of dx, dh0 and dc0; of nothing if the weights are in 8 bits, because such a layer cannot be trained.
   private var inputGradients = Digest()
   private var parameterGradients = Digest()
 
   /// The parameters' gradients are added to random numbers for every fourth seed, and to zeros for the others.
   init<Scalar>(_ instance: Problem<Scalar>.Instance, scratch: Scratch<Scalar>) throws {
     let results =
-      instance.problem.weights == .full
+      instance.problem.weights != .int8
       ? try instance.results(scratch: scratch, adds: instance.problem.seed % 4 == 0)
       : try instance.forwardResults(scratch: scratch)
     for (_, values) in results.forward { forward.add(values) }

@@ -153,7 +153,7 @@ struct QuantizedRow {
     let panels = GuardedScalars<Float>(panelCount * stride) { _ in 7 }
     for panel in 0..<panelCount {
       let own = weights[panel * width..<min(weights.count, (panel + 1) * width)].flatMap { $0 }
-      rounded_pack_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
+      int8_pack_panel(row.kernels, panels.start + panel * stride, width, own, own.count / k, k)
     }
     // The rows of c have padding between them.
     let cStride = width + 3, cPanel = rows * cStride
@@ -202,7 +202,7 @@ struct QuantizedRow {
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
     let chosen = rounded_kernels_for(.int8, set.kernelSet).pointee
     #expect(chosen.set == set.kernelSet)
-    #expect((chosen.row_group == 4) == (set == .avx512 && processor_has_avx512_vnni()))
+    #expect((chosen.row_group == 4) == (set >= .avx512 && processor_has_avx512_vnni()))
     #expect(chosen.tile_rows == (try Products<Float>(set).tiles(1).size))
   }
 }

@@ -102,7 +102,7 @@ import Testing
   @Test func setsHaveTheNamesOfTheList() {
     #expect(instruction_set_count() == InstructionSet.allCases.count)
     for set in InstructionSet.allCases {
-      #expect(String(cString: instruction_set_name(set.kernelSet)) == set.rawValue)
+      #expect(String(cString: instruction_set_name(set.own)) == set.rawValue)
     }
     #expect(Processor.available.contains(.portable))
   }

@@ -130,7 +130,7 @@ extension StateGradient {
 // MARK: - Against the reference
 
 extension Problem.Instance {
-  /// The reference with the layer's parameters, for one level that runs forward.
+  /// The reference with the layer's parameters, for one level that runs forward. It rounds what the layer rounds.
   var reference: Reference {
     func values(_ name: String) -> [Double]? { (try? layer.parameters.values(name))?.map { Double($0) } }
     let hidden = problem.hidden, biasIH = values("bias_ih_l0") ?? []
@@ -140,11 +140,22 @@ extension Problem.Instance {
       weightHH = Array(repeating: 0, count: hidden * hidden)
       for unit in 0..<hidden { weightHH[unit * hidden + unit] = vector[unit] }
     }
-    return Reference(
-      problem.cell,
-      ReferenceWeights(
-        inputs: problem.inputs, hidden: hidden, weightIH: values("weight_ih_l0") ?? [], weightHH: weightHH,
-        biasIH: biasIH, biasHH: values("bias_hh_l0") ?? biasIH.map { _ in 0 }))
+    var weights = ReferenceWeights(
+      inputs: problem.inputs, hidden: hidden, weightIH: values("weight_ih_l0") ?? [], weightHH: weightHH,
+      biasIH: biasIH, biasHH: values("bias_hh_l0") ?? biasIH.map { _ in 0 })
+    if problem.weights != .full {
+      let round = { [format = problem.weights] (row: [Double]) in format.rounded(row) }
+      func rounded(_ matrix: [Double], _ k: Int) -> [Double] {
+        stride(from: 0, to: matrix.count, by: k).flatMap { round(Array(matrix[$0..<$0 + k])) }
+      }
+      weights.weightIH = rounded(weights.weightIH, problem.inputs)
+      weights.roundX = round
+      if !multipliesByVector {
+        weights.weightHH = rounded(weights.weightHH, hidden)
+        weights.roundH = round
+      }
+    }
+    return Reference(problem.cell, weights)
   }
 
   /// Whether U is a vector: the diagonal of the reference's matrix.

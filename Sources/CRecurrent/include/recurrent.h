@@ -14,9 +14,8 @@
 //
 // Outputs, states and all gradients have the same bits on every processor whose instruction set fuses multiply-adds
 // (AVX2, AVX-512): in float, in double and with weights of 8 bits. The portable kernels do not fuse multiply-adds and
-// give other bits. With weights in bf16, bits are promised within one instruction set: today AVX2 and AVX-512 agree in
-// bf16 too, but a later version may use the instructions for bf16 of processors that have them (AVX512_BF16, AMX),
-// which add in orders of their own.
+// give other bits. With weights in bf16, AVX2 and AVX-512 agree too, but the instructions for bf16 itself, AVX512_BF16
+// and AMX, add in orders of their own: then the bits are those of one instruction set.
 //
 // Layers, and what is made of them, hold floats. The functions at the end, whose names end in _f64, are the same for
 // doubles.
@@ -109,7 +108,9 @@ typedef enum recurrent_instruction_set {
   RECURRENT_INSTRUCTION_SET_BEST = 0,  // that this processor has, or what the variable RECURRENT_FORCE_ISA names
   RECURRENT_INSTRUCTION_SET_PORTABLE = 1,
   RECURRENT_INSTRUCTION_SET_AVX2 = 2,
-  RECURRENT_INSTRUCTION_SET_AVX512 = 3
+  RECURRENT_INSTRUCTION_SET_AVX512 = 3,
+  RECURRENT_INSTRUCTION_SET_AVX512_BF16 = 4,  // these two differ from AVX-512 only with weights in bf16
+  RECURRENT_INSTRUCTION_SET_AMX = 5
 } recurrent_instruction_set;
 
 // How a layer keeps the weights that it multiplies by, W and U. Its parameters keep their full precision: calls that
@@ -123,7 +124,9 @@ typedef enum recurrent_weights {
   RECURRENT_WEIGHTS_INT8 = 1,
   // bfloat16, the upper halves of floats. Weights are rounded once, and each step rounds the rows of x and h before it
   // multiplies them: to the nearest number, of two equally near ones to the even one, in any rounding mode. The
-  // products are added up in floats. Only for layers of floats; recurrent_record_forward refuses them.
+  // products are added up in floats. Backward rounds the gradients that its products multiply in the same way, so such a
+  // layer can be trained. AVX512_BF16 and AMX always round sums to the nearest number, and read and write denormal
+  // numbers as zero in products. Only for layers of floats.
   RECURRENT_WEIGHTS_BF16 = 2
 } recurrent_weights;
 

@@ -37,7 +37,7 @@ package final class Engine<E: Element>: @unchecked Sendable {
     self.stages = UnsafeBufferPointer(stages)
     chunkRows = Blocking.chunkRows(
       rowBytes: program.slots * blocks * products.width * MemoryLayout<E>.stride,
-      tileRows: products.kernels.pointee.tile_rows,
+      tileRows: products.tiles(1).size,
       secondCache: products.secondCache)
   }
 

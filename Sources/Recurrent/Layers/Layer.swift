@@ -10,7 +10,7 @@ private let lastVersion = Atomic<UInt64>(0)
 public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   package let shape: LayerShape
   /// The instruction set that the layer's kernels are compiled for.
-  public let instructionSet: InstructionSet
+  public private(set) var instructionSet: InstructionSet
   /// The probability with which `record` zeroes a value on its way to the next level, 0 ... 1.
   public let dropout: Float
   /// How the layer keeps the weights that it multiplies by.
@@ -50,12 +50,13 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether the layer has biases.
-  ///   - weights: how the layer keeps the weights that it multiplies by. Only full weights can be trained.
+  ///   - weights: how the layer keeps the weights that it multiplies by. A layer with weights in 8 bits cannot be
+  ///     trained.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
-  ///   the instruction set.
+  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range, the processor lacks the
+  ///   instruction set, or the operating system does not let the process use AMX for weights in bf16.
   public init(
     _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
     dropout: Float = 0, bias: Bool = true, weights: WeightFormat = .full, flushesDenormals: Bool = false,
@@ -72,7 +73,11 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     weightFormat = weights
     self.dropout = dropout
     self.flushesDenormals = flushesDenormals
-    if let instructionSet { self.instructionSet = instructionSet } else { self.instructionSet = try Processor.active }
+    let set = try Processor.check(instructionSet)
+    self.instructionSet = weights.permitted(set)
+    guard instructionSet != .amx || self.instructionSet == .amx else {
+      throw .instructionSet(requested: set.rawValue, available: Processor.available.filter { $0 != .amx })
+    }
     var parameters = Parameters<Scalar>(shape)
     initialization.fill(&parameters)
     content = Content(
@@ -106,6 +111,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     try weights.check(for: shape, of: Scalar.self)
     var layer = self
     layer.weightFormat = weights
+    layer.instructionSet = weights.permitted(instructionSet)
     return try layer.cut(forSecondCache: Processor.secondCache)
   }
 

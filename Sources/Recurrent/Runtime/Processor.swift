@@ -22,7 +22,7 @@ public enum Processor {
   }()
 
   /// The instruction sets that processor and operating system support, in ascending order.
-  public static let available = InstructionSet.allCases.filter { processor_supports($0.kernelSet) }
+  public static let available = InstructionSet.allCases.filter { processor_supports($0.own) }
 
   /// The environment variable that names the instruction set to use instead of the best one.
   public static let environmentVariable = "RECURRENT_FORCE_ISA"
@@ -57,9 +57,13 @@ public enum Processor {
   package static func kernels(
     _ requested: InstructionSet?, scalar: scalar_type = .f32
   ) throws(RecurrentError) -> UnsafePointer<product_kernels> {
-    let set: InstructionSet
-    if let requested { set = requested } else { set = try active }
-    return product_kernels_for(try check(set.rawValue, available: available).kernelSet, scalar)
+    product_kernels_for(try check(requested).kernelSet, scalar)
+  }
+
+  /// An instruction set that the processor has, or the active one.
+  package static func check(_ requested: InstructionSet?) throws(RecurrentError) -> InstructionSet {
+    guard let requested else { return try active }
+    return try check(requested.rawValue, available: available)
   }
 
   /// BLIS's version; nil if the package runs without BLIS.

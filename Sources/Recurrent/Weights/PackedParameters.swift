@@ -106,24 +106,26 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   // MARK: - For backward
 
-  /// Uᵀ [block of H][G·H][P]
+  /// Uᵀ [block of H][gate][H][P]
   func transposedHH(_ weightHH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
-    let depth = program.gates * hiddenSize, width = products.width
-    return transposedHH.start(count: products.panels(hiddenSize) * width * depth) { panels in
-      products.packPanels(
-        columnsOf: weightHH, units: hiddenSize, depth: depth, stride: hiddenSize, panelStride: depth * width,
-        into: panels)
-    }
+    transposed(transposedHH, weightHH, columns: hiddenSize, products) { $0 }
   }
 
-  /// Wᵀ [block of C][G·H][P]. Its gates are in the order of the slots, as in the depth of the packed gradients.
+  /// Wᵀ [block of C][gate][H][P]. Its gates are in the order of the slots, as those of the packed gradients.
   func transposedIH(_ weightIH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
-    let depth = program.gates * hiddenSize, width = products.width
-    return transposedIH.start(count: products.panels(inputSize) * width * depth) { panels in
-      for (position, gate) in program.inputGates.enumerated() {
-        products.packPanels(
-          columnsOf: weightIH + gate * hiddenSize * inputSize, units: inputSize, depth: hiddenSize, stride: inputSize,
-          panelStride: depth * width, into: panels + position * hiddenSize * width)
+    transposed(transposedIH, weightIH, columns: inputSize, products) { program.inputGates[$0] }
+  }
+
+  private func transposed(
+    _ panels: LazyPanels<E>, _ weights: UnsafePointer<E>, columns: Int, _ products: Products<E>,
+    gate: (_ position: Int) -> Int
+  ) -> UnsafePointer<E> {
+    let gates = program.gates, panel = products.unitScalars(hiddenSize) * products.width
+    return panels.start(count: products.panels(columns) * gates * panel) { panels in
+      for position in 0..<gates {
+        products.packWeights(
+          weights + gate(position) * hiddenSize * columns, units: columns, unitStride: 1, depth: hiddenSize,
+          depthStride: columns, panelStride: gates * panel, into: panels + position * panel)
       }
     }
   }

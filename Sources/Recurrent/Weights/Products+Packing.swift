@@ -52,32 +52,53 @@ extension Products {
     into tiles: UnsafeMutablePointer<E>
   ) {
     columns.forEach(some) { first, count in
-      pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, depth, stride)
+      if let rounded {
+        var columns = rounded_columns(source: Products.floats(source + first), count: count, stride: stride, k: depth)
+        rounded.pointee.round_columns!(&columns, tiles + first * rowScalars(depth))
+      } else {
+        pack(kernels, tiles + first * depth, count, source + first, count, 1, depth, depth, stride)
+      }
     }
   }
 
   /// Packs the rows of `source` [units][depth], which lie `stride` apart or one after the other, into panels
-  /// [panel][depth][P] that lie `panelStride` apart. If weights are rounded, it packs them as rounded.h describes;
-  /// their rows must then lie one after the other.
+  /// [panel][depth][P] that lie `panelStride` apart. If weights are rounded, it packs them as rounded.h describes; in 8
+  /// bits, their rows must lie one after the other.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func packPanels(
     rowsOf source: UnsafePointer<E>, units: Int, depth: Int, stride: Int? = nil, panelStride: Int,
     into panels: UnsafeMutablePointer<E>
   ) {
-    let stride = stride ?? depth
+    guard let rounded, rounded.pointee.format == .int8 else {
+      return packWeights(
+        source, units: units, unitStride: stride ?? depth, depth: depth, depthStride: 1, panelStride: panelStride,
+        into: panels)
+    }
     for panel in 0..<self.panels(units) {
       let first = panel * width
-      if let rounded {
-        rounded_pack_panel(
-          rounded, panels + panel * panelStride, width, Products.floats(source + first * depth),
-          min(width, units - first), depth)
-        continue
-      }
+      int8_pack_panel(
+        rounded, panels + panel * panelStride, width, Products.floats(source + first * depth),
+        min(width, units - first), depth)
+    }
+  }
+
+  /// Packs weights, full or in bf16, into panels that lie `panelStride` apart. One of the strides is 1.
+  @specialized(where E == Float)
+  @specialized(where E == Double)
+  package func packWeights(
+    _ source: UnsafePointer<E>, units: Int, unitStride: Int, depth: Int, depthStride: Int, panelStride: Int,
+    into panels: UnsafeMutablePointer<E>
+  ) {
+    let unrounded = rounded == nil ? nil : AlignedBuffer<E>(count: depth * width)
+    for panel in 0..<self.panels(units) {
+      let first = panel * width, target = panels + panel * panelStride
       pack(
-        kernels, panels + panel * panelStride, width, source + first * stride, min(width, units - first), stride, depth,
-        depth, 1
-      )
+        kernels, unrounded?.start ?? target, width, source + first * unitStride, min(width, units - first), unitStride,
+        depth, depth, depthStride)
+      if let rounded, let unrounded {
+        rounded.pointee.round_panel!(target, width, Products.floats(unrounded.start), depth)
+      }
     }
   }
 

@@ -22,10 +22,10 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     _ instructionSet: InstructionSet?, units: Int? = nil, weights: WeightFormat = .full,
     secondCache: Int = Processor.secondCache
   ) throws(RecurrentError) {
-    let chosen = try Processor.kernels(instructionSet, scalar: E.kernelScalar)
+    let set = try Processor.check(instructionSet), chosen = try Processor.kernels(set, scalar: E.kernelScalar)
     kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
     width = kernels.pointee.panel_width
-    rounded = weights.rounded.map { rounded_kernels_for($0, chosen.pointee.set) }
+    rounded = weights.rounded.map { rounded_kernels_for($0, set.own) }
     self.secondCache = secondCache
     farWeightBytes = Blocking.farWeightBytes(secondCache: secondCache)
   }
@@ -51,8 +51,9 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     rounded?.pointee.format == .int8 ? Blocking.int8Multiplies : 1
   }
 
-  /// Whether steps in registers can read the weights: full ones, or bf16, which one shift or mask unpacks.
-  package var servesRegisters: Bool { rounded.map { $0.pointee.format == .bf16 } ?? true }
+  /// Whether steps in registers can read the weights and add in the order of the kernels: full weights, or bf16 that
+  /// one shift or mask unpacks.
+  package var servesRegisters: Bool { rounded.map { $0.pointee.format == .bf16 && $0.pointee.row_group == 1 } ?? true }
 
   /// The scalars of a vector of 64 bytes.
   package var lanes: Int { 64 / MemoryLayout<E>.stride }
@@ -74,7 +75,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   /// How some rows are cut into tiles.
   package func tiles(_ rows: Int) -> RowTiles {
-    RowTiles(rows: rows, size: kernels.pointee.tile_rows)
+    RowTiles(rows: rows, size: rounded?.pointee.tile_rows ?? kernels.pointee.tile_rows)
   }
 
   // MARK: - Products
@@ -86,7 +87,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   }
 
   /// Multiplies one row tile by some panels. Packed rows have the stride 1, and plain rows have that of their matrix.
-  /// If weights are rounded, rows are always packed, and products are always added.
+  /// If weights are rounded, rows are always packed; in 8 bits, products are always added.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, count: Int, stride: Int = 1, _ panels: UnsafePointer<E>, panelCount: Int,

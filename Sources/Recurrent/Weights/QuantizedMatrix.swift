@@ -17,7 +17,7 @@ package struct QuantizedMatrix {
     for row in 0..<rows {
       values.withUnsafeBufferPointer { values in
         panel.withUnsafeMutableBufferPointer { panel in
-          rounded_pack_panel(kernels, panel.baseAddress!, 1, values.baseAddress! + row * columns, 1, columns)
+          int8_pack_panel(kernels, panel.baseAddress!, 1, values.baseAddress! + row * columns, 1, columns)
         }
       }
       scales.append(panel[1])

@@ -16,14 +16,17 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// bfloat16: the upper half of a float, with 8 significant bits. Weights are rounded once, and each step rounds the
   /// rows of x and h before it multiplies them. Their products are added up in floats.
   ///
-  /// Only layers of `Float` can have such weights, for `forward` and for streams, but not for `record`. A step of one
-  /// sequence takes half of the time or less if the weights come from far caches, three quarters of it with 128 units,
-  /// and the same time with up to 32 units. A batch takes about the time of full weights.
+  /// Only layers of `Float` can have such weights. They can be trained: the products of backward round the gradients of
+  /// the gates, x and h in the same way, and the gradients of the parameters are floats, as the parameters are.
+  ///
+  /// On AVX2 and AVX-512, a step of one sequence takes half of the time or less if the weights come from far caches,
+  /// three quarters of it with 128 units, and the same time with up to 32 units. A batch takes about the time of full
+  /// weights. AVX512_BF16 and AMX multiply numbers of bfloat16 themselves; their speed was not measured yet.
   ///
   /// Numbers are rounded to the nearest one, of two equally near ones to the even one. Infinities and NaN stay what
-  /// they are. Results have the same bits on every processor whose instruction set fuses multiply-adds. The promise
-  /// holds for one pair of instruction set and format: instructions for bfloat16 itself (AVX512_BF16, AMX), which no
-  /// kernel uses yet, add in orders of their own.
+  /// they are. Results have the same bits on AVX2 and on AVX-512. AVX512_BF16 and AMX add in orders of their own, so
+  /// the promise on bits holds for one instruction set: name one (`instructionSet`) if it matters. These two always
+  /// round sums to the nearest number, and products read and write denormal numbers as zero.
   case bfloat16 = "bf16"
 
   /// The kernels' name of the format; nil if weights are not rounded.
@@ -33,6 +36,12 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
     case .int8: .int8
     case .bfloat16: .bf16
     }
+  }
+
+  /// The set that a layer with such weights runs on: the given one, or the one before AMX if the layer multiplies in
+  /// bf16 and the operating system does not let the process use AMX.
+  func permitted(_ set: InstructionSet) -> InstructionSet {
+    set == .amx && self == .bfloat16 && !processor_permits_amx() ? .avx512bf16 : set
   }
 
   /// - Throws: `RecurrentError` if a layer cannot have weights in this format.
@@ -50,8 +59,8 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
 
   /// - Throws: `RecurrentError` if a layer with weights in this format cannot be trained.
   func checkTraining() throws(RecurrentError) {
-    guard self == .full else {
-      throw .value(name: "weights", was: rawValue, expected: "full: only a layer with full weights can be trained")
+    guard self != .int8 else {
+      throw .value(name: "weights", was: rawValue, expected: "full or bf16: a layer in 8 bits cannot be trained")
     }
   }
 }

@@ -85,7 +85,8 @@ struct ReferenceWeights {
   var weightHH: [Double]  // [G·H,H]
   var biasIH: [Double]  // [G·H], empty without biases
   var biasHH: [Double]
-  /// How x, and what U multiplies, are rounded before their products; nil if they are not.
+  /// How x, and what U multiplies, are rounded before their products, and the gradients of both products' sums before
+  /// those of backward; nil if they are not.
   var roundX: (([Double]) -> [Double])?
   var roundH: (([Double]) -> [Double])?
 
@@ -102,6 +103,7 @@ struct ReferenceWeights {
 
   /// Uᵀ d of a gate, [H].
   func recurrentTransposed(_ gate: Int, _ d: [Double]) -> [Double] {
+    let d = roundH?(d) ?? d
     var result = [Double](repeating: 0, count: hidden)
     for j in 0..<hidden {
       let row = (gate * hidden + j) * hidden

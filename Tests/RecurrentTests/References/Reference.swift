@@ -59,22 +59,25 @@ struct Reference {
         let dh = zip(result.dh0[units], dy[at * hidden..<(at + 1) * hidden]).map { $0 + $1 }
         let gradients = cell.backward(step, dh: dh, dc: dcn.isEmpty ? [] : Array(result.dc0[units]), weights)
         var previousH = gradients.previousH
+        func roundX(_ values: [Double]) -> [Double] { weights.roundX?(values) ?? values }
+        func roundH(_ values: [Double]) -> [Double] { weights.roundH?(values) ?? values }
+        let x = roundX(step.x)
         for gate in 0..<gates {
-          let operand = gradients.operands[gate]
+          let ownOperand = gradients.operands[gate], operand = roundH(ownOperand ?? step.previousH)
+          let input = roundX(gradients.input[gate]), recurrent = roundH(gradients.recurrent[gate])
           for j in 0..<hidden {
             let row = gate * hidden + j
-            let dInput = gradients.input[gate][j], dRecurrent = gradients.recurrent[gate][j]
             for k in 0..<inputs {
-              result.weightIH[row * inputs + k] += dInput * step.x[k]
-              result.dx[at * inputs + k] += dInput * weights.weightIH[row * inputs + k]
+              result.weightIH[row * inputs + k] += input[j] * x[k]
+              result.dx[at * inputs + k] += input[j] * weights.weightIH[row * inputs + k]
             }
             for k in 0..<hidden {
-              result.weightHH[row * hidden + k] += dRecurrent * (operand?[k] ?? step.previousH[k])
-              if operand == nil { previousH[k] += dRecurrent * weights.weightHH[row * hidden + k] }
+              result.weightHH[row * hidden + k] += recurrent[j] * operand[k]
+              if ownOperand == nil { previousH[k] += recurrent[j] * weights.weightHH[row * hidden + k] }
             }
             if !weights.biasIH.isEmpty {
-              result.biasIH[row] += dInput
-              result.biasHH[row] += dRecurrent
+              result.biasIH[row] += gradients.input[gate][j]
+              result.biasHH[row] += gradients.recurrent[gate][j]
             }
           }
         }

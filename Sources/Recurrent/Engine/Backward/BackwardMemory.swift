@@ -51,7 +51,7 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
   /// Where the products of a step read the gradients of its gates.
   enum StepRoute: BitwiseCopyable {
     /// In the slots themselves. If there is only one block of units, the rows of each slot are the plain rows of a
-    /// matrix. Packing them would take a quarter of the time (GRU, N 16, H 32).
+    /// matrix. Packing them would take a quarter of the time (GRU, N 16, H 32). Rounded gradients are always in tiles.
     case slots
     /// In row tiles, one buffer for even steps and one for odd steps. While a thread still reads one buffer, the other
     /// threads may already fill the other one.
@@ -102,6 +102,8 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
   let closingH: UnsafeMutablePointer<E>?  // [closingRows][H]: h' of closing products, if the plan is ragged
   let xColumns: UnsafeMutablePointer<E>  // [columns][closingRows]
   let hColumns: UnsafeMutablePointer<E>
+  /// [thread][gate][closingRows][P]: the gradients of a block that a closing product multiplies, if they are rounded
+  let roundedGradients: UnsafeMutablePointer<E>?
   let operandRows: UnsafeMutablePointer<E>?  // [closingRows][H]: a slot that is the operand of a product with U
   let bias: UnsafeMutablePointer<E>  // [unit block][slot][P]
   let dVectors: UnsafeMutablePointer<E>  // [unit block][vector][P]
@@ -121,7 +123,8 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     dh = arena.take(units * n)
     dc = program.hasCellState ? arena.take(units * n) : nil
     dOperand = multipliesSlot ? arena.take(units * n) : nil
-    let packs = engine.blocks > 1, hasU = transposedHH != nil, tileCount = n * program.gradientSlots * h
+    let packs = engine.blocks > 1 || products.rounds, hasU = transposedHH != nil
+    let tileCount = n * program.gradientSlots * products.rowScalars(h)
     step = packs && hasU ? .tiles(even: arena.take(tileCount), odd: arena.take(tileCount)) : .slots
     dxRest = arena.take(wantsDx ? chunkRows * width : 0)
     // The product needs rows of dx that lie next to each other without a gap.
@@ -135,15 +138,18 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
     } else if hasU, isPlain, !isFar, plan.rowCount >= Blocking.rowsOfOwnTiles * plan.steps {
       input = .stepTiles
     } else {
-      input = .chunkTiles(arena.take(chunkRows * depth))
+      input = .chunkTiles(arena.take(chunkRows * program.gates * products.rowScalars(h)))
     }
     let dyIsEven = call.dy?.layout.isEvenInSteps(plan) ?? true
     dyRows = arena.take(dyIsEven ? 0 : n * h)
     previousRows = plan.isRagged && program.readsPreviousH ? arena.take(n * h) : nil
     xRows = call.x.layout.isEven(plan) ? nil : arena.take(columnRows * c)
     closingH = plan.isRagged && hasU ? arena.take(columnRows * h) : nil
-    xColumns = arena.take(columnRows * c)
-    hColumns = arena.take(hasU ? columnRows * h : 0)
+    let columnScalars = products.rowScalars(columnRows)
+    xColumns = arena.take(columnScalars * c)
+    hColumns = arena.take(hasU ? columnScalars * h : 0)
+    roundedGradients =
+      products.rounds ? arena.take(threadCount * program.gates * products.unitScalars(columnRows) * width) : nil
     operandRows = multipliesSlot ? arena.take(columnRows * h) : nil
     stripColumns = Blocking.stripColumns(tileRows: xColumnTiles.size, lanes: 64 / MemoryLayout<E>.stride)
     if plan.rowCount > Blocking.closingRows {

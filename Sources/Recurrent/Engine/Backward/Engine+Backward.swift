@@ -53,15 +53,20 @@ extension Engine {
         var tile = gateTile(call, memory, rows, block, row, count)
         stage.pass.backward(&tile)
       }
-      if let tiles { packGradients(call, slots: stage.gradients, rows, own, into: tiles) }
+      if let tiles {
+        // A thread rounds whole rows, whose units all threads have computed.
+        if products.rounds { share.barrier() }
+        packGradients(
+          call, slots: stage.gradients, firstRow: rows.first, rows.tiles, slotsOfTiles: program.gradientSlots, share,
+          into: tiles)
+      }
       share.barrier()
       if let product = stage.product {
         hiddenGradient(call, tiles, memory, own, rows, product, leavesDh: stage.leavesDh)
       }
     }
     if case .stepTiles = memory.input, let tiles, let dx = call.dx {
-      inputGradient(
-        memory, tiles, rows.tiles, depth: program.gradientSlots * hiddenSize, dx.first(call.plan, t), share)
+      inputGradient(memory, tiles, rows.tiles, slotsOfTiles: program.gradientSlots, dx.first(call.plan, t), share)
     }
     stopAtRestarts(call, memory, t, own)
   }
@@ -164,23 +169,40 @@ extension Engine {
     return tile
   }
 
-  /// Packs some blocks of a step's gradients into row tiles. In the depth of the tiles, the units of each slot follow
-  /// those of the slot before.
+  /// Packs a thread's share of some rows' gradients into row tiles. In the depth of the tiles, the units of each slot
+  /// follow those of the slot before. If they are rounded, each slot has tiles of its own.
   private func packGradients(
-    _ call: PartBackward<E>, slots: Range<Int>, _ rows: BackwardRows, _ blocks: Range<Int>,
+    _ call: PartBackward<E>, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, slotsOfTiles: Int, _ share: Share,
     into tiles: UnsafeMutablePointer<E>
   ) {
+    let record = call.record
     for slot in slots {
-      packSlot(
-        slot, of: call.record.slots, call.record.layout, firstRow: rows.first, rows.tiles, blocks,
-        depth: program.gradientSlots * hiddenSize, offset: slot * hiddenSize, into: tiles)
+      if products.rounds {
+        products.round(
+          slotToRound(slot, of: record.slots, record.layout, firstRow: firstRow, count: rows.rows), rows,
+          share.range(of: rows.count), into: tiles + slot * rows.rows * products.rowScalars(hiddenSize))
+      } else {
+        packSlot(
+          slot, of: record.slots, record.layout, firstRow: firstRow, rows, share.range(of: blocks),
+          depth: slotsOfTiles * hiddenSize, offset: slot * hiddenSize, into: tiles)
+      }
     }
+  }
+
+  /// Where `packGradients` has put a slot.
+  private func place(
+    ofSlot slot: Int, in tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, slotsOfTiles: Int
+  ) -> (tiles: UnsafePointer<E>, part: TileDepth?) {
+    products.rounds
+      ? (UnsafePointer(tiles + slot * rows.rows * products.rowScalars(hiddenSize)), nil)
+      : (UnsafePointer(tiles), TileDepth(first: slot * hiddenSize, whole: slotsOfTiles * hiddenSize))
   }
 
   // MARK: - Products
 
-  /// How many slots one product contracts over, so that the units of all of them are one chain of additions.
-  private var slotsTogether: Int { hiddenSize <= Blocking.gateByGateUnits ? 1 : .max }
+  /// How many slots one product contracts over, so that the units of all of them are one chain of additions. Rounded
+  /// slots have tiles and panels of their own.
+  private var slotsTogether: Int { hiddenSize <= Blocking.gateByGateUnits || products.rounds ? 1 : .max }
 
   /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks.
   private func hiddenGradient(
@@ -188,7 +210,7 @@ extension Engine {
     _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool
   ) {
     guard let transposed = memory.transposedHH else { return }
-    let width = products.width, panelStride = program.gates * hiddenSize * width
+    let width = products.width, ofGate = products.unitScalars(hiddenSize) * width, panelStride = program.gates * ofGate
     let rowCount = call.plan.batchSize
     let panels: UnsafeMutablePointer<E>
     let add: Bool
@@ -197,37 +219,39 @@ extension Engine {
     } else {
       (panels, add) = (memory.dh, leavesDh)
     }
-    let weights = transposed + (product.gates.lowerBound * hiddenSize * width + blocks.lowerBound * panelStride)
+    let weights = transposed + (product.gates.lowerBound * ofGate + blocks.lowerBound * panelStride)
     let together = min(slotsTogether, product.gates.count)
     for first in stride(from: 0, to: product.gates.count, by: together) {
       let slot = product.firstSlot + first
       if let tiles {
+        let source = place(ofSlot: slot, in: tiles, rows.tiles, slotsOfTiles: program.gradientSlots)
         products.multiply(
-          tiles: tiles, rows.tiles, of: TileDepth(first: slot * hiddenSize, whole: program.gradientSlots * hiddenSize),
-          depth: together * hiddenSize, panels: weights + first * hiddenSize * width, panelStride: panelStride,
+          tiles: source.tiles, rows.tiles, of: source.part, depth: together * hiddenSize,
+          panels: weights + first * ofGate, panelStride: panelStride,
           panelCount: blocks.count, c: panels + blocks.lowerBound * rowCount * width, cPanelStride: rowCount * width,
           cRowStride: width, add: add || first > 0)
       } else {
         // One block of units has one panel.
         products.run(
           slotRows(call.record, 0, slot, rows.first), rows.tiles, stride: width, depth: hiddenSize,
-          weights + first * hiddenSize * width, panelCount: 1, panelStride: 0, c: panels, cPanelStride: 0,
+          weights + first * ofGate, panelCount: 1, panelStride: 0, c: panels, cPanelStride: 0,
           cRowStride: width, add: add || first > 0)
       }
     }
   }
 
-  /// dx = dG·W, from tiles whose depth begins with the slots of W's window.
+  /// dx = dG·W, from tiles whose first slots are those of W's window.
   private func inputGradient(
-    _ memory: BackwardMemory<E>, _ tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, depth: Int,
+    _ memory: BackwardMemory<E>, _ tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, slotsOfTiles: Int,
     _ dx: UnsafeMutablePointer<E>, _ share: Share
   ) {
-    let width = products.width, panelStride = program.gates * hiddenSize * width
+    let ofGate = products.unitScalars(hiddenSize) * products.width, panelStride = program.gates * ofGate
     let together = min(slotsTogether, program.gates)
     for slot in stride(from: 0, to: program.gates, by: together) {
+      let source = place(ofSlot: slot, in: tiles, rows, slotsOfTiles: slotsOfTiles)
       products.multiply(
-        tiles: tiles, rows, of: TileDepth(first: slot * hiddenSize, whole: depth), depth: together * hiddenSize,
-        panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: panelStride,
+        tiles: source.tiles, rows, of: source.part, depth: together * hiddenSize,
+        panels: memory.transposedIH! + slot * ofGate, panelStride: panelStride,
         share.range(of: products.panels(inputSize)), into: dx, units: inputSize, rest: memory.dxRest, add: slot > 0)
     }
   }
@@ -238,23 +262,19 @@ extension Engine {
   {
     let plan = call.plan, first = plan.offset(steps.lowerBound), count = plan.offset(steps.upperBound) - first
     guard count > 0, let place = call.dx else { return }
-    let tiles = products.tiles(count), width = products.width, depth = program.gates * hiddenSize
+    let tiles = products.tiles(count), width = products.width
     let dx = memory.dxRows ?? place.first(plan, steps.lowerBound)
     if case .chunkTiles(let chunkTiles) = memory.input {
-      for slot in 0..<program.gates {
-        packSlot(
-          slot, of: call.record.slots, call.record.layout, firstRow: first, tiles, share.range(of: blocks),
-          depth: depth,
-          offset: slot * hiddenSize, into: chunkTiles)
-      }
+      packGradients(
+        call, slots: 0..<program.gates, firstRow: first, tiles, slotsOfTiles: program.gates, share, into: chunkTiles)
       share.barrier()
-      inputGradient(memory, chunkTiles, tiles, depth: depth, dx, share)
+      inputGradient(memory, chunkTiles, tiles, slotsOfTiles: program.gates, dx, share)
     } else {
       for slot in 0..<program.gates {
         products.multiply(
           tiles: UnsafePointer(slotRows(call.record, 0, slot, first)), tiles, stride: width, depth: hiddenSize,
-          panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: depth * width, into: dx,
-          units: inputSize, rest: memory.dxRest, add: slot > 0)
+          panels: memory.transposedIH! + slot * hiddenSize * width, panelStride: program.gates * hiddenSize * width,
+          into: dx, units: inputSize, rest: memory.dxRest, add: slot > 0)
       }
     }
     if memory.dxRows != nil {

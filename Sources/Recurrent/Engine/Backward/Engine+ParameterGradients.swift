@@ -130,10 +130,20 @@ extension Engine {
   ) {
     let width = products.width, columns = closing.isInput ? memory.xColumnTiles : memory.hColumnTiles
     let columnTiles = UnsafePointer(closing.isInput ? memory.xColumns : memory.hColumns)
+    var gradients = UnsafePointer(slotRows(call.record, block, closing.firstSlot, row))
+    var gradientStride = call.record.layout.slotStride
+    if let rounded = products.rounded, let buffer = memory.roundedGradients {
+      let stride = products.unitScalars(count) * width, target = buffer + share.index * program.gates * stride
+      for gate in 0..<closing.gates.count {
+        rounded.pointee.round_panel!(
+          target + gate * stride, width, Products.floats(gradients + gate * gradientStride), count)
+      }
+      (gradients, gradientStride) = (UnsafePointer(target), stride)
+    }
     func run(_ column: Int, _ together: Int, into c: UnsafeMutablePointer<E>, panelStride: Int, add: Bool) {
       products.run(
-        columnTiles + column * count, count: together, slotRows(call.record, block, closing.firstSlot, row),
-        panelCount: closing.gates.count, panelStride: call.record.layout.slotStride, depth: count, c: c,
+        columnTiles + column * products.rowScalars(count), count: together, gradients,
+        panelCount: closing.gates.count, panelStride: gradientStride, depth: count, c: c,
         cPanelStride: panelStride, cRowStride: width, add: add)
     }
     switch memory.parameters {

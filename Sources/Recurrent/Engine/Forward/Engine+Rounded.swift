@@ -9,10 +9,17 @@ extension Engine {
       return products.rowsToRound(
         rows.previous.start, count: rows.count, stride: rows.previous.stride, depth: hiddenSize)
     }
+    return slotToRound(slot, of: memory.slots, memory.layout, firstRow: rows.firstRow, count: rows.count)
+  }
+
+  /// Some rows of a gate slot, to be rounded.
+  func slotToRound(
+    _ slot: Int, of slots: UnsafeMutablePointer<E>, _ layout: SlotLayout, firstRow: Int, count: Int
+  ) -> rounded_rows {
     let width = products.width
     return products.rowsToRound(
-      memory.slots + (slot * memory.layout.slotStride + rows.firstRow * width), count: rows.count, stride: width,
-      depth: hiddenSize, piece: width, pieceStride: memory.layout.blockStride)
+      slots + (slot * layout.slotStride + firstRow * width), count: count, stride: width, depth: hiddenSize,
+      piece: width, pieceStride: layout.blockStride)
   }
 
   /// Rounds the operand of a stage's product into tiles. Each thread rounds some row tiles, because in 8 bits the scale
