@@ -24,7 +24,7 @@ enum Quantize: Command {
       throw ToolError("--weights is '\(name)', expected \(formats)")
     }
     let path = options.operand("IN"), saved = try SavedModel(contentsOf: path)
-    guard saved.model.layer.weightFormat == .full else {
+    guard saved.training != nil || saved.model.layer.weightFormat == .full else {
       throw ToolError("\(path): has weights in \(saved.model.layer.weightFormat.rawValue) already")
     }
     let converted = try SavedModel(saved, convertedTo: weights)

@@ -13,11 +13,11 @@ struct ResumedTraining {
   /// - Throws: `ToolError` if the file has no training, or if an option contradicts it.
   init(_ path: FilePath, _ options: Options) throws {
     let saved = try SavedModel(contentsOf: path)
-    let weights = saved.model.layer.weightFormat
-    guard weights == .full else {
-      throw ToolError("\(path): has weights in \(weights.rawValue): 'recurrent generate' takes it, --resume cannot")
-    }
     guard let training = saved.training else {
+      let weights = saved.model.layer.weightFormat
+      guard weights == .full else {
+        throw ToolError("\(path): has weights in \(weights.rawValue): 'recurrent generate' takes it, --resume cannot")
+      }
       throw ToolError(
         "\(path): a version before 0.4 wrote it and did not keep how the model was trained: 'recurrent generate' takes "
           + "it, --resume cannot")
@@ -32,6 +32,7 @@ struct ResumedTraining {
     try expect("hidden", "\(shape.hiddenSize)", "\(layer.hiddenSize)")
     try expect("levels", "\(shape.levels)", "\(layer.layerCount)")
     try expect("embedding", "\(shape.embeddingSize)", "\(layer.inputSize)")
+    try expect("weights", shape.weights.rawValue, layer.weightFormat.rawValue)
     for (given, kept) in zip(settings.entries, training.settings.entries) where given.name != "epochs" {
       try expect(given.name, "\(given.value)", "\(kept.value)")
     }

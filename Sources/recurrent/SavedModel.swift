@@ -25,8 +25,11 @@ struct SavedModel {
 
   var model: CharacterModel
   var optimizer = Adam()
-  /// Nil if a version before 0.4 wrote the file, or if its weights are not full.
+  /// Nil if a version before 0.4 wrote the file, or if `recurrent quantize` did.
   var training: Training?
+
+  /// The entry of the format in which a training multiplies; full in files that have none.
+  private static let trainedWeights = "trained-weights"
 
   /// What the metadata calls a file of this kind.
   static let kind = "character model"
@@ -51,7 +54,8 @@ struct SavedModel {
 
   func write(to path: FilePath) throws {
     var file = Checkpoint()
-    let layer = model.layer, weights = layer.weightFormat
+    // A training goes on from parameters in full precision.
+    let layer = model.layer, weights = training == nil ? layer.weightFormat : .full
     if weights == .full {
       try file.store(model)
     } else {
@@ -69,6 +73,7 @@ struct SavedModel {
     if let training {
       let progress = training.progress, h = layer.hiddenSize
       try file.store(optimizer, of: model)
+      try file.store(layer.weightFormat.rawValue, as: SavedModel.trainedWeights)
       for (name, value) in training.settings.entries { try file.store(value, as: name) }
       try file.store(progress.epoch, as: "epoch")
       try file.store(progress.position, as: "position")
@@ -117,16 +122,16 @@ struct SavedModel {
       cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, layerCount: levels,
       layerDropout: settings?.trainer.dropout ?? 0, seed: 0)
     try file.restore(&model)
-    let format = try entries.text("weights")
-    guard let weights = WeightFormat(rawValue: format) else {
-      let known = WeightFormat.allCases.map(\.rawValue).joined(separator: ", ")
-      throw entries.error("weights", format, "one of \(known)")
-    }
+    let weights = try entries.format("weights", of: WeightFormat.allCases)
     guard weights == .full else {
       model.layer = try model.layer.converted(to: weights)
       return
     }
     guard let settings else { return }
+    if tensors.metadata[SavedModel.trainedWeights] != nil {
+      let format = try entries.format(SavedModel.trainedWeights, of: [.full, .bfloat16])
+      model.layer = try model.layer.converted(to: format)
+    }
     try file.restore(&optimizer, of: model)
     func state(_ tensor: String) throws -> [Float] {
       try tensors.floats(tensor, shape: tensors.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: path)
@@ -160,6 +165,14 @@ private struct Metadata: NumberSource {
   func text(_ name: String) throws -> String {
     _ = try json(name)
     return try file.value(name)
+  }
+
+  func format(_ name: String, of known: [WeightFormat]) throws -> WeightFormat {
+    let text = try text(name)
+    guard let format = known.first(where: { $0.rawValue == text }) else {
+      throw error(name, text, "one of \(known.map(\.rawValue).joined(separator: ", "))")
+    }
+    return format
   }
 
   func fingerprint(_ name: String) throws -> TextFingerprint {

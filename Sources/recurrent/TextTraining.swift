@@ -5,24 +5,30 @@ import RecurrentFiles
 import RecurrentTraining
 import ToolSupport
 
-/// The cell and the sizes of a character model, as options of the command line.
+/// The cell, the sizes and the format of the weights of a character model, as options of the command line.
 struct TextModelShape {
   var cell: Cell = .gru()
   var hiddenSize = 384, levels = 1, embeddingSize = 64
+  var weights: WeightFormat = .full
 
   init() {}
 
   init(_ layer: Layer<Float>) {
     (cell, hiddenSize) = (layer.cell, layer.hiddenSize)
-    (levels, embeddingSize) = (layer.layerCount, layer.inputSize)
+    (levels, embeddingSize, weights) = (layer.layerCount, layer.inputSize, layer.weightFormat)
   }
 
-  /// - Throws: `ToolError` if an option is not a number, out of its range, or no cell.
+  /// - Throws: `ToolError` if an option is not a number, out of its range, or no cell or format.
   init(_ options: Options, default standard: TextModelShape) throws {
     cell = try options.cell() ?? standard.cell
     hiddenSize = try options.number("hidden", in: 1...100_000, default: standard.hiddenSize)
     levels = try options.number("levels", in: 1...1000, default: standard.levels)
     embeddingSize = try options.number("embedding", in: 1...100_000, default: standard.embeddingSize)
+    let name = options["weights"] ?? standard.weights.rawValue, formats: [WeightFormat] = [.full, .bfloat16]
+    guard let weights = formats.first(where: { $0.rawValue == name }) else {
+      throw ToolError("--weights is '\(name)', expected \(formats.map(\.rawValue).joined(separator: " or "))")
+    }
+    self.weights = weights
   }
 }
 
@@ -37,6 +43,7 @@ struct TextTraining {
       Option("hidden", "H", "hidden units, \(shape.hiddenSize) by default"),
       Option("levels", "L", "layers on top of each other, \(shape.levels) by default"),
       Option("embedding", "D", "size of a character's vector, \(shape.embeddingSize) by default"),
+      Option("weights", "FORMAT", "full (default), or bf16: products of rounded numbers, as on processors for bf16"),
       Option("epochs", "E", "times through the text, \(trainer.epochs) by default"),
       Option("streams", "N", "pieces of the text that are read side by side, \(trainer.streams) by default"),
       Option("steps", "T", "how far gradients go back, \(trainer.steps) by default"),
@@ -77,9 +84,10 @@ struct TextTraining {
       trainer = try saved.trainer(text, heldOut, options)
     } else {
       let shape = try TextModelShape(options, default: TextModelShape()), vocabulary = Vocabulary(of: text)
-      let model = try CharacterModel(
+      var model = try CharacterModel(
         shape.cell, vocabulary: vocabulary, embeddingSize: shape.embeddingSize, hiddenSize: shape.hiddenSize,
         layerCount: shape.levels, layerDropout: settings.trainer.dropout, seed: settings.trainer.seed)
+      model.layer = try model.layer.converted(to: shape.weights)
       trainer = try CharacterTrainer(model, numbers: vocabulary.numbers(of: text), settings: settings.trainer)
     }
   }
@@ -88,7 +96,8 @@ struct TextTraining {
   var summary: String {
     let model = trainer.model, layer = model.layer
     let levels = layer.layerCount == 1 ? "" : " in each of \(layer.layerCount) levels"
-    return "\(layer.cell.name) of \(layer.hiddenSize) units\(levels), \(model.parameterCount) parameters; "
+    let weights = layer.weightFormat == .full ? "" : ", weights in \(layer.weightFormat.rawValue)"
+    return "\(layer.cell.name) of \(layer.hiddenSize) units\(levels)\(weights), \(model.parameterCount) parameters; "
       + "\(text.count) characters to train on, \(heldOut.count) held out, "
       + "\(model.vocabulary.characters.count) different ones"
   }
