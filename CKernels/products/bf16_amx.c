@@ -132,7 +132,7 @@ FOR_AMX void product_bf16_amx(const product *p) {
 
 // A row tile is [k / 32][rows][16] words.
 FOR_AMX void round_rows_bf16_amx(const rounded_rows *s, void *tile) {
-  const ptrdiff_t rows = s->row_count, padded = (s->k + TILE_K - 1) / TILE_K * TILE_K;
+  const ptrdiff_t rows = s->row_count, words = (s->k + 1) / 2;
   for (ptrdiff_t r = 0; r < rows; r++) {
     uint32_t *row = (uint32_t *)tile + r * TILE_WORDS;
     const float *source = s->source + r * s->row_stride;
@@ -144,8 +144,8 @@ FOR_AMX void round_rows_bf16_amx(const rounded_rows *s, void *tile) {
                        count - d < LANE_COUNT ? count - d : LANE_COUNT);
       }
     }
-    for (ptrdiff_t word = (s->k + 1) / 2; word < padded / 2; word++)
-      row[word / TILE_WORDS * (rows * TILE_WORDS) + word % TILE_WORDS] = 0;
+    const ptrdiff_t last = words % TILE_WORDS;
+    if (last) memset(row + words / TILE_WORDS * (rows * TILE_WORDS) + last, 0, (size_t)(TILE_WORDS - last) * 4);
   }
 }
 
