@@ -166,7 +166,7 @@ struct Case {
       all += cases([.decay, .decayFlushed], (1, 1, 64))
       let ofDoubles = cases([.forward, .training], (50, 64, 512)) + cases([.step], (1, 1, 16), (1, 1, 64), (1, 1, 128))
       let ofFewerBits =
-        cases([.forward], (50, 64, 512), (100, 32, 256), (10, 64, 2048))
+        cases([.forward], (50, 64, 512), (100, 32, 256), (10, 64, 2048), (100, 1, 512))
         + cases([.step], (1, 1, 16), (1, 1, 32), (1, 1, 64), (1, 1, 128), (1, 1, 256), (1, 1, 512), (1, 64, 512))
       return all
         + ofDoubles.map { shape in
@@ -175,7 +175,8 @@ struct Case {
           return shape
         }
         + [WeightFormat.int8, .bfloat16].flatMap { weights in
-          ofFewerBits.map { shape in
+          let trained = weights == .bfloat16 ? cases([.training], (50, 64, 512), (100, 32, 256)) : []
+          return (ofFewerBits + trained).map { shape in
             var shape = shape
             shape.weights = weights
             return shape

@@ -135,7 +135,7 @@ static void make_layer(unsigned i) {
   options.cell_output = (recurrent_cell_output)some_choice(1);
   options.reset = (recurrent_reset_form)some_choice(1);
   options.update = (recurrent_update_form)some_choice(1);
-  options.instruction_set = (recurrent_instruction_set)some_choice(3);
+  options.instruction_set = (recurrent_instruction_set)some_choice(5);
   options.dropout = (float)some_choice(10) / 10;
   options.no_bias = some_choice(1);
   options.flush_denormals = some_choice(1);

@@ -30,7 +30,7 @@ void options_are_checked(void) {
   WITH(cell_output, 2, "options.cell_output is 2");
   WITH(reset, 2, "options.reset is 2");
   WITH(update, 7, "options.update is 7");
-  WITH(instruction_set, 4, "options.instruction_set is 4");
+  WITH(instruction_set, 6, "options.instruction_set is 6, expected 0 to 5");
   WITH(weights, 3, "options.weights is 3, expected 0 to 2");
   WITH(dropout, 1.5f, "dropout is 1.5, expected 0 ... 1");
   WITH(dropout, -0.5f, "dropout is -0.5");
@@ -43,16 +43,16 @@ void variants_differ(void) {
   struct {
     recurrent_cell cell;
     int activation, cell_output, reset, update;
-  } variants[] = {{RECURRENT_RNN, 0, 0, 0, 0},  {RECURRENT_RNN, 1, 0, 0, 0}, {RECURRENT_LSTM, 0, 0, 0, 0},
-               {RECURRENT_LSTM, 0, 1, 0, 0}, {RECURRENT_GRU, 0, 0, 0, 0}, {RECURRENT_GRU, 0, 0, 1, 0},
-               {RECURRENT_GRU, 0, 0, 0, 1},  {RECURRENT_GRU, 0, 0, 1, 1},
-               {RECURRENT_INDRNN, 0, 0, 0, 0}, {RECURRENT_INDRNN, 1, 0, 0, 0}};
+  } variants[] = {{RECURRENT_RNN, 0, 0, 0, 0},   {RECURRENT_RNN, 1, 0, 0, 0}, {RECURRENT_LSTM, 0, 0, 0, 0},
+                  {RECURRENT_LSTM, 0, 1, 0, 0},  {RECURRENT_GRU, 0, 0, 0, 0}, {RECURRENT_GRU, 0, 0, 1, 0},
+                  {RECURRENT_GRU, 0, 0, 0, 1},   {RECURRENT_GRU, 0, 0, 1, 1}, {RECURRENT_INDRNN, 0, 0, 0, 0},
+                  {RECURRENT_INDRNN, 1, 0, 0, 0}};
   enum { count = sizeof variants / sizeof *variants, states = N * H };
   scalar x[T * N * C], y[count][T * N * H];
   fill(x, T * N * C);
   recurrent_scratch *scratch;
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
-  for (int set = 0; set <= 3; set++) {
+  for (int set = 0; set <= 5; set++) {
     for (int i = 0; i < count; i++) {
       recurrent_layer_options options = lstm_options();
       options.cell = variants[i].cell;
@@ -77,6 +77,24 @@ void variants_differ(void) {
   EXPECT_OK(recurrent_scratch_destroy(scratch));
 }
 
+// Writes the gradients of one training step, in which dy is y.
+static void train(recurrent_layer *layer, const scalar *x, recurrent_scratch *scratch, scalar *gradients,
+                  size_t count) {
+  recurrent_record *record;
+  recurrent_gradients *sums;
+  EXPECT_OK(recurrent_record_create(&record));
+  EXPECT_OK(recurrent_gradients_create(layer, &sums));
+  scalar y[T * N * H], h[N * H] = {0}, c[N * H] = {0}, dh[N * H] = {0}, dc[N * H] = {0};
+  enum { states = N * H };
+  const recurrent_call call = sizes();
+  EXPECT_OK(recurrent_record_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, record, scratch));
+  EXPECT_OK(recurrent_backward(layer, record, x, T * N * C, y, T * N * H, STATE(dh, dc), NULL, 0, sums, scratch));
+  EXPECT_OK(recurrent_gradients_get_values(sums, gradients, count));
+  EXPECT_OK(recurrent_gradients_destroy(sums));
+  EXPECT_OK(recurrent_record_destroy(record));
+}
+
+// `of_training` is the error of training; null if such a layer can be trained.
 void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, const char *of_training) {
   enum { states = N * H };
   recurrent_layer_options options = lstm_options();
@@ -91,10 +109,8 @@ void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, co
   options.weights = RECURRENT_WEIGHTS_FULL;
   recurrent_layer *full = make_layer(options);
   recurrent_scratch *scratch;
-  recurrent_record *record;
   recurrent_stream *stream;
   EXPECT_OK(recurrent_scratch_create(1, &scratch));
-  EXPECT_OK(recurrent_record_create(&record));
   EXPECT_OK(recurrent_stream_create(layer, N, &stream));
   scalar x[T * N * C], y[T * N * H], expected[T * N * H], streamed[T * N * H];
   scalar h[N * H] = {0}, c[N * H] = {0}, full_h[N * H] = {0}, full_c[N * H] = {0};
@@ -106,10 +122,21 @@ void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, co
   EXPECT(memcmp(y, streamed, sizeof y) == 0);
   EXPECT(memcmp(y, expected, sizeof y) != 0);
   for (int i = 0; i < T * N * H; i++) EXPECT(fabs((double)(y[i] - expected[i])) < 0.02);
-  EXPECT_INVALID(of_training,
-                 recurrent_record_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, record, scratch));
+  if (of_training) {
+    recurrent_record *record;
+    EXPECT_OK(recurrent_record_create(&record));
+    EXPECT_INVALID(of_training,
+                   recurrent_record_forward(layer, &call, x, T * N * C, STATE(h, c), y, T * N * H, record, scratch));
+    EXPECT_OK(recurrent_record_destroy(record));
+  } else {
+    enum { count = 4 * H * (C + H + 2) };
+    scalar rounded[count], gradients[count];
+    train(layer, x, scratch, rounded, count);
+    train(full, x, scratch, gradients, count);
+    EXPECT(memcmp(rounded, gradients, sizeof rounded) != 0);
+    for (int i = 0; i < count; i++) EXPECT(fabs((double)(rounded[i] - gradients[i])) < 0.05);
+  }
   EXPECT_OK(recurrent_stream_destroy(stream));
-  EXPECT_OK(recurrent_record_destroy(record));
   EXPECT_OK(recurrent_scratch_destroy(scratch));
   EXPECT_OK(recurrent_layer_destroy(full));
   EXPECT_OK(recurrent_layer_destroy(layer));

@@ -22,7 +22,8 @@ public struct GRU<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether the layer has biases.
-  ///   - weights: how the layer keeps the weights that it multiplies by. Only full weights can be trained.
+  ///   - weights: how the layer keeps the weights that it multiplies by. A layer with weights in 8 bits cannot be
+  ///     trained.
   ///   - reset: whether the reset gate acts before or after the product with U.
   ///   - update: whether the update gate keeps the old state or takes the new one.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.

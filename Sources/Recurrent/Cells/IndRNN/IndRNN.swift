@@ -18,7 +18,8 @@ public struct IndRNN<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - direction: the direction in which each level runs.
   ///   - dropout: the probability that `record` zeroes a value on its way to the next level, 0 ... 1.
   ///   - bias: whether the layer has biases.
-  ///   - weights: how the layer keeps the weights that it multiplies by. Only full weights can be trained.
+  ///   - weights: how the layer keeps the weights that it multiplies by. A layer with weights in 8 bits cannot be
+  ///     trained.
   ///   - nonlinearity: the function that gives h.
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn; by default as PyTorch draws an RNN's.
