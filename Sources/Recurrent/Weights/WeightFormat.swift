@@ -21,7 +21,8 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   ///
   /// On AVX2 and AVX-512, a step of one sequence takes half of the time or less if the weights come from far caches,
   /// three quarters of it with 128 units, and the same time with up to 32 units. A batch takes about the time of full
-  /// weights. AVX512_BF16 and AMX multiply numbers of bfloat16 themselves; their speed was not measured yet.
+  /// weights, and training takes up to 1.6 times as long. AVX512_BF16 and AMX multiply numbers of bfloat16 themselves;
+  /// their speed was not measured yet.
   ///
   /// Numbers are rounded to the nearest one, of two equally near ones to the even one. Infinities and NaN stay what
   /// they are. Results have the same bits on AVX2 and on AVX-512. AVX512_BF16 and AMX add in orders of their own, so
