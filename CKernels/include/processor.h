@@ -10,10 +10,10 @@
 // The instruction sets of sets/instruction_sets.def, in ascending order of preference.
 #define INSTRUCTION_SET_ENUMERATOR(set, ...) instruction_set_##set,
 typedef enum __attribute__((enum_extensibility(closed))) instruction_set {
-  INSTRUCTION_SETS(INSTRUCTION_SET_ENUMERATOR) INSTRUCTION_SETS_FOR_BF16(INSTRUCTION_SET_ENUMERATOR)
+  INSTRUCTION_SETS(INSTRUCTION_SET_ENUMERATOR) INSTRUCTION_SETS_FOR_ROUNDED(INSTRUCTION_SET_ENUMERATOR)
 } instruction_set;
 
-// The set whose code a set runs where no number is in bf16.
+// The set whose code a set runs wherever weights are not rounded.
 static inline instruction_set instruction_set_of_floats(instruction_set set) {
   return set > instruction_set_avx512 ? instruction_set_avx512 : set;
 }

@@ -5,9 +5,7 @@
 //   load_weights     the weights of one group of k and 16 units, as the operand of a multiply-add
 //   multiply_add     sums += those weights · one word of a row
 #pragma once
-#include "int8_vectors.h"
-
-#pragma clang fp contract(off)
+#include "int8_rounding.h"
 
 // sums[qv][r] += the products of one group of k.
 KERNEL void multiply_group(const int rows, const int panels, const int vectors, const char *weights, ptrdiff_t stride,
@@ -94,95 +92,4 @@ ATTRIBUTES void NAMED(product_i8)(const product *p) {
   }
 #endif
   multiply_panels(1, p);
-}
-
-// Loads `count` numbers, fewer than a vector has, and zeros after them.
-KERNEL void load_part(floats *x, const float *source, ptrdiff_t count) {
-  float part[LANE_COUNT] = {0};
-  float *target = part;
-#define COPY(size)                               \
-  if (count & size) {                            \
-    memcpy(target, source, size * sizeof *part); \
-    target += size;                              \
-    source += size;                              \
-  }
-  COPY(8)
-  COPY(4)
-  COPY(2)
-  COPY(1)
-#undef COPY
-  *x = *(const floats *)part;
-}
-
-// The words of 16 numbers of a row.
-typedef int32_t row_words __attribute__((ext_vector_type(LANE_COUNT / GROUP), aligned(4), may_alias));
-
-KERNEL void round_to_words(row_words *words, const floats *x, float inverse) {
-  floats scaled = *x * inverse;
-  scaled = scaled > 127 ? (floats)127 : scaled;
-  scaled = scaled < -127 ? (floats)-127 : scaled;
-  const integers numbers = __builtin_bit_cast(integers, scaled + INT8_SHIFT);
-#if GROUP == 4
-  *words = __builtin_bit_cast(row_words, __builtin_convertvector(numbers, quarter_bytes) ^ (int8_t)-128);
-#else
-  *words = __builtin_bit_cast(row_words, __builtin_convertvector(numbers, half_shorts));
-#endif
-}
-
-KERNEL void keep_most(integers *most, const floats *x) {
-  const integers magnitudes = __builtin_bit_cast(integers, *x) & INT32_MAX;
-  *most = magnitudes > *most ? magnitudes : *most;
-}
-
-KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, word *words,
-                         const ptrdiff_t word_stride) {
-  integers most[2] = {0, 0};
-  floats x;
-  const float *piece = row;
-  for (ptrdiff_t left = s->k; left > 0; left -= s->piece, piece += s->piece_stride) {
-    const ptrdiff_t count = left < s->piece ? left : s->piece;
-    ptrdiff_t i = 0;
-    for (; i + 2 * LANE_COUNT <= count; i += 2 * LANE_COUNT) {
-      keep_most(&most[0], (const floats *)(piece + i));
-      keep_most(&most[1], (const floats *)(piece + i + LANE_COUNT));
-    }
-    for (; i + LANE_COUNT <= count; i += LANE_COUNT) keep_most(&most[0], (const floats *)(piece + i));
-    if (i < count) {
-      load_part(&x, piece + i, count - i);
-      keep_most(&most[1], &x);
-    }
-  }
-  most[0] = most[0] > most[1] ? most[0] : most[1];
-  const int8_scale chosen = int8_scale_of(__builtin_reduce_max(most[0]));
-  *scale = chosen.scale;
-  piece = row;
-  for (ptrdiff_t left = s->k; left > 0; left -= s->piece, piece += s->piece_stride) {
-    const ptrdiff_t count = left < s->piece ? left : s->piece;
-    ptrdiff_t i = 0;
-    for (; i + LANE_COUNT <= count; i += LANE_COUNT, words += LANE_COUNT / GROUP * word_stride) {
-      row_words packed;
-      round_to_words(&packed, (const floats *)(piece + i), chosen.inverse);
-      if (word_stride == 1)
-        *(row_words *)words = packed;
-      else
-#pragma clang loop unroll(full)
-        for (int d = 0; d < LANE_COUNT / GROUP; d++) words[d * word_stride] = packed[d];
-    }
-    if (i < count) {
-      load_part(&x, piece + i, count - i);
-      row_words packed;
-      round_to_words(&packed, &x, chosen.inverse);
-      for (ptrdiff_t d = 0; d < (count - i + 3) / 4 * (4 / GROUP); d++) words[d * word_stride] = packed[d];
-    }
-  }
-}
-
-ATTRIBUTES void NAMED(round_rows_i8)(const rounded_rows *s, void *tile) {
-  float *scales = tile;
-  word *words = (word *)(scales + s->row_count);
-  if (s->row_count == 1)  // The words of a single row lie next to each other.
-    quantize_row(s, s->source, scales, words, 1);
-  else
-    for (ptrdiff_t r = 0; r < s->row_count; r++)
-      quantize_row(s, s->source + r * s->row_stride, &scales[r], words + r, s->row_count);
 }

@@ -61,8 +61,10 @@ static bool amx_is_permitted;
 static void ask_for_amx(void) {}
 #endif
 
+// All processors with AMX also have VNNI.
 static bool has_amx(void) {
-  return has_avx512_bf16() && all(cpuid(7).edx, bit_AMXTILE | bit_AMXBF16) && all(saved_state(), TILE_STATE) &&
+  return has_avx512_bf16() && all(cpuid(7).ecx, bit_AVX512VNNI) &&
+         all(cpuid(7).edx, bit_AMXTILE | bit_AMXBF16 | bit_AMXINT8) && all(saved_state(), TILE_STATE) &&
          system_has_amx();
 }
 
@@ -104,18 +106,18 @@ bool processor_permits_amx(void) { return false; }
 bool processor_supports(instruction_set set) {
 #define SUPPORTED(of_set, architecture, attributes, supported, ...) \
   architecture(case instruction_set_##of_set : return supported;)
-#define SUPPORTED_FOR_BF16(of_set, architecture, supported) SUPPORTED(of_set, architecture, , supported, )
+#define SUPPORTED_FOR_ROUNDED(of_set, architecture, supported) SUPPORTED(of_set, architecture, , supported, )
   switch (set) {
     INSTRUCTION_SETS(SUPPORTED)
-    INSTRUCTION_SETS_FOR_BF16(SUPPORTED_FOR_BF16)
+    INSTRUCTION_SETS_FOR_ROUNDED(SUPPORTED_FOR_ROUNDED)
     default: return false;
   }
-#undef SUPPORTED_FOR_BF16
+#undef SUPPORTED_FOR_ROUNDED
 #undef SUPPORTED
 }
 
 #define NAME(set, ...) #set,
-static const char *const names[] = {INSTRUCTION_SETS(NAME) INSTRUCTION_SETS_FOR_BF16(NAME)};
+static const char *const names[] = {INSTRUCTION_SETS(NAME) INSTRUCTION_SETS_FOR_ROUNDED(NAME)};
 #undef NAME
 
 ptrdiff_t instruction_set_count(void) { return sizeof names / sizeof *names; }

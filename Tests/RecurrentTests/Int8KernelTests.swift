@@ -15,7 +15,9 @@ struct Int8Row: Sendable, CustomTestStringConvertible {
   var group: Int { kernels.pointee.row_group }
   var tileRows: Int { kernels.pointee.tile_rows }
   /// The panel widths that the set has for floats.
-  var widths: [Int] { kernels.pointee.set == .avx512 ? [32, 16] : [16] }
+  var widths: [Int] { instruction_set_of_floats(kernels.pointee.set) == .avx512 ? [32, 16] : [16] }
+  /// Whether rows are packed for AMX.
+  var isInTiles: Bool { kernels.pointee.set == .amx }
   var testDescription: String { String(cString: kernels.pointee.name) }
 }
 
@@ -73,7 +75,8 @@ struct QuantizedRow {
       var result = QuantizedRow([])
       result.scale = tile[r]
       result.numbers = (0..<k).map { d in
-        let word = tile[rows + d / row.group * rows + r].bitPattern
+        let place = row.isInTiles ? (d / 64 * rows + r) * 16 + d % 64 / 4 : d / row.group * rows + r
+        let word = tile[rows + place].bitPattern
         return row.group == 4
           ? Int(UInt8(truncatingIfNeeded: word >> (8 * UInt32(d % 4)))) - 128
           : Int(Int16(truncatingIfNeeded: word >> (16 * UInt32(d % 2))))
@@ -200,9 +203,9 @@ struct QuantizedRow {
   /// An instruction set uses the kernels of its own instructions, and those of VNNI if the processor has it.
   @Test(arguments: Processor.available)
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
-    let chosen = rounded_kernels_for(.int8, set.kernelSet).pointee
-    #expect(chosen.set == set.kernelSet)
+    let chosen = rounded_kernels_for(.int8, set.own).pointee
+    #expect(chosen.set == (set == .amx && processor_permits_amx() ? set.own : set.kernelSet))
     #expect((chosen.row_group == 4) == (set >= .avx512 && processor_has_avx512_vnni()))
-    #expect(chosen.tile_rows == (try Products<Float>(set).tiles(1).size))
+    #expect(chosen.tile_rows == (try Products<Float>(set, weights: .int8).tiles(1).size))
   }
 }

@@ -109,7 +109,7 @@ typedef enum recurrent_instruction_set {
   RECURRENT_INSTRUCTION_SET_PORTABLE = 1,
   RECURRENT_INSTRUCTION_SET_AVX2 = 2,
   RECURRENT_INSTRUCTION_SET_AVX512 = 3,
-  RECURRENT_INSTRUCTION_SET_AVX512_BF16 = 4,  // these two differ from AVX-512 only with weights in bf16
+  RECURRENT_INSTRUCTION_SET_AVX512_BF16 = 4,  // these two differ from AVX-512 only with weights in fewer bits
   RECURRENT_INSTRUCTION_SET_AMX = 5
 } recurrent_instruction_set;
 

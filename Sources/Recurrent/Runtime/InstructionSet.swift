@@ -8,9 +8,10 @@ public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
   case avx2
   /// AVX-512 F, BW, DQ, VL and CD.
   case avx512
-  /// The same and AVX512_BF16, which multiplies numbers of bf16. All other code is that of `avx512`.
+  /// The same and AVX512_BF16, for weights in bf16. All other code is that of `avx512`.
   case avx512bf16
-  /// The same and AMX, which multiplies whole tiles of numbers of bf16. All other code is that of `avx512`.
+  /// The same and AMX, which multiplies whole tiles, for weights in bf16 and in 8 bits. All other code is that of
+  /// `avx512`.
   case amx
 
   public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.own.rawValue < b.own.rawValue }
@@ -18,7 +19,7 @@ public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
   /// The set of the same name in C, which the kernels for rounded weights are chosen by.
   package var own: instruction_set { InstructionSet.ownSets[self]! }
 
-  /// The set in C whose code runs where no number is in bf16.
+  /// The set in C whose code runs wherever weights are not rounded.
   package var kernelSet: instruction_set { instruction_set_of_floats(own) }
 
   /// The sets in C, looked up only once, because passing a name to C allocates.
