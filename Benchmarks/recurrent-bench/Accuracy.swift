@@ -31,7 +31,7 @@ enum Accuracy {
       let bar = Bar(name)
       let worst = try worst(question) { bar.show($0) }
       bar.finish()
-      for (set, worst) in zip(Processor.available, worst) {
+      for (set, worst) in zip(Processor.setsOfFloats, worst) {
         // A largest error below half a unit would mean that nothing was checked.
         isGood = isGood && worst.ulps <= 2 && worst.ulps > 0.4
         let cells = [name, set.rawValue, String(format: "%.4f ULP", worst.ulps), "\(E(worst.at))"]
@@ -142,7 +142,7 @@ enum Accuracy {
   private static func check<E, Truth>(
     _ question: Question<E, Truth>, _ range: Range<UInt64>, progress: (Double) -> Void
   ) throws -> [Worst] {
-    let sets = Processor.available
+    let sets = Processor.setsOfFloats
     var worst = sets.map { _ in Worst() }
     var values = [E]()
     var index = range.lowerBound

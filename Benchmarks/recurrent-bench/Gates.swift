@@ -9,8 +9,8 @@ struct GateMeasurement: Encodable {
 
   static func all(seconds: Double, matching: (String) -> Bool) throws -> [GateMeasurement] {
     var results: [GateMeasurement] = []
-    for set in Processor.available {
-      for entry in GatePasses.all(.f32, set.kernelSet) + GatePasses.all(.f64, set.kernelSet) {
+    for set in Processor.setsOfFloats {
+      for entry in GatePasses.all(.f32, set.floatSet) + GatePasses.all(.f64, set.floatSet) {
         for (direction, pass) in [("forward", entry.pass.forward), ("backward", entry.pass.backward)] {
           let name = "\(entry.name)-\(direction)" + (entry.scalar == .f64 ? "-double" : "")
           guard matching("gates/\(name)/\(set.rawValue)") else { continue }

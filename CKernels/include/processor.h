@@ -34,10 +34,10 @@ bool processor_supports(instruction_set set);
 // Whether processor and operating system support AVX-512 with VNNI, the multiply-adds of 8-bit numbers.
 bool processor_has_avx512_vnni(void);
 
-// Asks the operating system, once for the process, to let its threads use AMX. Linux keeps the tiles of no process that
-// has not asked. If it agrees, the process needs larger stacks for its signals: one of MINSIGSTKSZ bytes no longer is
-// enough. So this is asked only when there is a layer that needs it.
-bool processor_permits_amx(void);
+// Asks the operating system, once in a process, for permission to use AMX, and returns whether the process has it.
+// Without permission, Linux does not save the tile registers. With it, alternate signal stacks must be larger than
+// MINSIGSTKSZ bytes. So this is called only for a layer that uses AMX.
+bool system_permits_amx(void);
 
 // Writes the processor's own name to 49 bytes, the final zero included; "unknown processor" if it has none.
 void processor_brand(char *name);

@@ -17,14 +17,14 @@
 //
 //   portable, avx2, avx512   The products and sums of floats, in the chains of products.h. So these kernels, which
 //                            unpack weights to floats, give the bits of the float kernels on rounded numbers.
-//   avx512bf16               The same chains, of fused multiply-adds, but of two neighboring values of k the odd one is
-//                            added first (VDPBF16PS).
-//   amx                      32 values of k at a time have two chains of fused multiply-adds from zero: those of even
-//                            and those of odd k. Their sum is added to c, or to zero (TDPBF16PS). The last values of k
-//                            are padded with zeros.
+//   avx512bf16               The same chains of fused multiply-adds, except that in each pair of neighboring k the odd
+//                            one is added before the even one (VDPBF16PS).
+//   amx                      Each 32 values of k form two chains of fused multiply-adds, which start from zero: one of
+//                            the even k and one of the odd k. The sum of the two is added to the element of c, which
+//                            first becomes zero if `add` is false (TDPBF16PS). k is padded with zeros.
 //
-// The instructions of the last two always round to the nearest number, of two equally near ones to the even one, and
-// read and write denormal numbers as zero, whatever the mode of the thread is.
+// VDPBF16PS and TDPBF16PS always round to the nearest number, of two equally near ones to the even one, and read and
+// write denormal numbers as zero, whatever the mode of the thread is.
 //
 // Numbers are packed in words of 4 bytes, in groups of neighboring values of k: `row_group` of a row in a word, and
 // `unit_group` of a unit in one. k is padded with zeros to a multiple of `k_multiple`.
@@ -32,7 +32,8 @@
 //   An int8 row tile is [rows] scales, then [k / group][rows] words. A word of a row has 4 bytes for VPDPBUSD, each q +
 //   128, and otherwise 2 numbers of 16 bits for VPMADDWD. A panel is [P] int32 that the sums start from, [P] scales,
 //   then [k / group][P][group] bytes. For VPDPBUSD, a sum starts from -128 · Σ_k q, which takes back what 128 adds;
-//   otherwise it starts from zero. On amx, numbers are those for VPDPBUSD, but the words of rows are [k / 64][rows][16].
+//   otherwise it starts from zero. On amx, numbers are those for VPDPBUSD, but the words of rows are [k /
+//   64][rows][16].
 //
 //   A bf16 panel is [k / 2][P] words, whose lower half is the weight of the even k. If `row_group` is 1, a row tile is
 //   a packed tile of rounded floats, [k][rows]. A kernel then unpacks two vectors of weights from one with a shift and
@@ -69,7 +70,7 @@ typedef struct rounded_rows {
   ptrdiff_t piece_stride;
 } rounded_rows;
 
-// Some columns of floats [k][count]; neighbors of a column lie `stride` apart.
+// Some columns of floats [k][count], whose rows lie `stride` apart.
 typedef struct rounded_columns {
   const float *source;
   ptrdiff_t count;
@@ -87,15 +88,15 @@ typedef struct rounded_kernels {
   ptrdiff_t k_multiple;
   ptrdiff_t tile_rows;  // the most rows of a tile
   // Multiplies one row tile by some panels of `panel_width` units: 16, or 32 on AVX-512. The rows are such a tile, and
-  // the panels lie `panel_stride` words apart. The sums are written to c or added to it; in int8, they are always
-  // added. Nothing is fetched.
+  // the panels lie `panel_stride` words apart. In bf16, the sums are added to c or written there, as `add` says. In
+  // int8, they are always added. `next` is ignored.
   void (*product)(const product *product);
   // Rounds rows into one row tile.
   void (*round_rows)(const rounded_rows *rows, void *tile);
 
   // The next two are null in int8, whose layers are not trained.
 
-  // Rounds columns into one row tile, whose rows they are.
+  // Rounds columns into one row tile. Each column becomes one of its rows.
   void (*_Nullable round_columns)(const rounded_columns *columns, void *tile);
   // Rounds floats [k][width] into a panel of `width` units.
   void (*_Nullable round_panel)(void *panel, ptrdiff_t width, const float *source, ptrdiff_t k);

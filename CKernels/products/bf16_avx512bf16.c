@@ -7,9 +7,10 @@
 #include "bf16_vectors.h"
 
 typedef float all_floats __attribute__((vector_size(64)));
-typedef __bf16 all_halves __attribute__((vector_size(64)));
+typedef __bf16 halves __attribute__((vector_size(64)));
 
-// The instruction multiplies the odd k first, and the zero that pads an odd number of k.
+// The instruction always multiplies two values of k, the odd one first. If their number is odd, the last one is zero
+// padding, so `odd` is not needed.
 KERNEL void multiply_word(const form f, const bool odd, const float *rows, const uint32_t *panel, ptrdiff_t stride,
                           vector *sums) {
   (void)odd;
@@ -23,7 +24,7 @@ KERNEL void multiply_word(const form f, const bool odd, const float *rows, const
 #pragma clang loop unroll(full)
     for (int qv = 0; qv < f.panels * f.vectors; qv++) {
       vector *sum = &sums[qv * f.rows + r];
-      *sum = (vector)__builtin_ia32_dpbf16ps_512((all_floats)*sum, (all_halves)weights[qv], (all_halves)x);
+      *sum = (vector)__builtin_ia32_dpbf16ps_512((all_floats)*sum, (halves)weights[qv], (halves)x);
     }
   }
 }

@@ -8,7 +8,8 @@
 #include "bf16_vectors.h"
 #include "forms.h"
 
-// Weights are fetched so many words early if there are enough rows to leave time for it.
+// Weights are fetched so many words of each unit early, if the tile has at least so many rows. Fewer rows leave no time
+// for it.
 enum { AHEAD = 32, FETCHING_ROWS = 6 };
 
 // c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element.

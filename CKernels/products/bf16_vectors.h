@@ -7,7 +7,7 @@ enum { LANE_COUNT = 16 };
 // 64 bytes, in the registers that the instruction set has.
 typedef float vector __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));
 typedef uint32_t words __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));
-typedef uint32_t half_words __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(4), may_alias));
+typedef uint32_t eight_words __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(4), may_alias));
 typedef uint64_t pairs __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(4), may_alias));
 typedef uint32_t word __attribute__((may_alias));
 
@@ -51,14 +51,14 @@ KERNEL void pair_rows(uint32_t *target, const float *even, const float *odd, ptr
   for (; i < count; i++) target[i] = bf16_bits(even[i]) | (odd ? (uint32_t)bf16_bits(odd[i]) << 16 : 0);
 }
 
-// The words of `count` neighboring numbers of a row. The odd half of the last word is zero if their number is odd.
+// The words of `count` neighboring numbers of a row. The upper half of the last word is zero if `count` is odd.
 KERNEL void pair_neighbors(uint32_t *target, const float *source, ptrdiff_t count) {
   ptrdiff_t i = 0;
   for (; i + LANE_COUNT <= count; i += LANE_COUNT, target += LANE_COUNT / 2) {
     words x = *(const words *)(source + i);
     round_vector(&x);
     const pairs both = __builtin_bit_cast(pairs, x);
-    *(half_words *)target = __builtin_convertvector((both >> 16 & 0xffff) | both >> 32, half_words);
+    *(eight_words *)target = __builtin_convertvector((both >> 16 & 0xffff) | both >> 32, eight_words);
   }
   for (; i < count; i += 2)
     *target++ = bf16_bits(source[i]) | (i + 1 < count ? (uint32_t)bf16_bits(source[i + 1]) << 16 : 0);

@@ -6,7 +6,7 @@
 #define KERNEL FOR_AMX static inline __attribute__((always_inline))
 #define NAMED(kernel) kernel##_amx
 #define GROUP 4
-#define WORDS_IN_TILES 1
+#define FOR_AMX_TILES 1
 #include "int8_rounding.h"
 
 // c += float(Σ) · (row scale · unit scale), for up to 16 rows from `row` on. `head` is what comes before the units'
@@ -22,20 +22,20 @@ FOR_AMX static void add_scaled(const product *p, const integers *exact, const fl
   }
 }
 
-enum { TILE_K = 64 };
+enum { AMX_K = 64 };
 #define ROW_HEAD 1
 #define UNIT_HEAD 2
 #define MULTIPLY(sums, rows, weights) _tile_dpbusd(sums, rows, weights)
-#define START(sums, b, group, row) _tile_zero(sums)
-#define STORE(sums, b, group, row)                           \
-  do {                                                       \
-    integers exact[TILE_ROWS];                               \
-    _tile_stored(sums, exact, TILE_BYTES);                   \
-    add_scaled(p, exact, b->heads[group], b->c[group], row); \
+#define START(sums, b, column, row) _tile_zero(sums)
+#define STORE(sums, b, column, row)                            \
+  do {                                                         \
+    integers exact[AMX_ROWS];                                  \
+    _tile_stored(sums, exact, AMX_BYTES);                      \
+    add_scaled(p, exact, b->heads[column], b->c[column], row); \
   } while (0)
 #include "amx_tiles.h"
 
-// A row by itself is packed as for VNNI, which has less to load for it.
+// A single row is packed in the same way for AMX and for VNNI. VNNI multiplies it with fewer loads.
 FOR_AMX void product_i8_amx(const product *p) {
   if (p->row_count == 1)
     product_i8_avx512_vnni(p);

@@ -7,7 +7,7 @@
 #define KERNEL FOR_AVX2 static inline __attribute__((always_inline))
 #define NAMED(kernel) kernel##_avx2
 #define GROUP 2
-#define WORDS_IN_TILES 0
+#define FOR_AMX_TILES 0
 #define MOST_ROWS 6
 #define MOST_VECTORS 1
 #define MOST_SUMS 4

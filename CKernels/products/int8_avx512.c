@@ -6,7 +6,7 @@
 #define KERNEL FOR_AVX512 static inline __attribute__((always_inline))
 #define NAMED(kernel) kernel##_avx512
 #define GROUP 2
-#define WORDS_IN_TILES 0
+#define FOR_AMX_TILES 0
 #define MOST_ROWS 12
 #define MOST_VECTORS 2
 #define MOST_SUMS 20

@@ -7,7 +7,7 @@
 #define KERNEL FOR_AVX512_VNNI static inline __attribute__((always_inline))
 #define NAMED(kernel) kernel##_avx512_vnni
 #define GROUP 4
-#define WORDS_IN_TILES 0
+#define FOR_AMX_TILES 0
 #define MOST_ROWS 12
 #define MOST_VECTORS 2
 #define MOST_SUMS 24

@@ -1,4 +1,4 @@
-// The kernels for 8-bit weights of one form. Each form has a file that defines NAMED(name), KERNEL, ATTRIBUTES, GROUP,
+// The kernels for 8-bit weights of one form. Each form has a file that defines the macros of int8_rounding.h,
 // MOST_ROWS, MOST_VECTORS and MOST_SUMS as in forms.h, and two functions, and then includes this file. LEAST_SUMS is
 // the number of sums that hides the latency of a multiply-add.
 //

@@ -5,7 +5,7 @@
 #define KERNEL static inline __attribute__((always_inline))
 #define NAMED(kernel) kernel##_portable
 #define GROUP 2
-#define WORDS_IN_TILES 0
+#define FOR_AMX_TILES 0
 #define MOST_ROWS 4
 #define MOST_VECTORS 1
 #define MOST_SUMS 4

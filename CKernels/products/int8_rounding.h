@@ -1,5 +1,5 @@
 // How rows are rounded to 8 bits. A file defines NAMED(name), KERNEL, ATTRIBUTES and GROUP as int8_kernels.h says, and
-// WORDS_IN_TILES: whether 16 words of a row lie next to each other, as AMX reads them.
+// FOR_AMX_TILES: whether 16 words of a row lie next to each other, as AMX reads them.
 #pragma once
 #include "int8_vectors.h"
 
@@ -46,7 +46,7 @@ KERNEL void keep_most(integers *most, const floats *x) {
 // Where the word with number k of a row lies, from the row's first word on. The words of a single row, and 16 of a row
 // in AMX's tiles, lie next to each other.
 KERNEL ptrdiff_t place_of(ptrdiff_t k, ptrdiff_t rows) {
-#if WORDS_IN_TILES
+#if FOR_AMX_TILES
   return k / GROUP / LANE_COUNT * (rows * LANE_COUNT) + k / GROUP % LANE_COUNT;
 #else
   return k / GROUP * rows;
@@ -85,14 +85,14 @@ KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, 
         load_part(&x, piece + i, count - i);
       row_words packed;
       round_to_words(&packed, &x, chosen.inverse);
-      if (is_whole && (WORDS_IN_TILES || rows == 1))
+      if (is_whole && (FOR_AMX_TILES || rows == 1))
         *(row_words *)target = packed;
       else if (is_whole)
 #pragma clang loop unroll(full)
         for (int d = 0; d < LANE_COUNT / GROUP; d++) target[d * rows] = packed[d];
       else
         for (ptrdiff_t d = 0; d < (count - i + 3) / 4 * (4 / GROUP); d++)
-          target[WORDS_IN_TILES ? d : d * rows] = packed[d];
+          target[FOR_AMX_TILES ? d : d * rows] = packed[d];
     }
   }
 }
@@ -104,6 +104,6 @@ ATTRIBUTES void NAMED(round_rows_i8)(const rounded_rows *s, void *tile) {
     quantize_row(s, s->source, scales, words, 1);
   else
     for (ptrdiff_t r = 0; r < s->row_count; r++)
-      quantize_row(s, s->source + r * s->row_stride, &scales[r], words + r * (WORDS_IN_TILES ? LANE_COUNT : 1),
+      quantize_row(s, s->source + r * s->row_stride, &scales[r], words + r * (FOR_AMX_TILES ? LANE_COUNT : 1),
                    s->row_count);
 }

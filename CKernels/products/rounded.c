@@ -34,10 +34,9 @@ bool rounded_kernels_are_supported(const rounded_kernels *kernels) {
 }
 
 const rounded_kernels *rounded_kernels_for(rounded_format format, instruction_set set) {
-  const rounded_kernels *best = NULL;
-  for (ptrdiff_t i = 0; i < rounded_kernels_count(); i++)
-    if (table[i].format == format && table[i].set <= set && rounded_kernels_are_supported(&table[i])) best = &table[i];
-  return best;
+  ptrdiff_t i = rounded_kernels_count() - 1;
+  while (table[i].format != format || table[i].set > set || !rounded_kernels_are_supported(&table[i])) i--;
+  return &table[i];
 }
 
 static int32_t bits_of(float x) {

@@ -13,12 +13,12 @@
   FORM(i8_avx2, int8, avx2, ON_X86_64, NULL, 2, 4, 4, 6)                                \
   FORM(i8_avx512, int8, avx512, ON_X86_64, NULL, 2, 4, 4, 12)                           \
   FORM(i8_avx512_vnni, int8, avx512, ON_X86_64, processor_has_avx512_vnni, 4, 4, 4, 12) \
-  FORM(i8_amx, int8, amx, ON_X86_64, processor_permits_amx, 4, 4, 64, 32)               \
+  FORM(i8_amx, int8, amx, ON_X86_64, system_permits_amx, 4, 4, 64, 32)               \
   FORM(bf16_portable, bf16, portable, EVERYWHERE, NULL, 1, 2, 2, 4)                     \
   FORM(bf16_avx2, bf16, avx2, ON_X86_64, NULL, 1, 2, 2, 6)                              \
   FORM(bf16_avx512, bf16, avx512, ON_X86_64, NULL, 1, 2, 2, 12)                         \
   FORM(bf16_avx512bf16, bf16, avx512bf16, ON_X86_64, NULL, 2, 2, 2, 12)                 \
-  FORM(bf16_amx, bf16, amx, ON_X86_64, processor_permits_amx, 2, 2, 32, 32)
+  FORM(bf16_amx, bf16, amx, ON_X86_64, system_permits_amx, 2, 2, 32, 32)
 
 // Calls TRAINING or ONLY_FORWARD, by the format, with the arguments.
 #define IF_TRAINS_int8(TRAINING, ONLY_FORWARD) ONLY_FORWARD

@@ -15,12 +15,12 @@ typedef struct {
   unsigned eax, ebx, ecx, edx;
 } cpuid_answer;
 
-static cpuid_answer cpuid_part(unsigned leaf, unsigned part) {
+static cpuid_answer cpuid_subleaf(unsigned leaf, unsigned subleaf) {
   cpuid_answer answer = {0};
-  __get_cpuid_count(leaf, part, &answer.eax, &answer.ebx, &answer.ecx, &answer.edx);
+  __get_cpuid_count(leaf, subleaf, &answer.eax, &answer.ebx, &answer.ecx, &answer.edx);
   return answer;
 }
-static cpuid_answer cpuid(unsigned leaf) { return cpuid_part(leaf, 0); }
+static cpuid_answer cpuid(unsigned leaf) { return cpuid_subleaf(leaf, 0); }
 
 // XCR0: the registers that the operating system saves.
 static unsigned saved_state(void) {
@@ -41,9 +41,10 @@ static bool has_avx512(void) {
   return has_avx2() && has(0xe6, 0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL | bit_AVX512CD);
 }
 
-static bool has_avx512_bf16(void) { return has_avx512() && all(cpuid_part(7, 1).eax, bit_AVX512BF16); }
+static bool has_avx512_bf16(void) { return has_avx512() && all(cpuid_subleaf(7, 1).eax, bit_AVX512BF16); }
 
-// AMX, whose tiles Linux keeps only for a process that has asked for it, by arch_prctl. Other systems are not known to.
+// Linux saves the tile registers only of a process that has asked for it, by arch_prctl. We know of no other system
+// that saves them.
 #if defined(__linux__)
 enum { GET_SUPPORTED_STATE = 0x1021, REQUEST_STATE = 0x1023, TILE_DATA = 18, TILE_STATE = 3 << 17 };
 
@@ -61,14 +62,14 @@ static bool amx_is_permitted;
 static void ask_for_amx(void) {}
 #endif
 
-// All processors with AMX also have VNNI.
+// VNNI is needed too, because the kernels for AMX multiply a single row with it.
 static bool has_amx(void) {
   return has_avx512_bf16() && all(cpuid(7).ecx, bit_AVX512VNNI) &&
          all(cpuid(7).edx, bit_AMXTILE | bit_AMXBF16 | bit_AMXINT8) && all(saved_state(), TILE_STATE) &&
          system_has_amx();
 }
 
-bool processor_permits_amx(void) {
+bool system_permits_amx(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   if (has_amx()) pthread_once(&once, ask_for_amx);
   return amx_is_permitted;
@@ -99,7 +100,7 @@ bool processor_is_amd(void) {
 void processor_brand(char *name) { strcpy(name, "unknown processor"); }
 bool processor_is_amd(void) { return false; }
 bool processor_has_avx512_vnni(void) { return false; }
-bool processor_permits_amx(void) { return false; }
+bool system_permits_amx(void) { return false; }
 
 #endif
 

@@ -28,9 +28,6 @@ struct SavedModel {
   /// Nil if a version before 0.4 wrote the file, or if `recurrent quantize` did.
   var training: Training?
 
-  /// The entry of the format in which a training multiplies; full in files that have none.
-  private static let trainedWeights = "trained-weights"
-
   /// What the metadata calls a file of this kind.
   static let kind = "character model"
 
@@ -54,9 +51,8 @@ struct SavedModel {
 
   func write(to path: FilePath) throws {
     var file = Checkpoint()
-    // A training goes on from parameters in full precision.
-    let layer = model.layer, weights = training == nil ? layer.weightFormat : .full
-    if weights == .full {
+    let layer = model.layer, weights = layer.weightFormat
+    if training != nil || weights == .full {  // --resume needs the parameters in full precision.
       try file.store(model)
     } else {
       try file.store(model.embedding, as: "embedding")
@@ -73,7 +69,6 @@ struct SavedModel {
     if let training {
       let progress = training.progress, h = layer.hiddenSize
       try file.store(optimizer, of: model)
-      try file.store(layer.weightFormat.rawValue, as: SavedModel.trainedWeights)
       for (name, value) in training.settings.entries { try file.store(value, as: name) }
       try file.store(progress.epoch, as: "epoch")
       try file.store(progress.position, as: "position")
@@ -122,16 +117,9 @@ struct SavedModel {
       cell, vocabulary: vocabulary, embeddingSize: d, hiddenSize: h, layerCount: levels,
       layerDropout: settings?.trainer.dropout ?? 0, seed: 0)
     try file.restore(&model)
-    let weights = try entries.format("weights", of: WeightFormat.allCases)
-    guard weights == .full else {
-      model.layer = try model.layer.converted(to: weights)
-      return
-    }
+    let weights = try entries.format("weights", of: settings == nil ? WeightFormat.allCases : [.full, .bfloat16])
+    model.layer = try model.layer.converted(to: weights)
     guard let settings else { return }
-    if tensors.metadata[SavedModel.trainedWeights] != nil {
-      let format = try entries.format(SavedModel.trainedWeights, of: [.full, .bfloat16])
-      model.layer = try model.layer.converted(to: format)
-    }
     try file.restore(&optimizer, of: model)
     func state(_ tensor: String) throws -> [Float] {
       try tensors.floats(tensor, shape: tensors.tensors[tensor].map { [$0.shape.first ?? 0, h] } ?? [], path: path)

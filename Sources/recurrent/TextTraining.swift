@@ -43,7 +43,7 @@ struct TextTraining {
       Option("hidden", "H", "hidden units, \(shape.hiddenSize) by default"),
       Option("levels", "L", "layers on top of each other, \(shape.levels) by default"),
       Option("embedding", "D", "size of a character's vector, \(shape.embeddingSize) by default"),
-      Option("weights", "FORMAT", "full (default), or bf16: products of rounded numbers, as on processors for bf16"),
+      Option("weights", "FORMAT", "full (default), or bf16, which rounds what products multiply"),
       Option("epochs", "E", "times through the text, \(trainer.epochs) by default"),
       Option("streams", "N", "pieces of the text that are read side by side, \(trainer.streams) by default"),
       Option("steps", "T", "how far gradients go back, \(trainer.steps) by default"),

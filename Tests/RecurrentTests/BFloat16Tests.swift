@@ -29,7 +29,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
 
   var kernels: UnsafePointer<rounded_kernels> { rounded_kernels_at(index) }
   var isFused: Bool { kernels.pointee.set != .portable }
-  /// Whether the products are those of floats, so that the order of addition is known.
+  /// Whether the kernels unpack weights to floats. Their products then have the bits of chains of multiply-adds.
   var unpacks: Bool { kernels.pointee.row_group == 1 }
   var tileRows: Int { kernels.pointee.tile_rows }
   /// The panel widths that the set has for floats.
@@ -195,7 +195,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
   }
 
   /// For any rows, panels and depth, a product has the bits of plain chains of multiply-adds of rounded numbers. The
-  /// instructions for bf16 add in another order, so theirs is only as near as rounding allows.
+  /// instructions for bf16 add in other orders, so their products are only compared within the bounds of rounding.
   @Test(arguments: BFloat16Row.all)
   func productsAreChainsOfRoundedNumbers(row: BFloat16Row) {
     var random = SeededGenerator(seed: 2)
@@ -272,6 +272,57 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
       "\(row.testDescription), P \(width), k \(k), rows \(rows), panels \(panelCount), \(add ? "added" : "written")")
   }
 
+  /// The instructions for bf16 add in the orders that rounded.h describes.
+  @Test(arguments: BFloat16Row.all.filter { !$0.unpacks })
+  func instructionsAddInTheirOrder(row: BFloat16Row) {
+    var random = SeededGenerator(seed: 5)
+    for k in [1, 2, 31, 32, 33, 100, 1027] {
+      let x: [Float] = random.numbers(k), weights: [[Float]] = (0..<16).map { _ in random.numbers(k) }
+      let start: [Float] = random.numbers(16)
+      let tile = GuardedScalars<Float>(rounded_row_words(row.kernels, k)) { _ in .nan }
+      let panel = GuardedScalars<Float>(rounded_unit_words(row.kernels, k) * 16) { _ in .nan }
+      let source = GuardedScalars<Float>(k) { x[$0] }, c = GuardedScalars<Float>(16) { start[$0] }
+      var rows = rounded_rows(source: source.start, row_count: 1, row_stride: k, k: k, piece: k, piece_stride: 0)
+      row.kernels.pointee.round_rows(&rows, tile.start)
+      row.pack(weights[...], width: 16, k: k, into: panel.start)
+      var product = product(
+        rows: tile.start, row_count: 1, row_stride: 1, panels: panel.start, panel_count: 1, panel_stride: 0, k: k,
+        c: c.start, c_panel_stride: 0, c_row_stride: 16, add: true, next: nil, next_count: 0, panel_width: 16)
+      row.kernels.pointee.product(&product)
+      let expected = (0..<16).map { unit in
+        let products = (0..<(k + 31) / 32 * 32).map { d in
+          d < k ? (x[d].roundedToBFloat16, weights[unit][d].roundedToBFloat16) : (0, 0)
+        }
+        return row.kernels.pointee.set == .amx ? tiles(start[unit], products) : pairs(start[unit], products)
+      }
+      expectSameBits(c.values, expected, "\(row.testDescription), k \(k)")
+    }
+  }
+
+  /// VDPBF16PS: one chain for each block of k, in which the odd number of a pair comes first.
+  private func pairs(_ start: Float, _ products: [(Float, Float)]) -> Float {
+    stride(from: 0, to: products.count, by: Int(PRODUCT_K_BLOCK)).reduce(start) { sum, first in
+      let end = min(products.count, first + Int(PRODUCT_K_BLOCK))
+      return sum
+        + stride(from: first, to: end, by: 2).reduce(0) { chain, d in
+          let (odd, even) = (products[d + 1], products[d])
+          return chain.addingProduct(odd.0, odd.1).addingProduct(even.0, even.1)
+        }
+    }
+  }
+
+  /// TDPBF16PS: for each 32 values of k, a chain of the even ones and one of the odd ones.
+  private func tiles(_ start: Float, _ products: [(Float, Float)]) -> Float {
+    stride(from: 0, to: products.count, by: 32).reduce(start) { sum, first in
+      let chains = (0..<2).map { parity in
+        stride(from: first + parity, to: first + 32, by: 2).reduce(Float(0)) {
+          $0.addingProduct(products[$1].0, products[$1].1)
+        }
+      }
+      return sum + (chains[0] + chains[1])
+    }
+  }
+
   /// Whether a sum in any order of addition could have this value. Denormal numbers can count as zero.
   private func isNear(_ value: Float, _ start: Float, _ x: [Float], _ weights: [Float]) -> Bool {
     var sum = Double(start), magnitude = abs(sum), lost = 0.0
@@ -289,9 +340,9 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
 
   @Test(arguments: Processor.available)
   func theSetsOwnKernelsAreChosen(set: InstructionSet) throws {
-    let chosen = rounded_kernels_for(.bf16, set.own).pointee
-    let isPermitted = set != .amx || processor_permits_amx()
-    #expect(chosen.set == (isPermitted ? set.own : InstructionSet.avx512bf16.own) && chosen.format == .bf16)
+    let chosen = rounded_kernels_for(.bf16, set.kernelSet).pointee
+    let isPermitted = set != .amx || system_permits_amx()
+    #expect(chosen.set == (isPermitted ? set.kernelSet : InstructionSet.avx512bf16.kernelSet) && chosen.format == .bf16)
     #expect(chosen.tile_rows == (try Products<Float>(set, weights: .bfloat16).tiles(1).size))
   }
 }
@@ -347,10 +398,8 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
     return input.flatMap { $0.flatMap { $0 } }
   }
 
-  /// The sets whose products in bf16 are those of floats.
-  private static let unpackingSets = Processor.available.filter { $0 <= .avx512 }
-
-  @Test(arguments: cells, unpackingSets)
+  /// The products in bf16 of these sets are those of floats.
+  @Test(arguments: cells, Processor.setsOfFloats)
   func layersRoundWhatTheyMultiply(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [
       (4, 1, 3, 5), (3, 3, 40, 33), (2, 26, 70, 150), (3, 1, 600, 64), (2, 13, 5, 520),
@@ -375,7 +424,7 @@ struct BFloat16Row: Sendable, CustomTestStringConvertible {
     for (lengths, threads) in [(nil, 1), (nil, 2), ([3, 1, 0, 2, 3], 1), ([0, 2, 1, 3, 2], 2)] as [([Int]?, Int)] {
       var problem = Problem<Float>(
         cell, steps: 3, batch: 5, inputs: 9, hidden: 40, levels: 2, direction: direction, lengths: lengths,
-        threads: threads, set: BFloat16LayerTests.unpackingSets.last)
+        threads: threads, set: Processor.setsOfFloats.last)
       problem.weights = .bfloat16
       let instance = try problem.instance()
       let output = try instance.layer.forward(

@@ -15,7 +15,7 @@ extension Problem {
     }
   }
 
-  /// Some of them with rounded weights, whose layers cannot be trained.
+  /// Some of them with rounded weights. Layers with weights in 8 bits cannot be trained.
   static var roundedDigestProblems: [Problem] {
     let all = digestProblems
     return [WeightFormat.int8, .bfloat16].enumerated().flatMap { index, weights in

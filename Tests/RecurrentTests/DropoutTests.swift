@@ -31,7 +31,7 @@ import Testing
       let source = (0..<count).map { Float($0 + 1) }
       let results = Processor.available.map { set in
         var target = [Float](repeating: .nan, count: count)
-        drop_units_f32(set.kernelSet, &target, source, count, &row)
+        drop_units_f32(set.floatSet, &target, source, count, &row)
         return target
       }
       for result in results { #expect(result == results[0]) }
@@ -52,12 +52,12 @@ import Testing
     for set in Processor.available {
       row.first = 0
       var whole = source
-      drop_units_f32(set.kernelSet, &whole, source, source.count, &row)
+      drop_units_f32(set.floatSet, &whole, source, source.count, &row)
       for first in [0, 1, 2, 3, 4, 63, 64, 129] {
         for count in [1, 2, 61, 64, 65, 130] {
           row.first = first
           var piece = [Float](repeating: .nan, count: count + 8)
-          drop_units_f32(set.kernelSet, &piece, Array(source[first...]), count, &row)
+          drop_units_f32(set.floatSet, &piece, Array(source[first...]), count, &row)
           #expect(Array(piece[..<count]) == Array(whole[first..<first + count]), "\(set), \(first), \(count)")
           #expect(piece[count...].allSatisfy { $0.isNaN }, "\(set), \(first), \(count)")
         }

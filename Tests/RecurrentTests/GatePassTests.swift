@@ -73,7 +73,7 @@ import Testing
   @Test(arguments: Processor.available, shapes)
   func agreesInBothScalars(set: InstructionSet, shape: Shape) {
     var random = SeededGenerator(seed: 11)
-    for (float, double) in zip(GatePasses.all(.f32, set.kernelSet), GatePasses.all(.f64, set.kernelSet)) {
+    for (float, double) in zip(GatePasses.all(.f32, set.floatSet), GatePasses.all(.f64, set.floatSet)) {
       let memory = Memory(shape: shape, slots: float.slots)
       let inputs = (0..<memory.count).map { _ in Float.random(in: -0.9...0.9, using: &random) }
       for (direction, single, twice) in [
@@ -121,7 +121,7 @@ import Testing
         #expect(values[at] == sum, "\(E.self) on \(set), \(shape): unit \(unit)")
       }
     }
-    check(IndRNNGates.pass(.relu, .f32, set.kernelSet).backward, Float.self)
-    check(IndRNNGates.pass(.relu, .f64, set.kernelSet).backward, Double.self)
+    check(IndRNNGates.pass(.relu, .f32, set.floatSet).backward, Float.self)
+    check(IndRNNGates.pass(.relu, .f64, set.floatSet).backward, Double.self)
   }
 }

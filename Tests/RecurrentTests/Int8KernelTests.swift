@@ -203,8 +203,8 @@ struct QuantizedRow {
   /// An instruction set uses the kernels of its own instructions, and those of VNNI if the processor has it.
   @Test(arguments: Processor.available)
   func theFastestKernelsAreChosen(set: InstructionSet) throws {
-    let chosen = rounded_kernels_for(.int8, set.own).pointee
-    #expect(chosen.set == (set == .amx && processor_permits_amx() ? set.own : set.kernelSet))
+    let chosen = rounded_kernels_for(.int8, set.kernelSet).pointee
+    #expect(chosen.set == (set == .amx && system_permits_amx() ? set.kernelSet : set.floatSet))
     #expect((chosen.row_group == 4) == (set >= .avx512 && processor_has_avx512_vnni()))
     #expect(chosen.tile_rows == (try Products<Float>(set, weights: .int8).tiles(1).size))
   }

@@ -102,7 +102,7 @@ import Testing
   @Test func setsHaveTheNamesOfTheList() {
     #expect(instruction_set_count() == InstructionSet.allCases.count)
     for set in InstructionSet.allCases {
-      #expect(String(cString: instruction_set_name(set.own)) == set.rawValue)
+      #expect(String(cString: instruction_set_name(set.kernelSet)) == set.rawValue)
     }
     #expect(Processor.available.contains(.portable))
   }
@@ -110,7 +110,7 @@ import Testing
   @Test(arguments: TableRow.all)
   func everyRowIsReached(row: TableRow) throws {
     let kernels = row.kernels.pointee
-    let set = try #require(InstructionSet.allCases.first { $0.kernelSet == kernels.set })
+    let set = try #require(InstructionSet.allCases.first { $0.floatSet == kernels.set })
     let widest = try Processor.kernels(set, scalar: kernels.scalar)
     #expect(row.width <= widest.pointee.panel_width)
     #expect(row.tileRows <= Int(PRODUCT_MOST_TILE_ROWS))

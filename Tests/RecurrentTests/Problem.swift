@@ -162,7 +162,7 @@ struct Kernels: Sendable, CustomStringConvertible {
   let set: InstructionSet
 
   /// A new scalar must be added here, and to the `@specialized` of the generic tests so that they run fast.
-  static let all = Processor.available.flatMap { set in
+  static let all = Processor.setsOfFloats.flatMap { set in
     [Kernels(scalar: Float.self, set: set), Kernels(scalar: Double.self, set: set)]
   }
 

@@ -156,7 +156,7 @@ extension WeightFormat {
     #expect(layer.weightFormat == weights)
     guard weights == .int8 else { return }
     let training = RecurrentError.value(
-      name: "weights", was: name, expected: "full or bf16: a layer in 8 bits cannot be trained")
+      name: "weights", was: name, expected: "full or bf16: a layer with weights in 8 bits cannot be trained")
     let x = try Sequences<Float>([1, 2], steps: 1, batchSize: 1, size: 2)
     #expect(throws: training) { try layer.record(x) }
     var full = try LSTM<Float>(inputSize: 2, hiddenSize: 3)

@@ -42,7 +42,7 @@ import Testing
                 values: values.baseAddress!, state: (first.baseAddress!, second.baseAddress!, nil),
                 gradient: gradient.baseAddress!, rows: nil, row_count: 0, size: count, count: count, has_rows: false,
                 is_lazy: false, scale: 0.5)
-              update_parameters(set.kernelSet, &rule, &update)
+              update_parameters(set.floatSet, &rule, &update)
             }
           }
         }

@@ -190,7 +190,7 @@ import Testing
               var row = softmax_row(
                 values: values.baseAddress!, weights: hasWeights ? weights.baseAddress : nil, count: count,
                 factor: factor, smoothing: smoothing, has_distance: smoothing != 0, largest: 0, sum: 0, distance: 0)
-              softmax_run(set.kernelSet, &row)
+              softmax_run(set.floatSet, &row)
               sums = (row.largest, row.sum, row.distance)
             }
           }
@@ -230,7 +230,7 @@ import Testing
             var errors = error_values(
               kind: kind, y: values.baseAddress!, targets: targets.baseAddress!, count: count, scale: 0.5, delta: 0.75,
               sum: 0)
-            sum_errors(set.kernelSet, &errors)
+            sum_errors(set.floatSet, &errors)
             sum = errors.sum
           }
         }

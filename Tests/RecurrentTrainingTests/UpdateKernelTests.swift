@@ -48,7 +48,7 @@ import Testing
             values: pointers[0], state: (state[0], state[1], state[2]), gradient: gradient.baseAddress,
             rows: rows.baseAddress, row_count: rows.count, size: size, count: count, has_rows: hasRows,
             is_lazy: isLazy, scale: 0.5)
-          update_parameters(set.kernelSet, &rule, &update)
+          update_parameters(set.floatSet, &rule, &update)
         }
       }
       all = zip(pointers, all).map { Array(UnsafeBufferPointer(start: $0, count: $1.count)) }

@@ -76,7 +76,7 @@ int main(int count, char **arguments) {
   options_are_checked();
   variants_differ();
   weights_in_fewer_bits(RECURRENT_WEIGHTS_INT8, "weights is int8, expected full for a layer of Double",
-                        "weights is int8, expected full or bf16: a layer in 8 bits cannot be trained");
+                        "weights is int8, expected full or bf16: a layer with weights in 8 bits cannot be trained");
   weights_in_fewer_bits(RECURRENT_WEIGHTS_BF16, "weights is bf16, expected full for a layer of Double", NULL);
   parameters_have_pytorchs_names();
   forward_is_checked();

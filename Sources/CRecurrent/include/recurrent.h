@@ -13,9 +13,9 @@
 // memory runs out nevertheless, the process ends.
 //
 // Outputs, states and all gradients have the same bits on every processor whose instruction set fuses multiply-adds
-// (AVX2, AVX-512): in float, in double and with weights of 8 bits. The portable kernels do not fuse multiply-adds and
-// give other bits. With weights in bf16, AVX2 and AVX-512 agree too, but the instructions for bf16 itself, AVX512_BF16
-// and AMX, add in orders of their own: then the bits are those of one instruction set.
+// (AVX2, AVX-512): in float, in double and with weights in 8 bits. The portable kernels do not fuse multiply-adds and
+// give other bits. With weights in bf16, AVX2 and AVX-512 give the same bits. AVX512_BF16 and AMX add in other orders,
+// so each of them gives bits of its own.
 //
 // Layers, and what is made of them, hold floats. The functions at the end, whose names end in _f64, are the same for
 // doubles.
@@ -109,8 +109,8 @@ typedef enum recurrent_instruction_set {
   RECURRENT_INSTRUCTION_SET_PORTABLE = 1,
   RECURRENT_INSTRUCTION_SET_AVX2 = 2,
   RECURRENT_INSTRUCTION_SET_AVX512 = 3,
-  RECURRENT_INSTRUCTION_SET_AVX512_BF16 = 4,  // these two differ from AVX-512 only with weights in fewer bits
-  RECURRENT_INSTRUCTION_SET_AMX = 5
+  RECURRENT_INSTRUCTION_SET_AVX512_BF16 = 4,  // AVX-512, with other kernels for weights in bf16
+  RECURRENT_INSTRUCTION_SET_AMX = 5           // AVX-512, with other kernels for weights in bf16 and in 8 bits
 } recurrent_instruction_set;
 
 // How a layer keeps the weights that it multiplies by, W and U. Its parameters keep their full precision: calls that
@@ -294,7 +294,7 @@ recurrent_status recurrent_record_create(recurrent_record **record);
 // Destroys a record; null is ignored.
 recurrent_status recurrent_record_destroy(recurrent_record *record);
 
-// Does what recurrent_forward does, and keeps what backward needs, for a layer with full weights. It drops between
+// Does what recurrent_forward does, and keeps what backward needs. The weights of the layer must be full or in bf16. It drops between
 // levels as the layer's dropout and the call's dropout_mode say; if nothing is dropped, its results are the same bits
 // as those of recurrent_forward.
 //

@@ -9,7 +9,8 @@ private let lastVersion = Atomic<UInt64>(0)
 /// use a layer at the same time.
 public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   package let shape: LayerShape
-  /// The instruction set that the layer's kernels are compiled for.
+  /// The instruction set that the layer runs on. If the operating system refuses AMX, a layer with weights in bf16 runs
+  /// on `.avx512bf16` instead.
   public private(set) var instructionSet: InstructionSet
   /// The probability with which `record` zeroes a value on its way to the next level, 0 ... 1.
   public let dropout: Float
@@ -55,8 +56,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range, the processor lacks the
-  ///   instruction set, or the operating system does not let the process use AMX for weights in bf16.
+  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
+  ///   the instruction set.
   public init(
     _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
     dropout: Float = 0, bias: Bool = true, weights: WeightFormat = .full, flushesDenormals: Bool = false,
@@ -73,11 +74,7 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     weightFormat = weights
     self.dropout = dropout
     self.flushesDenormals = flushesDenormals
-    let set = try Processor.check(instructionSet)
-    self.instructionSet = weights.permitted(set)
-    guard instructionSet != .amx || self.instructionSet == .amx else {
-      throw .instructionSet(requested: set.rawValue, available: Processor.available.filter { $0 != .amx })
-    }
+    self.instructionSet = weights.permitted(try Processor.check(instructionSet))
     var parameters = Parameters<Scalar>(shape)
     initialization.fill(&parameters)
     content = Content(

@@ -8,21 +8,22 @@ public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
   case avx2
   /// AVX-512 F, BW, DQ, VL and CD.
   case avx512
-  /// The same and AVX512_BF16, for weights in bf16. All other code is that of `avx512`.
+  /// AVX-512 and AVX512_BF16, which multiplies numbers of bf16. All code except the products with weights in bf16 is that
+  /// of `avx512`.
   case avx512bf16
-  /// The same and AMX, which multiplies whole tiles, for weights in bf16 and in 8 bits. All other code is that of
-  /// `avx512`.
+  /// The same and AMX, which multiplies whole tiles of numbers of bf16 and of 8-bit numbers. All code except the products
+  /// with such weights is that of `avx512`.
   case amx
 
-  public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.own.rawValue < b.own.rawValue }
+  public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.kernelSet.rawValue < b.kernelSet.rawValue }
 
-  /// The set of the same name in C, which the kernels for rounded weights are chosen by.
-  package var own: instruction_set { InstructionSet.ownSets[self]! }
+  /// The set of the same name in C. It selects the kernels for rounded weights.
+  package var kernelSet: instruction_set { InstructionSet.kernelSets[self]! }
 
-  /// The set in C whose code runs wherever weights are not rounded.
-  package var kernelSet: instruction_set { instruction_set_of_floats(own) }
+  /// The set in C whose code runs for everything but rounded weights.
+  package var floatSet: instruction_set { instruction_set_of_floats(kernelSet) }
 
   /// The sets in C, looked up only once, because passing a name to C allocates.
-  private static let ownSets = Dictionary(
+  private static let kernelSets = Dictionary(
     uniqueKeysWithValues: allCases.map { ($0, instruction_set_named($0.rawValue)) })
 }

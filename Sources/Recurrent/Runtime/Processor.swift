@@ -22,7 +22,10 @@ public enum Processor {
   }()
 
   /// The instruction sets that processor and operating system support, in ascending order.
-  public static let available = InstructionSet.allCases.filter { processor_supports($0.own) }
+  public static let available = InstructionSet.allCases.filter { processor_supports($0.kernelSet) }
+
+  /// Those that have code of their own for numbers that are not rounded.
+  package static let setsOfFloats = available.filter { $0.kernelSet == $0.floatSet }
 
   /// The environment variable that names the instruction set to use instead of the best one.
   public static let environmentVariable = "RECURRENT_FORCE_ISA"
@@ -57,7 +60,7 @@ public enum Processor {
   package static func kernels(
     _ requested: InstructionSet?, scalar: scalar_type = .f32
   ) throws(RecurrentError) -> UnsafePointer<product_kernels> {
-    product_kernels_for(try check(requested).kernelSet, scalar)
+    product_kernels_for(try check(requested).floatSet, scalar)
   }
 
   /// An instruction set that the processor has, or the active one.

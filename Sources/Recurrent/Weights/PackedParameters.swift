@@ -10,8 +10,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   package let weightHH: AlignedBuffer<E>
   package let bias: AlignedBuffer<E>
   package let vectors: AlignedBuffer<E>
-  package let transposedIH = LazyPanels<E>()  // [block of C][G·H][P]
-  package let transposedHH = LazyPanels<E>()  // [block of H][G·H][P]
+  package let transposedIH = LazyPanels<E>()  // [block of C][gate] panels of H
+  package let transposedHH = LazyPanels<E>()  // [block of H][gate] panels of H
   private let stepWeights = LazyPanels<E>()
   private let program: CellProgram
   private let inputSize: Int
@@ -106,12 +106,12 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   // MARK: - For backward
 
-  /// Uᵀ [block of H][gate][H][P]
+  /// Uᵀ [block of H][gate] panels of H
   func transposedHH(_ weightHH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
     transposed(transposedHH, weightHH, columns: hiddenSize, products) { $0 }
   }
 
-  /// Wᵀ [block of C][gate][H][P]. Its gates are in the order of the slots, as those of the packed gradients.
+  /// Wᵀ [block of C][gate] panels of H. Its gates are in the order of the slots, as those of the packed gradients.
   func transposedIH(_ weightIH: UnsafePointer<E>, _ products: Products<E>) -> UnsafePointer<E> {
     transposed(transposedIH, weightIH, columns: inputSize, products) { program.inputGates[$0] }
   }

@@ -91,6 +91,7 @@ extension Products {
     into panels: UnsafeMutablePointer<E>
   ) {
     let unrounded = rounded == nil ? nil : AlignedBuffer<E>(count: depth * width)
+    defer { withExtendedLifetime(unrounded) {} }
     for panel in 0..<self.panels(units) {
       let first = panel * width, target = panels + panel * panelStride
       pack(

@@ -25,7 +25,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     let set = try Processor.check(instructionSet), chosen = try Processor.kernels(set, scalar: E.kernelScalar)
     kernels = if let units { product_kernels_for_units(chosen.pointee.set, E.kernelScalar, units) } else { chosen }
     width = kernels.pointee.panel_width
-    rounded = weights.rounded.map { rounded_kernels_for($0, set.own) }
+    rounded = weights.rounded.map { rounded_kernels_for($0, set.kernelSet) }
     self.secondCache = secondCache
     farWeightBytes = Blocking.farWeightBytes(secondCache: secondCache)
   }

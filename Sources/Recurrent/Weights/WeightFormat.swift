@@ -22,12 +22,13 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// On AVX2 and AVX-512, a step of one sequence takes half of the time or less if the weights come from far caches,
   /// three quarters of it with 128 units, and the same time with up to 32 units. A batch takes about the time of full
   /// weights, and training takes up to 1.6 times as long. AVX512_BF16 and AMX multiply numbers of bfloat16 themselves;
-  /// their speed was not measured yet.
+  /// their speed has not been measured yet.
   ///
   /// Numbers are rounded to the nearest one, of two equally near ones to the even one. Infinities and NaN stay what
   /// they are. Results have the same bits on AVX2 and on AVX-512. AVX512_BF16 and AMX add in orders of their own, so
-  /// the promise on bits holds for one instruction set: name one (`instructionSet`) if it matters. These two always
-  /// round sums to the nearest number, and products read and write denormal numbers as zero.
+  /// each of them gives bits of its own. If you need the same bits on every processor, choose `.avx2` or `.avx512` as
+  /// the layer's `instructionSet`. In products, AVX512_BF16 and AMX always round sums to the nearest number, and read and
+  /// write denormal numbers as zero.
   case bfloat16 = "bf16"
 
   /// The kernels' name of the format; nil if weights are not rounded.
@@ -39,10 +40,10 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
     }
   }
 
-  /// The set that a layer with such weights runs on: the given one, or the one before AMX if the layer multiplies in
-  /// bf16 and the operating system does not let the process use AMX.
+  /// The set that a layer with such weights runs on: the given one, or `.avx512bf16` instead of `.amx` if the layer
+  /// multiplies in bf16 and the operating system does not permit AMX.
   func permitted(_ set: InstructionSet) -> InstructionSet {
-    set == .amx && self == .bfloat16 && !processor_permits_amx() ? .avx512bf16 : set
+    set == .amx && self == .bfloat16 && !system_permits_amx() ? .avx512bf16 : set
   }
 
   /// - Throws: `RecurrentError` if a layer cannot have weights in this format.
@@ -61,7 +62,8 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// - Throws: `RecurrentError` if a layer with weights in this format cannot be trained.
   func checkTraining() throws(RecurrentError) {
     guard self != .int8 else {
-      throw .value(name: "weights", was: rawValue, expected: "full or bf16: a layer in 8 bits cannot be trained")
+      throw .value(
+        name: "weights", was: rawValue, expected: "full or bf16: a layer with weights in 8 bits cannot be trained")
     }
   }
 }

@@ -57,7 +57,7 @@ public final class BeamSearch {
     let past = try checkedCount(("longest", decoder.longest), ("rows", rows), scalarBytes: 2 * MemoryLayout<Int>.size)
     self.stream = stream
     self.decoder = decoder
-    set = try Processor.active.kernelSet
+    set = try Processor.active.floatSet
     beams = stream.beams
     symbols = Array(repeating: decoder.start, count: rows)
     scores = Array(repeating: 0, count: rows)

@@ -14,7 +14,7 @@ func meanError(
 ) throws(RecurrentError) -> Double {
   let rows = try ValidRows(y, lengths: lengths), size = y.size
   try rows.checkNumbers(targets, size: size, { $0.isFinite }, expected: "a finite number")
-  let count = Double(rows.count * size), set = try Processor.active.kernelSet
+  let count = Double(rows.count * size), set = try Processor.active.floatSet
   let loss = y.withMutableValues { values in
     targets.withUnsafeBufferPointer { targets in
       var loss = 0.0

@@ -43,7 +43,7 @@ public struct SoftmaxCrossEntropy: Loss {
         throw .value(name: "class weights", was: "0 for every target", expected: "more than 0 for one of them")
       }
     }
-    let set = try Processor.active.kernelSet
+    let set = try Processor.active.floatSet
     let loss = y.withMutableValues { values in
       var loss = 0.0
       rows.forEachRun { rows, isValid in
@@ -66,7 +66,7 @@ public struct SoftmaxCrossEntropy: Loss {
   /// The probabilities of one row of logits, in its place.
   public static func softmax(_ logits: UnsafeMutableBufferPointer<Float>) {
     // An error says that a set which was forced does not exist; every processor has the portable one.
-    let set = (try? Processor.active.kernelSet) ?? InstructionSet.portable.kernelSet
+    let set = (try? Processor.active.floatSet) ?? InstructionSet.portable.floatSet
     softmax(logits, set)
   }
 

@@ -21,7 +21,7 @@ public struct Gradients<Owner: Parameterized>: Sendable {
   public init(_ owner: Owner) throws(RecurrentError) {
     list = try ParameterList(owner)
     name = ""
-    storage = GradientStorage(list, (try Processor.active).kernelSet)
+    storage = GradientStorage(list, (try Processor.active).floatSet)
     offset = 0
   }
 

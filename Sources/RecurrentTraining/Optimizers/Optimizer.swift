@@ -52,7 +52,7 @@ extension Optimizer {
     }
     let new = rule.usedStates.filter { state.values[$0].isEmpty }
     for index in new { state.values[index] = Array(repeating: 0, count: count) }
-    let set = try Processor.active.kernelSet, isLazy = isLazy
+    let set = try Processor.active.floatSet, isLazy = isLazy
     var updated = 0, failure: RecurrentError?
     try state.withPointers { pointers throws(RecurrentError) in
       var update = OngoingUpdate(rule, set, count: count, isLazy: isLazy, clippingValue: clippingValue, state: pointers)

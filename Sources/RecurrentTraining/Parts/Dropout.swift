@@ -22,7 +22,7 @@ public struct Dropout: Sendable, Parameterless {
     var seed = seed
     let isShare = share.map { $0.sequences.count == batchSize } ?? false
     if isShare { seed.firstSequence = 0 }
-    let mask = DropoutMask(rate: rate, seed: seed, set: instructionSet.kernelSet)
+    let mask = DropoutMask(rate: rate, seed: seed, set: instructionSet.floatSet)
     x.withMutableValues { values in
       let start = values.baseAddress!
       guard isShare, let share else {

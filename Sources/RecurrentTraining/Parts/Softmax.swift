@@ -18,7 +18,7 @@ extension Softmax: Module {
   public func forward(
     _ x: Sequences<Float>, _ workspace: Workspace
   ) throws(RecurrentError) -> (Sequences<Float>, Sequences<Float>) {
-    let set = try Processor.active.kernelSet
+    let set = try Processor.active.floatSet
     var y = x
     y.updateRows { _, row in SoftmaxCrossEntropy.softmax(row, set) }
     return (y, y)

@@ -85,8 +85,8 @@ struct ReferenceWeights {
   var weightHH: [Double]  // [G·H,H]
   var biasIH: [Double]  // [G·H], empty without biases
   var biasHH: [Double]
-  /// How x, and what U multiplies, are rounded before their products, and the gradients of both products' sums before
-  /// those of backward; nil if they are not.
+  /// How the operands of products with W are rounded: x, and in backward also the gradients of those products. The same
+  /// of products with U. Nil if nothing is rounded.
   var roundX: (([Double]) -> [Double])?
   var roundH: (([Double]) -> [Double])?
 

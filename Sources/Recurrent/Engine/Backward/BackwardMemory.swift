@@ -100,9 +100,10 @@ struct BackwardMemory<E: Element>: BitwiseCopyable {
   let previousRows: UnsafeMutablePointer<E>?  // [N][H]: h' of a step, if the plan is ragged
   let xRows: UnsafeMutablePointer<E>?  // [closingRows][C], if the rows of x do not lie at equal distances
   let closingH: UnsafeMutablePointer<E>?  // [closingRows][H]: h' of closing products, if the plan is ragged
-  let xColumns: UnsafeMutablePointer<E>  // [columns][closingRows]
+  let xColumns: UnsafeMutablePointer<E>  // [columns][closingRows], or rounded row tiles
   let hColumns: UnsafeMutablePointer<E>
-  /// [thread][gate][closingRows][P]: the gradients of a block that a closing product multiplies, if they are rounded
+  /// [thread][gate] panels as rounded.h describes them: the rounded gradients of one block, which a closing product
+  /// multiplies; nil if weights are full
   let roundedGradients: UnsafeMutablePointer<E>?
   let operandRows: UnsafeMutablePointer<E>?  // [closingRows][H]: a slot that is the operand of a product with U
   let bias: UnsafeMutablePointer<E>  // [unit block][slot][P]

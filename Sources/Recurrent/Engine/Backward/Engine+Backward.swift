@@ -35,7 +35,7 @@ extension Engine {
 
   // MARK: - One step
 
-  /// Each thread turns its own units' gates into gradients and packs them. After the barrier, every thread multiplies
+  /// Each thread turns its own units' gates into gradients and packs them, or rounds some whole rows. After the barrier, every thread multiplies
   /// all tiles by its own columns of U. The next step fills the other buffer of tiles.
   private func runStep(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ share: Share) {
     let count = call.plan.count(t)
@@ -54,10 +54,10 @@ extension Engine {
         stage.pass.backward(&tile)
       }
       if let tiles {
-        // A thread rounds whole rows, whose units all threads have computed.
+        // A thread rounds whole rows, with units that other threads compute.
         if products.rounds { share.barrier() }
         packGradients(
-          call, slots: stage.gradients, firstRow: rows.first, rows.tiles, slotsOfTiles: program.gradientSlots, share,
+          call, slots: stage.gradients, firstRow: rows.first, rows.tiles, slotsInTiles: program.gradientSlots, share,
           into: tiles)
       }
       share.barrier()
@@ -66,7 +66,7 @@ extension Engine {
       }
     }
     if case .stepTiles = memory.input, let tiles, let dx = call.dx {
-      inputGradient(memory, tiles, rows.tiles, slotsOfTiles: program.gradientSlots, dx.first(call.plan, t), share)
+      inputGradient(memory, tiles, rows.tiles, slotsInTiles: program.gradientSlots, dx.first(call.plan, t), share)
     }
     stopAtRestarts(call, memory, t, own)
   }
@@ -170,9 +170,11 @@ extension Engine {
   }
 
   /// Packs a thread's share of some rows' gradients into row tiles. In the depth of the tiles, the units of each slot
-  /// follow those of the slot before. If they are rounded, each slot has tiles of its own.
+  /// follow those of the slot before. If gradients are rounded, each slot has tiles of its own.
+  ///
+  /// - Parameter slotsInTiles: how many slots the tiles are for.
   private func packGradients(
-    _ call: PartBackward<E>, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, slotsOfTiles: Int, _ share: Share,
+    _ call: PartBackward<E>, slots: Range<Int>, firstRow: Int, _ rows: RowTiles, slotsInTiles: Int, _ share: Share,
     into tiles: UnsafeMutablePointer<E>
   ) {
     let record = call.record
@@ -184,18 +186,18 @@ extension Engine {
       } else {
         packSlot(
           slot, of: record.slots, record.layout, firstRow: firstRow, rows, share.range(of: blocks),
-          depth: slotsOfTiles * hiddenSize, offset: slot * hiddenSize, into: tiles)
+          depth: slotsInTiles * hiddenSize, offset: slot * hiddenSize, into: tiles)
       }
     }
   }
 
   /// Where `packGradients` has put a slot.
   private func place(
-    ofSlot slot: Int, in tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, slotsOfTiles: Int
-  ) -> (tiles: UnsafePointer<E>, part: TileDepth?) {
+    ofSlot slot: Int, in tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, slotsInTiles: Int
+  ) -> (tiles: UnsafePointer<E>, depth: TileDepth?) {
     products.rounds
       ? (UnsafePointer(tiles + slot * rows.rows * products.rowScalars(hiddenSize)), nil)
-      : (UnsafePointer(tiles), TileDepth(first: slot * hiddenSize, whole: slotsOfTiles * hiddenSize))
+      : (UnsafePointer(tiles), TileDepth(first: slot * hiddenSize, whole: slotsInTiles * hiddenSize))
   }
 
   // MARK: - Products
@@ -224,9 +226,9 @@ extension Engine {
     for first in stride(from: 0, to: product.gates.count, by: together) {
       let slot = product.firstSlot + first
       if let tiles {
-        let source = place(ofSlot: slot, in: tiles, rows.tiles, slotsOfTiles: program.gradientSlots)
+        let source = place(ofSlot: slot, in: tiles, rows.tiles, slotsInTiles: program.gradientSlots)
         products.multiply(
-          tiles: source.tiles, rows.tiles, of: source.part, depth: together * hiddenSize,
+          tiles: source.tiles, rows.tiles, of: source.depth, depth: together * hiddenSize,
           panels: weights + first * ofGate, panelStride: panelStride,
           panelCount: blocks.count, c: panels + blocks.lowerBound * rowCount * width, cPanelStride: rowCount * width,
           cRowStride: width, add: add || first > 0)
@@ -242,15 +244,15 @@ extension Engine {
 
   /// dx = dG·W, from tiles whose first slots are those of W's window.
   private func inputGradient(
-    _ memory: BackwardMemory<E>, _ tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, slotsOfTiles: Int,
+    _ memory: BackwardMemory<E>, _ tiles: UnsafeMutablePointer<E>, _ rows: RowTiles, slotsInTiles: Int,
     _ dx: UnsafeMutablePointer<E>, _ share: Share
   ) {
     let ofGate = products.unitScalars(hiddenSize) * products.width, panelStride = program.gates * ofGate
     let together = min(slotsTogether, program.gates)
     for slot in stride(from: 0, to: program.gates, by: together) {
-      let source = place(ofSlot: slot, in: tiles, rows, slotsOfTiles: slotsOfTiles)
+      let source = place(ofSlot: slot, in: tiles, rows, slotsInTiles: slotsInTiles)
       products.multiply(
-        tiles: source.tiles, rows, of: source.part, depth: together * hiddenSize,
+        tiles: source.tiles, rows, of: source.depth, depth: together * hiddenSize,
         panels: memory.transposedIH! + slot * ofGate, panelStride: panelStride,
         share.range(of: products.panels(inputSize)), into: dx, units: inputSize, rest: memory.dxRest, add: slot > 0)
     }
@@ -266,9 +268,9 @@ extension Engine {
     let dx = memory.dxRows ?? place.first(plan, steps.lowerBound)
     if case .chunkTiles(let chunkTiles) = memory.input {
       packGradients(
-        call, slots: 0..<program.gates, firstRow: first, tiles, slotsOfTiles: program.gates, share, into: chunkTiles)
+        call, slots: 0..<program.gates, firstRow: first, tiles, slotsInTiles: program.gates, share, into: chunkTiles)
       share.barrier()
-      inputGradient(memory, chunkTiles, tiles, slotsOfTiles: program.gates, dx, share)
+      inputGradient(memory, chunkTiles, tiles, slotsInTiles: program.gates, dx, share)
     } else {
       for slot in 0..<program.gates {
         products.multiply(
