@@ -124,8 +124,8 @@ typedef enum recurrent_weights {
   RECURRENT_WEIGHTS_INT8 = 1,
   // bfloat16, the upper halves of floats. Weights are rounded once, and each step rounds the rows of x and h before it
   // multiplies them: to the nearest number, of two equally near ones to the even one, in any rounding mode. The
-  // products are added up in floats. Backward rounds the gradients that its products multiply in the same way, so such a
-  // layer can be trained. AVX512_BF16 and AMX always round sums to the nearest number, and read and write denormal
+  // products are added up in floats. Such a layer can be trained: backward rounds the gradients that its products
+  // multiply in the same way. AVX512_BF16 and AMX always round sums to the nearest number, and read and write denormal
   // numbers as zero in products. Only for layers of floats.
   RECURRENT_WEIGHTS_BF16 = 2
 } recurrent_weights;
@@ -294,9 +294,9 @@ recurrent_status recurrent_record_create(recurrent_record **record);
 // Destroys a record; null is ignored.
 recurrent_status recurrent_record_destroy(recurrent_record *record);
 
-// Does what recurrent_forward does, and keeps what backward needs. The weights of the layer must be full or in bf16. It drops between
-// levels as the layer's dropout and the call's dropout_mode say; if nothing is dropped, its results are the same bits
-// as those of recurrent_forward.
+// Does what recurrent_forward does, and keeps what backward needs. The weights of the layer must be full or in bf16. It
+// drops between levels as the layer's dropout and the call's dropout_mode say; if nothing is dropped, its results are
+// the same bits as those of recurrent_forward.
 //
 // y: as in recurrent_forward, or null with y_count 0 if it is not needed.
 // record: overwritten.
