@@ -17,7 +17,7 @@ import Testing
   func gradientsAreThoseOfRoundedProducts(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden, limit) in [
       (1, 1, 3, 5, 2e-4), (1, 14, 40, 33, 2e-4), (1, 40, 70, 150, 4e-4), (4, 1, 1, 1, 4e-3), (4, 13, 65, 32, 4e-3),
-      (1, 271, 9, 40, 1e-3), (1, 5, 12, 520, 4e-4), (1, 33, 530, 20, 4e-4), (3, 100, 9, 40, 4e-3),
+      (1, 271, 9, 40, 2e-3), (1, 5, 12, 520, 2e-3), (1, 33, 530, 20, 2e-3), (3, 100, 9, 40, 4e-3),
       (2, 33, 530, 20, 4e-3), (2, 5, 12, 520, 4e-3),
     ] {
       let problem = BFloat16TrainingTests.problem(
