@@ -32,13 +32,13 @@
 //   An int8 row tile is [rows] scales, then [k / group][rows] words. A word of a row has 4 bytes for VPDPBUSD, each q +
 //   128, and otherwise 2 numbers of 16 bits for VPMADDWD. A panel is [P] int32 that the sums start from, [P] scales,
 //   then [k / group][P][group] bytes. For VPDPBUSD, a sum starts from -128 · Σ_k q, which takes back what 128 adds;
-//   otherwise it starts from zero. On amx, numbers are those for VPDPBUSD, but the words of rows are [k /
-//   64][rows][16].
+//   otherwise it starts from zero. On amx, numbers are those for VPDPBUSD, but the words of rows are
+//   [k / 64][rows][16].
 //
 //   A bf16 panel is [k / 2][P] words, whose lower half is the weight of the even k. If `row_group` is 1, a row tile is
 //   a packed tile of rounded floats, [k][rows]. A kernel then unpacks two vectors of weights from one with a shift and
-//   a mask. The padding of a row is not written and that of weights is not read. On avx512bf16, a row tile is [k /
-//   2][rows] words like those of a panel, and on amx [k / 32][rows][16] of them.
+//   a mask. The padding of a row is not written and that of weights is not read. On avx512bf16, a row tile is
+//   [k / 2][rows] words like those of a panel, and on amx [k / 32][rows][16] of them.
 //
 // Tiles and panels need no slack. Panels start at a multiple of 64 bytes.
 #pragma once

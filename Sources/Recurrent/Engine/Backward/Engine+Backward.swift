@@ -35,8 +35,8 @@ extension Engine {
 
   // MARK: - One step
 
-  /// Each thread turns its own units' gates into gradients and packs them, or rounds some whole rows. After the barrier, every thread multiplies
-  /// all tiles by its own columns of U. The next step fills the other buffer of tiles.
+  /// Each thread turns its own units' gates into gradients and packs them, or rounds some whole rows. After the barrier,
+  /// every thread multiplies all tiles by its own columns of U. The next step fills the other buffer of tiles.
   private func runStep(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ share: Share) {
     let count = call.plan.count(t)
     guard count > 0 else { return }
