@@ -18,14 +18,6 @@ extension Engine {
     }
   }
 
-  /// Calls `body` with each of some blocks and each row tile of a step.
-  @inline(__always)
-  package func forEachTile(
-    _ rows: RowTiles, _ blocks: Range<Int>, _ body: (_ block: Int, _ row: Int, _ count: Int) -> Void
-  ) {
-    for block in blocks { rows.forEach { row, count in body(block, row, count) } }
-  }
-
   /// Packs some blocks of a gate slot into row tiles [tile][depth][rows of the tile]. The slot's units start at
   /// `offset` in the depth of the tiles.
   package func packSlot(
@@ -34,11 +26,13 @@ extension Engine {
     depth: Int, offset: Int = 0, into tiles: UnsafeMutablePointer<E>
   ) {
     let width = products.width
-    forEachTile(rows, blocks) { block, row, count in
-      let source = slots + (block * layout.blockStride + slot * layout.slotStride + (firstRow + row) * width)
-      pack(
-        products.kernels, tiles + (row * depth + (offset + block * width) * count), count, source, count, width,
-        min(width, hiddenSize - block * width), width, 1)
+    for block in blocks {
+      rows.forEach { row, count in
+        let source = slots + (block * layout.blockStride + slot * layout.slotStride + (firstRow + row) * width)
+        pack(
+          products.kernels, tiles + (row * depth + (offset + block * width) * count), count, source, count, width,
+          min(width, hiddenSize - block * width), width, 1)
+      }
     }
   }
 

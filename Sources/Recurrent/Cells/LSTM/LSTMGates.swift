@@ -14,20 +14,24 @@ private struct LSTMTile<E: LaneElement> {
     o = tile.slot(3)
   }
 
-  /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed.
+  /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed. Each gate is stored
+  /// before the next one is computed, because the registers hold only one.
   @inline(always) func activate(
     _ place: TilePlace<E>, c cPanel: Panel<E>, previousC kept: Panel<E>?
   ) -> (o: E.Pair, c: E.Pair) {
+    let i = sigmoid(self.i[place])
+    self.i[place] = i
+    let g = tanh(self.g[place])
+    self.g[place] = g
+    let f = sigmoid(self.f[place])
+    self.f[place] = f
     let previous = cPanel[place]
-    let gates = LSTMGateValues(i[place], f[place], g[place], o[place])
-    let c = newC(gates.i, gates.f, gates.g, previous)
     if let kept { kept[place] = previous }
-    i[place] = gates.i
-    f[place] = gates.f
-    g[place] = gates.g
-    o[place] = gates.o
+    let c = newC(i, f, g, previous)
     cPanel[place] = c
-    return (gates.o, c)
+    let o = sigmoid(self.o[place])
+    self.o[place] = o
+    return (o, c)
   }
 }
 
@@ -101,6 +105,7 @@ private enum LSTMStep<Output: GateActivation>: StepEquations {
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 4>, GateSums<L, 4>) = place.sums(input: 0, recurrent: 0)
+    // All sums come before the first activation (AMD Zen 3, H 16: 1.10 times as fast as the other way round).
     let gates = LSTMGateValues(
       place.bias(ofSlot: 0) + x.first + h.first, place.bias(ofSlot: 1) + x.second + h.second,
       place.bias(ofSlot: 2) + x.third + h.third, place.bias(ofSlot: 3) + x.fourth + h.fourth)

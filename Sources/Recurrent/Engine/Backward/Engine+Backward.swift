@@ -49,8 +49,8 @@ extension Engine {
       }
     for index in stride(from: stages.count - 1, through: 0, by: -1) {
       let stage = stages[index]
-      forEachTile(rows.tiles, own) { block, row, count in
-        var tile = gateTile(call, memory, rows, block, row, count)
+      for block in own {
+        var tile = gateTile(call, memory, rows, block)
         stage.pass.backward(&tile)
       }
       if let tiles {
@@ -143,20 +143,20 @@ extension Engine {
 
   @inline(__always)
   private func gateTile(
-    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: BackwardRows, _ block: Int, _ row: Int, _ count: Int
+    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: BackwardRows, _ block: Int
   ) -> gate_tile {
     let record = call.record, layout = record.layout, width = products.width
-    let slots = record.slots + (block * layout.blockStride + (rows.first + row) * width)
-    let panel = (block * call.plan.batchSize + row) * width
+    let slots = record.slots + (block * layout.blockStride + rows.first * width)
+    let panel = block * call.plan.batchSize * width
     var tile = gate_tile()
     tile.slots = UnsafeMutableRawPointer(slots)
     tile.slot_stride = layout.slotStride
-    tile.rows = count
+    tile.rows = rows.tiles.rows
     tile.width = width
     tile.units = min(width, hiddenSize - block * width)
-    tile.previous_h = UnsafeRawPointer(rows.previousH + (row * rows.previousStride + block * width))
+    tile.previous_h = UnsafeRawPointer(rows.previousH + block * width)
     tile.previous_stride = rows.previousStride
-    tile.dy = rows.dy.map { UnsafeRawPointer($0 + (row * rows.dyStride + block * width)) }
+    tile.dy = rows.dy.map { UnsafeRawPointer($0 + block * width) }
     tile.dy_stride = rows.dyStride
     tile.dh = UnsafeMutableRawPointer(memory.dh + panel)
     tile.vectors = UnsafeRawPointer(packed.vectors.start + block * program.vectors * width)

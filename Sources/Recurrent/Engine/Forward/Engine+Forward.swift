@@ -100,7 +100,7 @@ extension Engine {
     }
   }
 
-  /// One step. The gate pass of each gate tile runs as soon as the tile's product is done.
+  /// One step. A gate pass runs as soon as the products of its rows are done.
   private func runStep(_ rows: StepRows, _ memory: ForwardMemory<E>, turn: Int, _ share: Share) {
     let own = share.range(of: blocks), downwards = (memory.turns + turn) & 1 == 1
     let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
@@ -128,14 +128,14 @@ extension Engine {
         if let product = stage.product {
           hiddenProduct(product, operandTiles, rows, memory, block, next, then: gates)
         } else {
-          products.tiles(rows.count).forEach { row, count in gates(row, count) }
+          gates(0, rows.count)
         }
       }
     }
   }
 
-  /// slots += U h' for a block of units, or U times the tiles of a slot. `gatePass` is called with each row tile when
-  /// its product is done.
+  /// slots += U h' for a block of units, or U times the tiles of a slot. When the products of `gateRows` rows are done,
+  /// or those of the last rows, `gatePass` is called with these rows.
   @inline(__always)
   private func hiddenProduct(
     _ product: CellProgram.StageProduct, _ operandTiles: UnsafePointer<E>?, _ rows: StepRows,
@@ -146,6 +146,7 @@ extension Engine {
       UnsafePointer(packed.weightHH.start + (block * program.gates + product.gates.lowerBound) * panelStride)
     }
     let tiles = operandTiles ?? rows.previous.tiles
+    var first = 0
     products.run(
       tiles ?? rows.previous.start, products.tiles(rows.count),
       stride: tiles == nil && rows.count > 1 ? rows.previous.stride : 1, depth: hiddenSize, weights(block),
@@ -159,7 +160,13 @@ extension Engine {
         // instead of 10 % of forward).
         let h = rows.h.start + (row * rows.h.stride + block * width), scalar = MemoryLayout<E>.stride
         fetch_rows(h, count, rows.h.stride * scalar, min(width, hiddenSize - block * width) * scalar)
-      }, after: gatePass)
+      },
+      after: { row, count in
+        let end = row + count
+        guard end - first >= gateRows || end == rows.count else { return }
+        gatePass(first, end - first)
+        first = end
+      })
   }
 
   /// The gate tile of some rows of a block.
