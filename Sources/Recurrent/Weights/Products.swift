@@ -141,18 +141,19 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart.
+  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart, upwards or downwards.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func multiply(
     tiles: UnsafePointer<E>, _ rows: RowTiles, stride rowStride: Int = 1, of part: TileDepth? = nil, depth: Int,
     panels: UnsafePointer<E>,
-    panelStride: Int, panelCount: Int,
+    panelStride: Int, panelCount: Int, downwards: Bool = false,
     c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool
   ) {
-    let far = isFar(panelCount * panelStride)
-    for panel in stride(from: 0, to: panelCount, by: 4) {
-      let next = panel + 4 < panelCount ? panels + (panel + 4) * panelStride : nil
+    let far = isFar(panelCount * panelStride), groups = (panelCount + 3) / 4
+    for index in 0..<groups {
+      let panel = 4 * (downwards ? groups - 1 - index : index), following = downwards ? panel - 4 : panel + 4
+      let next = index + 1 < groups ? panels + following * panelStride : nil
       run(
         tiles, rows, stride: rowStride, of: part, depth: depth, panels + panel * panelStride,
         panelCount: min(4, panelCount - panel),

@@ -62,7 +62,7 @@ extension Engine {
       }
       share.barrier()
       if let product = stage.product {
-        hiddenGradient(call, tiles, memory, own, rows, product, leavesDh: stage.leavesDh)
+        hiddenGradient(call, tiles, memory, own, rows, product, leavesDh: stage.leavesDh, downwards: t & 1 == 1)
       }
     }
     if case .stepTiles = memory.input, let tiles, let dx = call.dx {
@@ -209,7 +209,7 @@ extension Engine {
   /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks.
   private func hiddenGradient(
     _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, _ memory: BackwardMemory<E>, _ blocks: Range<Int>,
-    _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool
+    _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool, downwards: Bool
   ) {
     guard let transposed = memory.transposedHH else { return }
     let width = products.width, ofGate = products.unitScalars(hiddenSize) * width, panelStride = program.gates * ofGate
@@ -230,8 +230,8 @@ extension Engine {
         products.multiply(
           tiles: source.tiles, rows.tiles, of: source.depth, depth: together * hiddenSize,
           panels: weights + first * ofGate, panelStride: panelStride,
-          panelCount: blocks.count, c: panels + blocks.lowerBound * rowCount * width, cPanelStride: rowCount * width,
-          cRowStride: width, add: add || first > 0)
+          panelCount: blocks.count, downwards: downwards, c: panels + blocks.lowerBound * rowCount * width,
+          cPanelStride: rowCount * width, cRowStride: width, add: add || first > 0)
       } else {
         // One block of units has one panel.
         products.run(
