@@ -7,6 +7,8 @@
 #pragma once
 #include "bf16_vectors.h"
 #include "forms.h"
+#include "rows_and_panels.h"
+#include "store_sums.h"
 
 // Weights are fetched so many words of each unit early, if the tile has at least so many rows. Fewer rows leave no time
 // for it.
@@ -28,19 +30,9 @@ KERNEL void chains(const form f, const product *p, const float *tile, const uint
   }
   if (k_count % 2)
     multiply_word(f, false, tile + k_count / 2 * row_words, panel + k_count / 2 * width, p->panel_stride, sums);
-#pragma clang loop unroll(full)
-  for (int q = 0; q < f.panels; q++)
-#pragma clang loop unroll(full)
-    for (int r = 0; r < f.rows; r++)
-#pragma clang loop unroll(full)
-      for (int v = 0; v < f.vectors; v++) {
-        vector *target = (vector *)(c + q * p->c_panel_stride + r * p->c_row_stride + LANE_COUNT * v);
-        const vector sum = sums[(q * f.vectors + v) * f.rows + r];
-        *target = add ? *target + sum : sum;
-      }
+  store_sums(f, p, sums, add, c);
 }
 
-// Several panels run at once as long as they need at most `most_sums` sums.
 KERNEL void all_panels(const bool fused, const int vectors, const int most_rows, const int most_sums,
                        const product *p) {
   const int rows = (int)p->row_count;
@@ -49,20 +41,11 @@ KERNEL void all_panels(const bool fused, const int vectors, const int most_rows,
     const float *tile = (const float *)p->rows + k / ROW_GROUP * rows;
     ptrdiff_t panels;
     for (ptrdiff_t q = 0; q < p->panel_count; q += panels) {
-      panels = p->panel_count - q < 4 ? p->panel_count - q : 4;
-      while (panels > 1 && panels * rows * vectors > most_sums) panels--;
+      panels = panels_at_once(p->panel_count - q, rows, vectors, most_sums);
       const uint32_t *panel = (const uint32_t *)p->panels + q * p->panel_stride + k / 2 * (LANE_COUNT * vectors);
       float *c = (float *)p->c + q * p->c_panel_stride;
-#define RUN(R, Q)                                                                        \
-  case 4 * R + Q - 1:                                                                    \
-    if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums))                      \
-      chains((form){fused, R, Q, vectors}, p, tile, panel, k_count, p->add || k > 0, c); \
-    break;
-#define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
-      switch (4 * rows + (int)panels - 1) {
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-      }
-#undef ROWS
+#define RUN(R, Q) chains((form){fused, R, Q, vectors}, p, tile, panel, k_count, p->add || k > 0, c)
+      WITH_CONSTANTS(rows, panels, vectors, most_rows, most_sums, RUN)
 #undef RUN
     }
   }

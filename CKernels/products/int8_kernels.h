@@ -6,6 +6,7 @@
 //   multiply_add     sums += those weights · one word of a row
 #pragma once
 #include "int8_rounding.h"
+#include "rows_and_panels.h"
 
 // sums[qv][r] += the products of one group of k.
 KERNEL void multiply_group(const int rows, const int panels, const int vectors, const char *weights, ptrdiff_t stride,
@@ -62,24 +63,15 @@ KERNEL void multiply_tile(const int rows, const int panels, const int vectors, c
   }
 }
 
-// Several panels run at once as long as they need at most MOST_SUMS sums.
 KERNEL void multiply_panels(const int vectors, const product *p) {
   const int rows = (int)p->row_count;
   ptrdiff_t panels;
   for (ptrdiff_t q = 0; q < p->panel_count; q += panels) {
-    panels = p->panel_count - q < 4 ? p->panel_count - q : 4;
-    while (panels > 1 && panels * rows * vectors > MOST_SUMS) panels--;
+    panels = panels_at_once(p->panel_count - q, rows, vectors, MOST_SUMS);
     const char *panel = (const char *)p->panels + 4 * q * p->panel_stride;
     float *c = (float *)p->c + q * p->c_panel_stride;
-#define RUN(R, Q)                                                                                              \
-  case 4 * R + Q - 1:                                                                                          \
-    if (R <= MOST_ROWS && (Q == 1 || R * Q * vectors <= MOST_SUMS)) multiply_tile(R, Q, vectors, p, panel, c); \
-    break;
-#define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
-    switch (4 * rows + (int)panels - 1) {
-      ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-    }
-#undef ROWS
+#define RUN(R, Q) multiply_tile(R, Q, vectors, p, panel, c)
+    WITH_CONSTANTS(rows, panels, vectors, MOST_ROWS, MOST_SUMS, RUN)
 #undef RUN
   }
 }

@@ -3,6 +3,7 @@
 // in flight.
 #pragma once
 #include "kernels.h"
+#include "rows_and_panels.h"
 
 // Weights are fetched AHEAD values of k early if there are enough rows to leave time for it, because they may come from
 // the third cache (11 rows, 4 MB of weights: about a fifth faster; 8 rows, or weights in nearer caches: no effect).
@@ -15,6 +16,8 @@ typedef struct form {
   bool fused, plain;
   int rows, panels, vectors, k_at_once;
 } form;
+
+#include "store_sums.h"
 
 // sums[q][r] += rows[k][r] · panels[q][k], for one k. Three plain rows share a pointer. If each row had its own,
 // pointers would be spilled.
@@ -80,22 +83,11 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
     }
   if (f.k_at_once > 1)
     for (; k < k_count; k++) multiply_add_k(f, p, row_tile, triples, first_panel, k, sums);
-#pragma clang loop unroll(full)
-  for (int q = 0; q < f.panels; q++)
-#pragma clang loop unroll(full)
-    for (int r = 0; r < f.rows; r++)
-#pragma clang loop unroll(full)
-      for (int v = 0; v < f.vectors; v++) {
-        vector *target = (vector *)(c + q * p->c_panel_stride + r * p->c_row_stride + LANE_COUNT * v);
-        const vector sum = sums[(q * f.vectors + v) * f.rows + r];
-        *target = add ? *target + sum : sum;
-      }
+  store_sums(f, p, sums, add, c);
 }
 
 // The outer loop runs over the chains of k, so that a tile's operands of one chain stay in the nearest cache while the
-// inner loop visits the panels. Several panels run at once as long as they need at most `most_sums` sums. With more,
-// the weights would be spilled (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2; 3 rows, 4 panels: 135 instead
-// of 163 on AVX-512).
+// inner loop visits the panels.
 KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int k_at_once, const int most_rows,
                        const int most_sums, const product *p) {
   const int rows = (int)p->row_count;
@@ -105,30 +97,22 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
     const bool add = p->add || k > 0;
     ptrdiff_t panels;
     for (ptrdiff_t q = 0; q < p->panel_count; q += panels) {
-      panels = p->panel_count - q < 4 ? p->panel_count - q : 4;
-      while (panels > 1 && panels * rows * vectors > most_sums) panels--;
+      panels = panels_at_once(p->panel_count - q, rows, vectors, most_sums);
       const SCALAR *tile = (const SCALAR *)p->rows + k * (plain ? 1 : rows);
       const SCALAR *panel = (const SCALAR *)p->panels + q * p->panel_stride + k * width;
       SCALAR *c = (SCALAR *)p->c + q * p->c_panel_stride;
       const SCALAR *next = p->next ? (const SCALAR *)p->next + q * p->panel_stride : NULL;
 #define CHAINS(R, Q, PACE) \
   chains((form){fused, plain, R, Q, vectors, k_at_once}, p, tile, panel, k_count, add, c, PACE, next)
-#define RUN(R, Q)                                                          \
-  case 4 * R + Q - 1:                                                      \
-    if (R == most_rows && Q == 1 && fused && !plain && next) {             \
-      if (2 * p->next_count <= LINE * k_count)                             \
-        CHAINS(R, Q, 2);                                                   \
-      else                                                                 \
-        CHAINS(R, Q, 1);                                                   \
-    } else if (R <= most_rows && (Q == 1 || R * Q * vectors <= most_sums)) \
-      CHAINS(R, Q, 0);                                                     \
-    break;
-#define ROWS(R) RUN(R, 1) RUN(R, 2) RUN(R, 3) RUN(R, 4)
-      switch (4 * rows + (int)panels - 1) {
-        ROWS(1)
-        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
-      }
-#undef ROWS
+#define RUN(R, Q)                                            \
+  if (R == most_rows && Q == 1 && fused && !plain && next) { \
+    if (2 * p->next_count <= LINE * k_count)                 \
+      CHAINS(R, Q, 2);                                       \
+    else                                                     \
+      CHAINS(R, Q, 1);                                       \
+  } else                                                     \
+    CHAINS(R, Q, 0)
+      WITH_CONSTANTS(rows, panels, vectors, most_rows, most_sums, RUN)
 #undef RUN
 #undef CHAINS
     }
