@@ -1,8 +1,8 @@
 // The gate passes, written in Swift (Sources/Recurrent/Cells) and compiled for each instruction set.
 //
-// A gate pass works on one gate tile: some rows of a step and the units of one block. Forward's runs right after the
-// products, while the tile is still in the nearest cache. A gate slot holds the values of one gate for all rows,
-// [rows][P]; the slots of a tile lie slot_stride apart. All passes work in place.
+// A gate pass works on one gate tile: some rows of a step and the units of one block. Forward runs it right after the
+// products, while the tile is still in the nearest cache, and backward on all rows of a step. A gate slot holds the
+// values of one gate for all rows, [rows][P]; the slots of a tile lie slot_stride apart. All passes work in place.
 #pragma once
 #include "lanes.h"
 

@@ -8,6 +8,8 @@
 #include "bf16_vectors.h"
 #include "forms.h"
 #include "rows_and_panels.h"
+
+#define SCALAR float
 #include "store_sums.h"
 
 // Weights are fetched so many words of each unit early, if the tile has at least so many rows. Fewer rows leave no time
@@ -30,7 +32,7 @@ KERNEL void chains(const form f, const product *p, const float *tile, const uint
   }
   if (k_count % 2)
     multiply_word(f, false, tile + k_count / 2 * row_words, panel + k_count / 2 * width, p->panel_stride, sums);
-  store_sums(f, p, sums, add, c);
+  store_sums(f.rows, f.panels, f.vectors, p, sums, add, c);
 }
 
 KERNEL void all_panels(const bool fused, const int vectors, const int most_rows, const int most_sums,

@@ -3,7 +3,6 @@
 #pragma once
 #include "rounded_forms.h"
 
-#define SCALAR float
 enum { LANE_COUNT = 16 };
 // 64 bytes, in the registers that the instruction set has.
 typedef float vector __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));

@@ -1,6 +1,6 @@
-// How rows are rounded to 8 bits. A file defines NAMED(name): a name of its own for each function, KERNEL and ATTRIBUTES:
-// how functions are compiled, GROUP: the values of k in a word of a row, and FOR_AMX_TILES: whether 16 words of a row lie
-// next to each other, as AMX reads them.
+// How rows are rounded to 8 bits. A file defines NAMED(name): a name of its own for each function, KERNEL and
+// ATTRIBUTES: how functions are compiled, GROUP: the values of k in a word of a row, and FOR_AMX_TILES: whether 16
+// words of a row lie next to each other, as AMX reads them.
 #pragma once
 #include "int8_vectors.h"
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "kernels.h"
 #include "rows_and_panels.h"
+#include "store_sums.h"
 
 // Weights are fetched AHEAD values of k early if there are enough rows to leave time for it, because they may come from
 // the third cache (11 rows, 4 MB of weights: about a fifth faster; 8 rows, or weights in nearer caches: no effect).
@@ -16,8 +17,6 @@ typedef struct form {
   bool fused, plain;
   int rows, panels, vectors, k_at_once;
 } form;
-
-#include "store_sums.h"
 
 // sums[q][r] += rows[k][r] · panels[q][k], for one k. Three plain rows share a pointer. If each row had its own,
 // pointers would be spilled.
@@ -83,7 +82,7 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
     }
   if (f.k_at_once > 1)
     for (; k < k_count; k++) multiply_add_k(f, p, row_tile, triples, first_panel, k, sums);
-  store_sums(f, p, sums, add, c);
+  store_sums(f.rows, f.panels, f.vectors, p, sums, add, c);
 }
 
 // The outer loop runs over the chains of k, so that a tile's operands of one chain stay in the nearest cache while the

@@ -1,19 +1,20 @@
-// How the kernels that multiply one row tile by some panels get the numbers of rows and panels as constants.
+// Turns a product's numbers of rows and panels into constants, so that every sum is a register.
 #pragma once
-#include <stddef.h>
+#include "products.h"
 
-// How many of the panels that are left run at once: up to four, as long as their sums take at most `most_sums` vectors.
-// With more, the weights would be spilled (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2; 3 rows, 4 panels:
-// 135 instead of 163 on AVX-512).
-static inline __attribute__((always_inline)) ptrdiff_t panels_at_once(ptrdiff_t left, int rows, int vectors,
+// How many of the remaining panels run at once: one, or up to four whose sums take at most `most_sums` vectors. With
+// more, weights would be spilled (floats, 2 rows, 3 panels: 48 instead of 73 GF/s on AVX2; 3 rows, 4 panels: 135
+// instead of 163 on AVX-512).
+static inline __attribute__((always_inline)) ptrdiff_t panels_at_once(ptrdiff_t remaining, int rows, int vectors,
                                                                       int most_sums) {
-  ptrdiff_t panels = left < 4 ? left : 4;
+  ptrdiff_t panels = remaining < 4 ? remaining : 4;
   while (panels > 1 && panels * rows * vectors > most_sums) panels--;
   return panels;
 }
 
-// RUN(R, Q) with the constants R = rows and Q = panels. The compiler removes the cases that cannot occur: more rows
-// than `most_rows`, and more panels than `panels_at_once` returns.
+// Runs RUN(R, Q) with the constants R = rows and Q = panels. The compiler removes the cases that cannot occur: more
+// rows than `most_rows`, and more panels than `panels_at_once` returns.
+_Static_assert(PRODUCT_MOST_TILE_ROWS == 14, "WITH_CONSTANTS needs a case for every number of rows");
 #define WITH_CONSTANTS(rows, panels, vectors, most_rows, most_sums, RUN) \
   switch (4 * (rows) + (int)(panels) - 1) {                              \
     ROWS_CASES(1, vectors, most_rows, most_sums, RUN)                    \

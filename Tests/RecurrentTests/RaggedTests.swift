@@ -18,6 +18,7 @@ import Testing
   private static let shapes: [(steps: Int, lengths: [Int], inputs: Int, hidden: Int, levels: Int)] = [
     (6, [3, 6, 0, 1, 5], 4, 7, 1), (9, [2, 9, 9, 4, 0, 7, 7, 1, 3, 8, 9, 5, 6, 2], 3, 33, 2),
     (5, [1, 1, 0], 2, 16, 1), (4, [0, 0], 2, 5, 2), (7, [5, 2, 7], 150, 140, 1), (3, [3], 3, 8, 2),
+    (3, (0..<70).map { 1 + $0 % 3 }, 3, 9, 1),  // several gate passes in a step
   ]
 
   /// One call for each sequence alone gives the same bits of y, states and their gradients; the parameters' gradients

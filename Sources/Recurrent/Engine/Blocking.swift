@@ -3,8 +3,8 @@ import CRecurrentKernels
 /// How the work of a call is cut.
 ///
 /// Some cuts end a chain of additions. They belong to the promise on bits and never change: `closingRows` and
-/// `gateByGateUnits` here, and `PRODUCT_K_BLOCK` in products.h. The other cuts only move work. If they depend on a
-/// cache, they follow the caches of the machine.
+/// `gateByGateUnits` here, and `PRODUCT_K_BLOCK` in products.h. The other cuts only move work. Those that depend
+/// on the second cache follow the machine's.
 package enum Blocking {
   // MARK: - Cuts of chains of additions
 
@@ -35,10 +35,10 @@ package enum Blocking {
   }
   package static let leastChunkRows = 72
   package static let mostChunkRows = 240
-  /// The bytes of a gate tile in forward: several row tiles, because the first and the last units of a gate pass have
-  /// nothing to overlap with, but few enough that the nearest cache keeps them (AMD Zen 3 with AVX2, LSTM and GRU, N 16
-  /// to 64, H 64 to 512: 1.02 times as fast as with one row tile).
-  static let gateBytes = 1 << 14
+  /// The bytes of a gate tile after a product of forward, if one row tile does not take more. A gate pass of several row
+  /// tiles is faster, because its first and its last units have nothing to overlap with (AMD Zen 3 with AVX2, LSTM and
+  /// GRU, N 16 to 64, H 64 to 512: 1.02 times as fast). The nearest cache must still hold the gate tile.
+  static let gateTileBytes = 1 << 14
   /// Up to this depth, products read plain rows. Deeper rows are packed into tiles first, because a cache holds only
   /// few lines of the same alignment and would lose them.
   package static let plainDepth = 128

@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// The loops of one part of a layer. Products write a gate tile, and the gate pass runs on the tile while it is in the
-/// nearest cache.
+/// The loops of one part of a layer. In forward, a gate pass runs while the results of its products are in the nearest
+/// cache.
 ///
 /// An engine is a class, and its functions pass plain memory around, so that the loops count no references. It knows a
 /// cell only by its program.
@@ -18,8 +18,8 @@ package final class Engine<E: Element>: @unchecked Sendable {
   private let hasU: Bool
   /// The number of rows that a chunk of a walk should have.
   let chunkRows: Int
-  /// The number of rows that a gate pass of forward should have.
-  let gateRows: Int
+  /// The rows of a gate tile after a product of forward: whole row tiles.
+  let gateTileRows: Int
   private let parameterLayout: ParameterLayout
 
   init(
@@ -38,11 +38,10 @@ package final class Engine<E: Element>: @unchecked Sendable {
     _ = stages.initialize(from: program.stages)
     self.stages = UnsafeBufferPointer(stages)
     let rowBytesOfBlock = program.slots * products.width * MemoryLayout<E>.stride
-    gateRows = Blocking.gateBytes / rowBytesOfBlock
+    let tileRows = products.tiles(1).size
+    gateTileRows = max(1, Blocking.gateTileBytes / rowBytesOfBlock / tileRows) * tileRows
     chunkRows = Blocking.chunkRows(
-      rowBytes: blocks * rowBytesOfBlock,
-      tileRows: products.tiles(1).size,
-      secondCache: products.secondCache)
+      rowBytes: blocks * rowBytesOfBlock, tileRows: tileRows, secondCache: products.secondCache)
   }
 
   deinit { stages.deallocate() }

@@ -86,8 +86,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
     content.adopt()
   }
 
-  /// The same layer with its work cut for another second cache. Tests and `recurrent-bench --tune` use it: the bits must
-  /// be the same.
+  /// The same layer with its work cut for another second cache. Tests and `recurrent-bench --tune` use it: the bits
+  /// must be the same.
   package func cut(forSecondCache bytes: Int) throws(RecurrentError) -> Layer {
     var layer = self
     layer.content = Content(

@@ -8,11 +8,11 @@ public enum InstructionSet: String, CaseIterable, Comparable, Sendable {
   case avx2
   /// AVX-512 F, BW, DQ, VL and CD.
   case avx512
-  /// AVX-512 and AVX512_BF16, which multiplies numbers of bf16. All code except the products with weights in bf16 is that
-  /// of `avx512`.
+  /// AVX-512 and AVX512_BF16, which multiplies numbers of bf16. All code except the products with weights in bf16 is
+  /// that of `avx512`.
   case avx512bf16
-  /// The same and AMX, which multiplies whole tiles of numbers of bf16 and of 8-bit numbers. All code except the products
-  /// with such weights is that of `avx512`.
+  /// The same and AMX, which multiplies whole tiles of numbers of bf16 and of 8-bit numbers. All code except the
+  /// products with such weights is that of `avx512`.
   case amx
 
   public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.kernelSet.rawValue < b.kernelSet.rawValue }

@@ -16,8 +16,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   ///   - instructionSet: the instruction set of the kernels; nil for `Processor.active`.
   ///   - units: the number of the layer's units, for panels that waste the least; nil for the widest panels.
   ///   - weights: how weights are packed.
-  ///   - secondCache: the size in bytes of the second cache. Only tests and `recurrent-bench --tune` give another one than the
-  ///     processor's.
+  ///   - secondCache: the size in bytes of the second cache. Only tests and `recurrent-bench --tune` give another one
+  ///     than the processor's.
   package init(
     _ instructionSet: InstructionSet?, units: Int? = nil, weights: WeightFormat = .full,
     secondCache: Int = Processor.secondCache
@@ -141,7 +141,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart, upwards or downwards.
+  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart: four at a time, from the last ones
+  /// if `downwards`.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func multiply(
@@ -150,13 +151,14 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     panelStride: Int, panelCount: Int, downwards: Bool = false,
     c: UnsafeMutablePointer<E>, cPanelStride: Int, cRowStride: Int, add: Bool
   ) {
-    let far = isFar(panelCount * panelStride), groups = (panelCount + 3) / 4
-    for index in 0..<groups {
-      let panel = 4 * (downwards ? groups - 1 - index : index), following = downwards ? panel - 4 : panel + 4
-      let next = index + 1 < groups ? panels + following * panelStride : nil
+    let far = isFar(panelCount * panelStride)
+    func firstPanel(after done: Int) -> Int { downwards ? max(0, panelCount - 4 - done) : done }
+    for done in stride(from: 0, to: panelCount, by: 4) {
+      let panel = firstPanel(after: done), left = panelCount - done
+      let next = left > 4 ? panels + firstPanel(after: done + 4) * panelStride : nil
       run(
         tiles, rows, stride: rowStride, of: part, depth: depth, panels + panel * panelStride,
-        panelCount: min(4, panelCount - panel),
+        panelCount: min(4, left),
         panelStride: panelStride, c: c + panel * cPanelStride, cPanelStride: cPanelStride, cRowStride: cRowStride,
         add: add, far: far, next: next)
     }

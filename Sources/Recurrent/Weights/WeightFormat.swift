@@ -27,8 +27,8 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// Numbers are rounded to the nearest one, of two equally near ones to the even one. Infinities and NaN stay what
   /// they are. Results have the same bits on AVX2 and on AVX-512. AVX512_BF16 and AMX add in orders of their own, so
   /// each of them gives bits of its own. If you need the same bits on every processor, choose `.avx2` or `.avx512` as
-  /// the layer's `instructionSet`. In products, AVX512_BF16 and AMX always round sums to the nearest number, and read and
-  /// write denormal numbers as zero.
+  /// the layer's `instructionSet`. In products, AVX512_BF16 and AMX always round sums to the nearest number, and read
+  /// and write denormal numbers as zero.
   case bfloat16 = "bf16"
 
   /// The kernels' name of the format; nil if weights are not rounded.

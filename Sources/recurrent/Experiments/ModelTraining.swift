@@ -114,7 +114,7 @@ struct ModelTraining<M: Module, O: Optimizer> {
     // Parts of a batch begin with gradients of zero, which say nothing.
     let (parameter, value) = gradients.largest
     let largest = value == 0 ? "" : "; the largest gradient was \(value), of \(parameter)"
-    return ToolError("update \(updates + 1) is refused: \(error)\(largest): a lower learning rate may help")
+    return ToolError.lowerRateMayHelp("update \(updates + 1) is refused: \(error)\(largest)")
   }
 
   /// The model's output, without what only training needs.
@@ -152,4 +152,9 @@ func runEpochs(
     bar.finish()
     guard try endOfEpoch(epoch, sum / Double(updates)) else { break }
   }
+}
+
+extension ToolError {
+  /// The error of a loss or a gradient that an update may have made infinite.
+  static func lowerRateMayHelp(_ what: String) -> ToolError { ToolError("\(what): a lower learning rate may help") }
 }

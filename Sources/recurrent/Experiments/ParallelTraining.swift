@@ -74,7 +74,7 @@ struct ParallelTraining {
       do {
         result = try endOfEpoch(epoch, loss, training.model)
       } catch let error as RecurrentError where error.isOfLoss {
-        throw ToolError("after update \(training.updates), \(error): a lower learning rate may help")
+        throw ToolError.lowerRateMayHelp("after update \(training.updates), \(error)")
       }
       if result < lowest { (best, lowest) = (training.model, result) }
       return true

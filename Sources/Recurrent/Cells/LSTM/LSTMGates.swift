@@ -15,7 +15,7 @@ private struct LSTMTile<E: LaneElement> {
   }
 
   /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed. Each gate is stored
-  /// before the next one is computed, because the registers hold only one.
+  /// before the next one is computed, because AVX2 has registers for only one.
   @inline(always) func activate(
     _ place: TilePlace<E>, c cPanel: Panel<E>, previousC kept: Panel<E>?
   ) -> (o: E.Pair, c: E.Pair) {
@@ -32,21 +32,6 @@ private struct LSTMTile<E: LaneElement> {
     let o = sigmoid(self.o[place])
     self.o[place] = o
     return (o, c)
-  }
-}
-
-/// The gates of some units, computed from their pre-activations.
-private struct LSTMGateValues<L: Lanes> {
-  let i: L
-  let f: L
-  let g: L
-  let o: L
-
-  @inline(always) init(_ i: L, _ f: L, _ g: L, _ o: L) {
-    self.i = sigmoid(i)
-    self.f = sigmoid(f)
-    self.g = tanh(g)
-    self.o = sigmoid(o)
   }
 }
 
@@ -105,13 +90,13 @@ private enum LSTMStep<Output: GateActivation>: StepEquations {
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 4>, GateSums<L, 4>) = place.sums(input: 0, recurrent: 0)
-    // All sums come before the first activation (AMD Zen 3, H 16: 1.10 times as fast as the other way round).
-    let gates = LSTMGateValues(
-      place.bias(ofSlot: 0) + x.first + h.first, place.bias(ofSlot: 1) + x.second + h.second,
-      place.bias(ofSlot: 2) + x.third + h.third, place.bias(ofSlot: 3) + x.fourth + h.fourth)
-    let c = newC(gates.i, gates.f, gates.g, place.c)
+    // All sums come before the first activation (AMD Zen 3, H 16: 1.10 times as fast as one sum before each).
+    let sumI = place.bias(ofSlot: 0) + x.first + h.first, sumF = place.bias(ofSlot: 1) + x.second + h.second
+    let sumG = place.bias(ofSlot: 2) + x.third + h.third, sumO = place.bias(ofSlot: 3) + x.fourth + h.fourth
+    let i = sigmoid(sumI), f = sigmoid(sumF), g = tanh(sumG), o = sigmoid(sumO)
+    let c = newC(i, f, g, place.c)
     place.c = c
-    place.setH(gates.o * Output.value(c))
+    place.setH(o * Output.value(c))
   }
 }
 

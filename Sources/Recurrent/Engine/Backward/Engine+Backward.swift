@@ -35,8 +35,8 @@ extension Engine {
 
   // MARK: - One step
 
-  /// Each thread turns its own units' gates into gradients and packs them, or rounds some whole rows. After the barrier,
-  /// every thread multiplies all tiles by its own columns of U. The next step fills the other buffer of tiles.
+  /// Each thread turns its own units' gates into gradients and packs them, or rounds some whole rows. After the
+  /// barrier, every thread multiplies all tiles by its own columns of U. The next step fills the other buffer of tiles.
   private func runStep(_ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ t: Int, _ share: Share) {
     let count = call.plan.count(t)
     guard count > 0 else { return }
@@ -206,7 +206,8 @@ extension Engine {
   /// slots have tiles and panels of their own.
   private var slotsTogether: Int { hiddenSize <= Blocking.gateByGateUnits || products.rounds ? 1 : .max }
 
-  /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks.
+  /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks. Steps visit the panels
+  /// of U upwards and downwards in turn, as in `forEachBlock`.
   private func hiddenGradient(
     _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, _ memory: BackwardMemory<E>, _ blocks: Range<Int>,
     _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool, downwards: Bool

@@ -134,8 +134,8 @@ extension Engine {
     }
   }
 
-  /// slots += U h' for a block of units, or U times the tiles of a slot. When the products of `gateRows` rows are done,
-  /// or those of the last rows, `gatePass` is called with these rows.
+  /// slots += U h' for a block of units, or U times the tiles of a slot. When the products of `gateTileRows` rows are
+  /// done, or those of the last rows, `gatePass` is called with these rows.
   @inline(__always)
   private func hiddenProduct(
     _ product: CellProgram.StageProduct, _ operandTiles: UnsafePointer<E>?, _ rows: StepRows,
@@ -146,7 +146,6 @@ extension Engine {
       UnsafePointer(packed.weightHH.start + (block * program.gates + product.gates.lowerBound) * panelStride)
     }
     let tiles = operandTiles ?? rows.previous.tiles
-    var first = 0
     products.run(
       tiles ?? rows.previous.start, products.tiles(rows.count),
       stride: tiles == nil && rows.count > 1 ? rows.previous.stride : 1, depth: hiddenSize, weights(block),
@@ -163,9 +162,9 @@ extension Engine {
       },
       after: { row, count in
         let end = row + count
-        guard end - first >= gateRows || end == rows.count else { return }
+        guard end % gateTileRows == 0 || end == rows.count else { return }
+        let first = (end - 1) / gateTileRows * gateTileRows
         gatePass(first, end - first)
-        first = end
       })
   }
 
