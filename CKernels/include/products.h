@@ -39,8 +39,9 @@ typedef struct product {
   ptrdiff_t c_panel_stride;
   ptrdiff_t c_row_stride;
   bool add;
-  // The weights of the next product, in panels at panel_stride. A full tile fetches about `next_count` scalars of each
-  // of them from far caches meanwhile. Null if the weights stay in near caches.
+  // The weights that are needed next, in panels at panel_stride. A full tile, or on AVX2 any packed tile of at least
+  // three rows, fetches about `next_count` scalars of each of them from far caches meanwhile. Null if the weights stay
+  // in near caches.
   const void *_Nullable next;
   ptrdiff_t next_count;
   ptrdiff_t panel_width;  // P, which only the kernels of rounded.h read: the others have one of their own

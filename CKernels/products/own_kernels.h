@@ -10,6 +10,10 @@
 // the third cache (11 rows, 4 MB of weights: about a fifth faster; 8 rows, or weights in nearer caches: no effect).
 enum { AHEAD = 32, LINE = LANE_COUNT };
 
+// Where our own kernel runs on full tiles, tiles of so many rows fetch the weights at `next`, and otherwise only full
+// tiles. With fewer rows, several panels run at once, and the processor's own fetching keeps up.
+enum { LEAST_FETCHING_ROWS = 3 };
+
 // The form of a kernel: whether multiply-adds are `fused`, whether rows are `plain` or a packed tile, and the numbers
 // of rows, of panels, of vectors in a row of a panel, and of values of k in an iteration of the loop. All are constants
 // at each use, so that every sum is a register.
@@ -43,8 +47,8 @@ KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_til
   }
 }
 
-// c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element. A full tile fetches the weights at `next` into
-// the second cache: one line every `pace` values of k (1 or 2; 0 fetches nothing). Weights from the third cache are
+// c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element. Meanwhile, weights at `next` are fetched into the
+// second cache: one line every `pace` values of k (1 or 2; 0 fetches nothing). Weights from the third cache are
 // then near when their first tile runs (AVX-512, LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s).
 // BLIS's kernel cannot fetch them.
 KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const SCALAR *first_panel, ptrdiff_t k_count,
@@ -87,9 +91,9 @@ KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const
 
 // The outer loop runs over the chains of k, so that a tile's operands of one chain stay in the nearest cache while the
 // inner loop visits the panels.
-KERNEL void all_panels(const bool fused, const bool plain, const int vectors, const int k_at_once, const int most_rows,
-                       const int most_sums, const product *p) {
-  const int rows = (int)p->row_count;
+KERNEL void all_panels(const bool fused, const bool own_is_faster, const bool plain, const int vectors,
+                       const int k_at_once, const int most_rows, const int most_sums, const product *p) {
+  const int rows = (int)p->row_count, fetching_rows = own_is_faster ? LEAST_FETCHING_ROWS : most_rows;
   const ptrdiff_t width = LANE_COUNT * vectors;
   for (ptrdiff_t k = 0; k < p->k; k += PRODUCT_K_BLOCK) {
     const ptrdiff_t k_count = p->k - k < PRODUCT_K_BLOCK ? p->k - k : PRODUCT_K_BLOCK;
@@ -104,7 +108,7 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
 #define CHAINS(R, Q, PACE) \
   chains((form){fused, plain, R, Q, vectors, k_at_once}, p, tile, panel, k_count, add, c, PACE, next)
 #define RUN(R, Q)                                            \
-  if (R == most_rows && Q == 1 && fused && !plain && next) { \
+  if (R >= fetching_rows && Q == 1 && fused && !plain && next) { \
     if (2 * p->next_count <= LINE * k_count)                 \
       CHAINS(R, Q, 2);                                       \
     else                                                     \
@@ -123,9 +127,9 @@ KERNEL void all_panels(const bool fused, const bool plain, const int vectors, co
                         burst_sums, f32_rows, f64_rows)                                                            \
   architecture(                                                                                                    \
       attributes void NAMED(product, set##width)(const product *p) {                                               \
-        all_panels(fused, false, vectors, k_at_once, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                 \
+        all_panels(fused, own_is_faster, false, vectors, k_at_once, OF_SCALAR(f32_rows, f64_rows), most_sums, p);  \
       } attributes void NAMED(product, set##width##_plain)(const product *p) {                                     \
-        all_panels(fused, true, vectors, k_at_once, OF_SCALAR(f32_rows, f64_rows), most_sums, p);                  \
+        all_panels(fused, own_is_faster, true, vectors, k_at_once, OF_SCALAR(f32_rows, f64_rows), most_sums, p);   \
       })
 PRODUCT_FORMS(DEFINE_PRODUCTS)
 #undef DEFINE_PRODUCTS

@@ -105,8 +105,9 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the
   /// panels stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before
   /// its first chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch
-  /// the weights of the next chain meanwhile, and in the last chain those at `next`. Packed tiles may be deeper than
-  /// the product, which then reads a range `of` their depth. Kernels of rounded weights cut the chains themselves.
+  /// the weights of the next chain meanwhile, and in the last chain those at `next`. If there are too few full tiles for
+  /// that, the first tile fetches its own weights some values of k early, on AVX2. Packed tiles may be deeper than the
+  /// product, which then reads a range `of` their depth. Kernels of rounded weights cut the chains themselves.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
@@ -119,7 +120,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   ) {
     var k = 0
     let fullTiles = far ? tiles.rows / tiles.size : 0
-    let fetches = fullTiles >= Blocking.fetchingTiles
+    let fetches = fullTiles >= Blocking.fetchingTiles, fetchesOwn = far && !fetches && kernels.pointee.own_is_faster
     let line = lanes  // The kernel fetches whole lines, which are as long as a vector.
     let packedDepth = part?.whole ?? rowScalars(depth)
     while k < depth {
@@ -134,7 +135,10 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
           panels + k * width,
           panelCount: panelCount, panelStride: panelStride, depth: block, c: c + row * cRowStride,
           cPanelStride: cPanelStride, cRowStride: cRowStride, add: add || k > 0,
-          next: following.map { $0 + row / tiles.size * fetched }, nextCount: fetched)
+          next: fetchesOwn
+            ? row == 0 ? panels + (k + Blocking.fetchedAhead) * width : nil
+            : following.map { $0 + row / tiles.size * fetched },
+          nextCount: fetchesOwn ? block * width : fetched)
         if k + block == depth { after(row, count) }
       }
       k += block
