@@ -47,8 +47,8 @@ KERNEL void multiply_add_k(const form f, const product *p, const SCALAR *row_til
   }
 }
 
-// c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element. Meanwhile, weights at `next` are fetched into the
-// second cache: one line every `pace` values of k (1 or 2; 0 fetches nothing). Weights from the third cache are
+// c = or += Σ_k rows[k][r] · panels[q][k], one chain for each element. Meanwhile, weights at `next` are fetched into
+// the second cache: one line every `pace` values of k (1 or 2; 0 fetches nothing). Weights from the third cache are
 // then near when their first tile runs (AVX-512, LSTM, N 64, H 512 to 2048: 237 to 240 instead of 206 to 215 GF/s).
 // BLIS's kernel cannot fetch them.
 KERNEL void chains(const form f, const product *p, const SCALAR *row_tile, const SCALAR *first_panel, ptrdiff_t k_count,
@@ -107,13 +107,13 @@ KERNEL void all_panels(const bool fused, const bool own_is_faster, const bool pl
       const SCALAR *next = p->next ? (const SCALAR *)p->next + q * p->panel_stride : NULL;
 #define CHAINS(R, Q, PACE) \
   chains((form){fused, plain, R, Q, vectors, k_at_once}, p, tile, panel, k_count, add, c, PACE, next)
-#define RUN(R, Q)                                            \
+#define RUN(R, Q)                                                \
   if (R >= fetching_rows && Q == 1 && fused && !plain && next) { \
-    if (2 * p->next_count <= LINE * k_count)                 \
-      CHAINS(R, Q, 2);                                       \
-    else                                                     \
-      CHAINS(R, Q, 1);                                       \
-  } else                                                     \
+    if (2 * p->next_count <= LINE * k_count)                     \
+      CHAINS(R, Q, 2);                                           \
+    else                                                         \
+      CHAINS(R, Q, 1);                                           \
+  } else                                                         \
     CHAINS(R, Q, 0)
       WITH_CONSTANTS(rows, panels, vectors, most_rows, most_sums, RUN)
 #undef RUN

@@ -35,9 +35,9 @@ package enum Blocking {
   }
   package static let leastChunkRows = 72
   package static let mostChunkRows = 240
-  /// The bytes of a gate tile after a product of forward, if one row tile does not take more. A gate pass of several row
-  /// tiles is faster, because its first and its last units have nothing to overlap with (AMD Zen 3 with AVX2, LSTM and
-  /// GRU, N 16 to 64, H 64 to 512: 1.02 times as fast). The nearest cache must still hold the gate tile.
+  /// The bytes of a gate tile after a product of forward, if one row tile does not take more. A gate pass of several
+  /// row tiles is faster, because its first and its last units have nothing to overlap with (AMD Zen 3 with AVX2, LSTM
+  /// and GRU, N 16 to 64, H 64 to 512: 1.02 times as fast). The nearest cache must still hold the gate tile.
   static let gateTileBytes = 1 << 14
   /// Up to this depth, products read plain rows. Deeper rows are packed into tiles first, because a cache holds only
   /// few lines of the same alignment and would lose them.
@@ -62,8 +62,8 @@ package enum Blocking {
   /// The minimum number of full tiles for which products fetch the next weights. Fewer tiles have too little to do
   /// meanwhile (N 16: 4 % slower).
   package static let fetchingTiles = 3
-  /// How many values of k early the first of fewer tiles fetches its own weights on AVX2 (AMD Zen 3, H 1024, 3 to 6 rows:
-  /// the product is 1.2 to 1.3 times as fast; the processor's own fetching does not look so far ahead).
+  /// How many values of k early the first of fewer tiles fetches its own weights on AVX2 (AMD Zen 3, H 1024, 3 to 6
+  /// rows: the product is 1.2 to 1.3 times as fast).
   static let fetchedAhead = 64
 
   // MARK: - Threads

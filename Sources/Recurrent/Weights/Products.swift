@@ -104,10 +104,12 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   /// Multiplies all row tiles by some panels. The outer loop runs over the chains of k, so that their piece of the
   /// panels stays in the second cache while the inner loop visits the tiles. `before` is called with each tile before
-  /// its first chain, and `after` when its last chain is done. If the weights come from far caches, full tiles fetch
-  /// the weights of the next chain meanwhile, and in the last chain those at `next`. If there are too few full tiles for
-  /// that, the first tile fetches its own weights some values of k early, on AVX2. Packed tiles may be deeper than the
-  /// product, which then reads a range `of` their depth. Kernels of rounded weights cut the chains themselves.
+  /// its first chain, and `after` when its last chain is done. Packed tiles may be deeper than the product, which then
+  /// reads a range `of` their depth. Kernels of rounded weights cut the chains themselves.
+  ///
+  /// If the weights come from far caches, full tiles fetch the weights of the next chain meanwhile, and in the last
+  /// chain those at `next`. If there are too few full tiles for that, the first tile fetches its own weights some values
+  /// of k early, on AVX2.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,
@@ -145,8 +147,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart: four at a time, from the last ones
-  /// if `downwards`.
+  /// Multiplies all row tiles by all panels [depth][P], which lie `panelStride` apart: four at a time, from the last
+  /// ones if `downwards`.
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func multiply(

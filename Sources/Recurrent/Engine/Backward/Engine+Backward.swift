@@ -206,8 +206,8 @@ extension Engine {
   /// slots have tiles and panels of their own.
   private var slotsTogether: Int { hiddenSize <= Blocking.gateByGateUnits || products.rounds ? 1 : .max }
 
-  /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks. Steps visit the panels
-  /// of U upwards and downwards in turn, as in `forEachBlock`.
+  /// panels [unit block][N][P] = or += dG·U over the window of a stage's product, for some blocks. Steps visit the
+  /// panels of U upwards and downwards in turn, as in `forEachBlock`.
   private func hiddenGradient(
     _ call: PartBackward<E>, _ tiles: UnsafeMutablePointer<E>?, _ memory: BackwardMemory<E>, _ blocks: Range<Int>,
     _ rows: BackwardRows, _ product: CellProgram.StageProduct, leavesDh: Bool, downwards: Bool
