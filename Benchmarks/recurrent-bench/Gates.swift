@@ -1,7 +1,7 @@
 import CRecurrentKernels
 import Recurrent
 
-/// Measures only the gate passes, on tiles of 12 rows in the nearest cache, in nanoseconds for each unit and row.
+/// Measures only the gate passes, on tiles of 12 rows, in nanoseconds for each unit and row.
 struct GateMeasurement: Encodable {
   let name: String
   let instructionSet: String

@@ -13,7 +13,7 @@ import Testing
   private func aSequenceIsTheSameInAnyBatch<Scalar: RecurrentScalar>(
     _: Scalar.Type, _ cell: Cell, _ set: InstructionSet
   ) throws {
-    // The last three have several gate passes in a step.
+    // In the last three, an LSTM and a GRU have several gate passes in a step; in the one before the last, an RNN too.
     let shapes = [
       (5, 13, 3, 17), (3, 30, 40, 33), (2, 7, 600, 5), (2, 4, 3, 520), (2, 140, 3, 20), (1, 300, 2, 9), (2, 70, 2, 520),
     ]

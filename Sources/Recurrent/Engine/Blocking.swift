@@ -57,8 +57,9 @@ package enum Blocking {
   package static let streamRegisterUnits = 256
   /// The same for forward, which can otherwise multiply W by the inputs of many steps at once.
   package static let forwardRegisterUnits = 32
-  /// The weights of a step, in bytes, that the second cache does not keep until the next step: twice the cache, but at
-  /// most 2 MB if the cache is smaller (AMD Zen 3, 512 KB, weights of 1 MB, N 4 to 64: 1.03 times as fast as with 2 MB).
+  /// The weights of a step, in bytes, that the second cache does not keep until the next step: twice the cache or 2 MB,
+  /// whichever is less, but never less than the cache (AMD Zen 3, 512 KB, weights of 1 MB, N 4 to 64: 1.03 times as
+  /// fast as with 2 MB).
   package static func farWeightBytes(secondCache: Int) -> Int {
     max(min(2 * secondCache, 1 << 21), secondCache)
   }
