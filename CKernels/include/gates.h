@@ -1,8 +1,9 @@
 // The gate passes, written in Swift (Sources/Recurrent/Cells) and compiled for each instruction set.
 //
-// A gate pass works on one gate tile: some rows of a step and the units of one block. Forward runs it right after the
-// products, while the tile is still in the nearest cache, and backward on all rows of a step. A gate slot holds the
-// values of one gate for all rows, [rows][P]; the slots of a tile lie slot_stride apart. All passes work in place.
+// A gate pass works on one gate tile: some rows of a step and the units of one block or of several. Forward runs it right
+// after the products, while the tile is still in the nearest cache, and backward on all rows of a step. In a block, a
+// gate slot holds the values of one gate for all rows, [rows][P]; the slots of a block lie slot_stride apart. All passes
+// work in place.
 #pragma once
 #include "lanes.h"
 
@@ -10,27 +11,29 @@
 
 // One structure serves every cell and every scalar. The pass knows which; strides and counts are in its scalars.
 typedef struct gate_tile {
-  void *_Null_unspecified slots;  // [slot] at slot_stride, each [rows][P]
+  void *_Null_unspecified slots;  // [block] at slot_block_stride, [slot] at slot_stride, each [rows][P]
   ptrdiff_t slot_stride;
+  ptrdiff_t slot_block_stride;
+  ptrdiff_t state_block_stride;  // the distance of two blocks of c, dh, dc and d_operand
   ptrdiff_t rows;
   ptrdiff_t width;  // P
-  ptrdiff_t units;  // the number of units that exist, <= P: of matrices [rows][H], only these are touched
+  ptrdiff_t units;  // the number of units that exist: of matrices [rows][H], only these are touched
   const void *_Nullable previous_h;  // [rows][H] at previous_stride: h of the step before
   ptrdiff_t previous_stride;
-  const void *_Nullable vectors;  // [vector][P]: the parameters with one value for each unit, such as IndRNN's u
+  const void *_Nullable vectors;  // [block][P]: the parameter with one value for each unit, such as IndRNN's u
   // Forward
   void *_Nullable h;  // [rows][H] at h_stride: overwritten
   ptrdiff_t h_stride;
-  void *_Nullable c;  // [rows][P]: c of the step before, overwritten with c of this step
-  // [rows][P]: c of the step before. Forward writes it if it is not null, and backward reads it.
+  void *_Nullable c;  // [block][rows][P]: c of the step before, overwritten with c of this step
+  // Like a slot: c of the step before. Forward writes it if it is not null, and backward reads it.
   void *_Nullable previous_c;
   // Backward
   const void *_Nullable dy;  // [rows][H] at dy_stride, or null for zero
   ptrdiff_t dy_stride;
-  void *_Nullable dh;                // [rows][P]: gradient of h; a GRU leaves the direct term of that of h'
-  void *_Nullable dc;                // [rows][P]: gradient of c, overwritten with that of c'
-  void *_Nullable d_operand;         // [rows][P]: gradient of the slot that a stage's product reads, such as r∘h'
-  void *_Nullable vector_gradients;  // [vector][P]: gradients of the vectors, added to
+  void *_Nullable dh;                // [block][rows][P]: gradient of h; a GRU leaves the direct term of that of h'
+  void *_Nullable dc;                // [block][rows][P]: gradient of c, overwritten with that of c'
+  void *_Nullable d_operand;         // [block][rows][P]: gradient of the slot that a stage's product reads, as r∘h'
+  void *_Nullable vector_gradients;  // [block][P]: gradient of that parameter, added to
 } gate_tile;
 
 // One stage of a step of one row whose sums stay in registers: both products and the gates.

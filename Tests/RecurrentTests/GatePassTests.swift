@@ -124,4 +124,51 @@ import Testing
     check(IndRNNGates.pass(.relu, .f32, set.floatSet).backward, Float.self)
     check(IndRNNGates.pass(.relu, .f64, set.floatSet).backward, Double.self)
   }
+
+  /// A gate tile of several blocks gives the bits of one tile for each block.
+  @Test(arguments: Processor.available, [1, 2, 3])
+  func blocksTogetherAsAlone(set: InstructionSet, rows: Int) {
+    let width = 16, blocks = 3, units = 2 * width + 5, panel = rows * width, stride = units + 3
+    func check<E: BinaryFloatingPoint>(_ entry: GatePasses.Entry, _ scalar: E.Type) {
+      // The slots of a block are followed by c' of the step before. Then come c, dh, dc and d_operand, three matrices,
+      // and two vectors.
+      let slotBlock = (entry.slots + 1) * panel, states = blocks * slotBlock, matrices = states + 4 * blocks * panel
+      let vectors = matrices + 3 * rows * stride
+      var random = SeededGenerator(seed: 13)
+      let inputs = (0..<vectors + 2 * blocks * width).map { _ in E(Float.random(in: -0.9...0.9, using: &random)) }
+      func tile(_ start: UnsafeMutablePointer<E>, _ block: Int, units: Int) -> gate_tile {
+        func place(_ index: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(start + index) }
+        func state(_ index: Int) -> UnsafeMutableRawPointer { place(states + (index * blocks + block) * panel) }
+        func matrix(_ index: Int) -> UnsafeMutableRawPointer { place(matrices + index * rows * stride + block * width) }
+        var tile = gate_tile()
+        tile.slots = place(block * slotBlock)
+        tile.previous_c = place(block * slotBlock + entry.slots * panel)
+        (tile.slot_stride, tile.slot_block_stride, tile.state_block_stride) = (panel, slotBlock, panel)
+        (tile.rows, tile.width, tile.units) = (rows, width, units)
+        (tile.c, tile.dh, tile.dc, tile.d_operand) = (state(0), state(1), state(2), state(3))
+        (tile.previous_h, tile.h, tile.dy) = (UnsafeRawPointer(matrix(0)), matrix(1), UnsafeRawPointer(matrix(2)))
+        (tile.previous_stride, tile.h_stride, tile.dy_stride) = (stride, stride, stride)
+        tile.vectors = UnsafeRawPointer(place(vectors + block * width))
+        tile.vector_gradients = place(vectors + (blocks + block) * width)
+        return tile
+      }
+      for (direction, pass) in [("forward", entry.pass.forward), ("backward", entry.pass.backward)] {
+        var together = inputs, alone = inputs
+        together.withUnsafeMutableBufferPointer {
+          var tile = tile($0.baseAddress!, 0, units: units)
+          pass(&tile)
+        }
+        alone.withUnsafeMutableBufferPointer {
+          for block in 0..<blocks {
+            var tile = tile($0.baseAddress!, block, units: min(width, units - block * width))
+            pass(&tile)
+          }
+        }
+        #expect(together == alone, "\(entry.name) \(direction) on \(set), \(rows) rows")
+        #expect(together != inputs, "\(entry.name) \(direction) on \(set), \(rows) rows: did nothing")
+      }
+    }
+    for entry in GatePasses.all(.f32, set.floatSet) { check(entry, Float.self) }
+    for entry in GatePasses.all(.f64, set.floatSet) { check(entry, Double.self) }
+  }
 }

@@ -1,21 +1,25 @@
 import CRecurrentKernels
 
-/// A panel [rows][P] of a gate tile.
-struct Panel<E: LaneElement> {
+/// The panels of a gate tile that hold one slot or one state: a panel [rows][P] for each block.
+struct Panels<E: LaneElement> {
   private let start: UnsafeMutablePointer<E>
+  private let blockStride: Int
 
-  @inline(always) init(_ start: UnsafeMutableRawPointer) { self.start = start.assumingMemoryBound(to: E.self) }
-  @inline(always) init?(_ start: UnsafeMutableRawPointer?) {
-    guard let start else { return nil }
-    self.init(start)
+  @inline(always) init(_ start: UnsafeMutableRawPointer, blockStride: Int) {
+    self.start = start.assumingMemoryBound(to: E.self)
+    self.blockStride = blockStride
   }
 
   @inline(always) subscript(_ place: TilePlace<E>) -> E.Pair {
-    get { E.Pair(E.Pair.Vector(at: start + place.first.at), E.Pair.Vector(at: start + place.second.at)) }
+    get { E.Pair(E.Pair.Vector(at: at(place.first)), E.Pair.Vector(at: at(place.second))) }
     nonmutating set {
-      newValue.first.store(at: start + place.first.at)
-      newValue.second.store(at: start + place.second.at)
+      newValue.first.store(at: at(place.first))
+      newValue.second.store(at: at(place.second))
     }
+  }
+
+  @inline(always) private func at(_ place: TilePlace<E>.VectorPlace) -> UnsafeMutablePointer<E> {
+    start + (place.block &* blockStride &+ place.at)
   }
 }
 
@@ -57,7 +61,7 @@ struct RowMatrix<E: LaneElement> {
   }
 }
 
-/// A vector [P] with one value for each unit, which every row of a gate tile reads.
+/// A vector with one value for each unit, which every row of a gate tile reads.
 struct UnitVector<E: LaneElement> {
   private let start: UnsafePointer<E>
 
@@ -71,7 +75,7 @@ struct UnitVector<E: LaneElement> {
   }
 }
 
-/// The gradient of a vector [P] with one value for each unit. Every row of a gate tile adds to it.
+/// The gradient of a vector with one value for each unit. Every row of a gate tile adds to it.
 struct UnitVectorGradient<E: LaneElement> {
   private let start: UnsafeMutablePointer<E>
 
@@ -84,7 +88,7 @@ struct UnitVectorGradient<E: LaneElement> {
   /// it holds one vector twice, the vector is added once.
   @inline(always) func add(_ a: E.Pair, times b: E.Pair, _ place: TilePlace<E>) {
     add(a.first, b.first, place.first.unit)
-    if place.second.at != place.first.at { add(a.second, b.second, place.second.unit) }
+    if place.second.isAfter(place.first) { add(a.second, b.second, place.second.unit) }
   }
   @inline(always) private func add(_ a: E.Pair.Vector, _ b: E.Pair.Vector, _ unit: Int) {
     E.Pair.Vector(at: start + unit).adding(a, times: b).store(at: start + unit)

@@ -30,14 +30,14 @@ enum TakesNew: UpdateRule {
 /// The slots n r z of a gate tile and the fourth slot: u = U h' + b_hn with reset after the product, r∘h' with reset
 /// before it.
 struct GRUTile<E: LaneElement> {
-  let n: Panel<E>
-  let r: Panel<E>
-  let z: Panel<E>
-  private let fourth: Panel<E>
+  let n: Panels<E>
+  let r: Panels<E>
+  let z: Panels<E>
+  private let fourth: Panels<E>
   let previousH: RowMatrix<E>
 
-  @inline(always) var u: Panel<E> { fourth }
-  @inline(always) var rh: Panel<E> { fourth }
+  @inline(always) var u: Panels<E> { fourth }
+  @inline(always) var rh: Panels<E> { fourth }
 
   @inline(always) init?(_ tile: gate_tile) {
     n = tile.slot(0)

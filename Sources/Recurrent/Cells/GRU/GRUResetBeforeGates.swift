@@ -18,7 +18,8 @@ import CRecurrentKernels
 // With d_operand = U_nᵀ dn, the gradient of rh: dr = d_operand∘h'·σ', and dh += d_operand∘r.
 @inline(always) private func resetBackward<E: LaneElement>(_ scalar: E.Type, _ tile: UnsafePointer<gate_tile>) {
   let tile = tile.pointee
-  guard let slots = GRUTile<E>(tile), let dhPanel = Panel<E>(tile.dh), let drhPanel = Panel<E>(tile.d_operand)
+  guard let slots = GRUTile<E>(tile), let dhPanel: Panels<E> = tile.state(tile.dh),
+    let drhPanel: Panels<E> = tile.state(tile.d_operand)
   else { return }
   var walk = TileWalk<E>(tile)
   while let place = walk.next() {

@@ -8,7 +8,7 @@ import CRecurrentKernels
   _ scalar: E.Type, _ activation: A.Type, _ tile: UnsafePointer<gate_tile>
 ) {
   let tile = tile.pointee
-  let slot: Panel<E> = tile.slot(0)
+  let slot: Panels<E> = tile.slot(0)
   guard let u = UnitVector<E>(tile.vectors), let hRows = RowMatrix<E>(tile.h, stride: tile.h_stride),
     let previousH = RowMatrix<E>(reading: tile.previous_h, stride: tile.previous_stride)
   else { return }
@@ -25,7 +25,7 @@ import CRecurrentKernels
   _ scalar: E.Type, _ activation: A.Type, _ tile: UnsafePointer<gate_tile>
 ) {
   let tile = tile.pointee
-  let slot: Panel<E> = tile.slot(0)
+  let slot: Panels<E> = tile.slot(0)
   guard let u = UnitVector<E>(tile.vectors), let du = UnitVectorGradient<E>(tile.vector_gradients),
     let previousH = RowMatrix<E>(reading: tile.previous_h, stride: tile.previous_stride),
     let gradient = HiddenGradient<E>(tile)

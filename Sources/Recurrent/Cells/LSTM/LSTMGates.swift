@@ -2,10 +2,10 @@ import CRecurrentKernels
 
 /// The slots i f g o of a gate tile.
 private struct LSTMTile<E: LaneElement> {
-  let i: Panel<E>
-  let f: Panel<E>
-  let g: Panel<E>
-  let o: Panel<E>
+  let i: Panels<E>
+  let f: Panels<E>
+  let g: Panels<E>
+  let o: Panels<E>
 
   @inline(always) init(_ tile: gate_tile) {
     i = tile.slot(0)
@@ -14,11 +14,9 @@ private struct LSTMTile<E: LaneElement> {
     o = tile.slot(3)
   }
 
-  /// Computes and stores the gates and c at one place. Returns o and c, from which h is computed. Each gate is stored
-  /// before the next one is computed, because AVX2 has registers for only one.
-  @inline(always) func activate(
-    _ place: TilePlace<E>, c cPanel: Panel<E>, previousC kept: Panel<E>?
-  ) -> (o: E.Pair, c: E.Pair) {
+  /// Computes and stores the gates and c at one place. Each gate is stored before the next one is computed, because
+  /// AVX2 has registers for only one.
+  @inline(always) func activate(_ place: TilePlace<E>, c cPanel: Panels<E>, previousC kept: Panels<E>?) {
     let i = sigmoid(self.i[place])
     self.i[place] = i
     let g = tanh(self.g[place])
@@ -27,11 +25,8 @@ private struct LSTMTile<E: LaneElement> {
     self.f[place] = f
     let previous = cPanel[place]
     if let kept { kept[place] = previous }
-    let c = newC(i, f, g, previous)
-    cPanel[place] = c
-    let o = sigmoid(self.o[place])
-    self.o[place] = o
-    return (o, c)
+    cPanel[place] = newC(i, f, g, previous)
+    self.o[place] = sigmoid(self.o[place])
   }
 }
 
@@ -40,22 +35,18 @@ private struct LSTMTile<E: LaneElement> {
   (i * g).adding(f, times: previous)
 }
 
-// i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘output(c). h is computed one place later than its gates, so that
-// output(c) does not wait for them.
+// i, f, o = σ(…), g = tanh(…), c = f∘c' + i∘g, h = o∘output(c). h is computed when the gates of all places are done, so
+// that output(c) does not wait for them.
 @inline(always) private func forward<E: LaneElement, A: GateActivation>(
   _ scalar: E.Type, _ output: A.Type, _ tile: UnsafePointer<gate_tile>
 ) {
-  let tile = tile.pointee, slots = LSTMTile<E>(tile), previousC = Panel<E>(tile.previous_c)
-  guard let h = RowMatrix<E>(tile.h, stride: tile.h_stride), let cPanel = Panel<E>(tile.c) else { return }
+  let tile = tile.pointee, slots = LSTMTile<E>(tile), previousC: Panels<E>? = tile.previousC()
+  guard let h = RowMatrix<E>(tile.h, stride: tile.h_stride), let cPanel: Panels<E> = tile.state(tile.c)
+  else { return }
   var walk = TileWalk<E>(tile)
-  guard var place = walk.next() else { return }
-  var (o, c) = slots.activate(place, c: cPanel, previousC: previousC)
-  while let next = walk.next() {
-    h[place] = o * A.value(c)
-    (o, c) = slots.activate(next, c: cPanel, previousC: previousC)
-    place = next
-  }
-  h[place] = o * A.value(c)
+  while let place = walk.next() { slots.activate(place, c: cPanel, previousC: previousC) }
+  walk = TileWalk<E>(tile)
+  while let place = walk.next() { h[place] = slots.o[place] * A.value(cPanel[place]) }
 }
 
 // dh += dy; do = dh∘output(c), dc += dh∘o∘output'(c);
@@ -64,7 +55,7 @@ private struct LSTMTile<E: LaneElement> {
   _ scalar: E.Type, _ output: A.Type, _ tile: UnsafePointer<gate_tile>
 ) {
   let tile = tile.pointee, slots = LSTMTile<E>(tile)
-  guard let previousC = Panel<E>(tile.previous_c), let dcPanel = Panel<E>(tile.dc),
+  guard let previousC: Panels<E> = tile.previousC(), let dcPanel: Panels<E> = tile.state(tile.dc),
     let gradient = HiddenGradient<E>(tile)
   else { return }
   var walk = TileWalk<E>(tile)

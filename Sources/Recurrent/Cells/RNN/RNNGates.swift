@@ -5,7 +5,7 @@ import CRecurrentKernels
   _ scalar: E.Type, _ activation: A.Type, _ tile: UnsafePointer<gate_tile>
 ) {
   let tile = tile.pointee
-  let slot: Panel<E> = tile.slot(0)
+  let slot: Panels<E> = tile.slot(0)
   guard let hRows = RowMatrix<E>(tile.h, stride: tile.h_stride) else { return }
   var walk = TileWalk<E>(tile)
   while let place = walk.next() {
@@ -20,7 +20,7 @@ import CRecurrentKernels
   _ scalar: E.Type, _ activation: A.Type, _ tile: UnsafePointer<gate_tile>
 ) {
   let tile = tile.pointee
-  let slot: Panel<E> = tile.slot(0)
+  let slot: Panels<E> = tile.slot(0)
   guard let gradient = HiddenGradient<E>(tile) else { return }
   var walk = TileWalk<E>(tile)
   while let place = walk.next() {

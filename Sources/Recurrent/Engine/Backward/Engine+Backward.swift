@@ -49,8 +49,8 @@ extension Engine {
       }
     for index in stride(from: stages.count - 1, through: 0, by: -1) {
       let stage = stages[index]
-      for block in own {
-        var tile = gateTile(call, memory, rows, block)
+      if !own.isEmpty {
+        var tile = gateTile(call, memory, rows, own)
         stage.pass.backward(&tile)
       }
       if let tiles {
@@ -141,22 +141,25 @@ extension Engine {
     }
   }
 
-  @inline(__always)
+  /// The gate tile of a step, for some blocks.
   private func gateTile(
-    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: BackwardRows, _ block: Int
+    _ call: PartBackward<E>, _ memory: BackwardMemory<E>, _ rows: BackwardRows, _ blocks: Range<Int>
   ) -> gate_tile {
-    let record = call.record, layout = record.layout, width = products.width
+    let record = call.record, layout = record.layout, width = products.width, units = units(blocks)
+    let block = blocks.lowerBound, stateStride = call.plan.batchSize * width
     let slots = record.slots + (block * layout.blockStride + rows.first * width)
-    let panel = block * call.plan.batchSize * width
+    let panel = block * stateStride
     var tile = gate_tile()
     tile.slots = UnsafeMutableRawPointer(slots)
     tile.slot_stride = layout.slotStride
+    tile.slot_block_stride = layout.blockStride
+    tile.state_block_stride = stateStride
     tile.rows = rows.tiles.rows
     tile.width = width
-    tile.units = min(width, hiddenSize - block * width)
-    tile.previous_h = UnsafeRawPointer(rows.previousH + block * width)
+    tile.units = units.count
+    tile.previous_h = UnsafeRawPointer(rows.previousH + units.lowerBound)
     tile.previous_stride = rows.previousStride
-    tile.dy = rows.dy.map { UnsafeRawPointer($0 + block * width) }
+    tile.dy = rows.dy.map { UnsafeRawPointer($0 + units.lowerBound) }
     tile.dy_stride = rows.dyStride
     tile.dh = UnsafeMutableRawPointer(memory.dh + panel)
     tile.vectors = UnsafeRawPointer(packed.vectors.start + block * program.vectors * width)

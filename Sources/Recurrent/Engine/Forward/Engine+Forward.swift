@@ -100,7 +100,8 @@ extension Engine {
     }
   }
 
-  /// One step. A gate pass runs as soon as the products of its rows are done.
+  /// One step. A gate pass runs as soon as the products of its rows are done. In a small step, one gate pass for all
+  /// blocks follows the products: that of one row of one block has only one vector, and a gate pass works on two.
   private func runStep(_ rows: StepRows, _ memory: ForwardMemory<E>, turn: Int, _ share: Share) {
     let own = share.range(of: blocks), downwards = (memory.turns + turn) & 1 == 1
     let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
@@ -113,25 +114,34 @@ extension Engine {
       let joined =
         isSmall
         && runJoined(own, gates: stage.product?.gates.count ?? 0, memory, downwards: downwards) {
-          stepOperands(stage, rows, memory, $0).hidden
+          hiddenOperands(stage, rows, memory, $0)
         }
+      let passesOnce = passesGatesOnce(rows: rows.count, blocks: own.count)
+      func passGates(_ blocks: Range<Int>, _ row: Int, _ count: Int) {
+        var tile = gateTile(rows, memory, blocks, row, count)
+        stage.pass.forward(&tile)
+      }
       forEachBlock(own, downwards: downwards) { block, next in
-        if isSmall {
-          var call = stepOperands(stage, rows, memory, block)
-          if !joined { products.run(&call.hidden) }
-          return stage.pass.forward(&call.gates)
+        @inline(__always) func passBlock(_ row: Int, _ count: Int) {
+          if !passesOnce { passGates(block..<block + 1, row, count) }
         }
-        @inline(__always) func gates(_ row: Int, _ count: Int) {
-          var tile = gateTile(rows, memory, block, row, count)
-          stage.pass.forward(&tile)
-        }
-        if let product = stage.product {
-          hiddenProduct(product, operandTiles, rows, memory, block, next, then: gates)
+        if let product = stage.product, !isSmall {
+          hiddenProduct(product, operandTiles, rows, memory, block, next, then: passBlock)
         } else {
-          gates(0, rows.count)
+          if isSmall, !joined {
+            var operands = hiddenOperands(stage, rows, memory, block)
+            products.run(&operands)
+          }
+          passBlock(0, rows.count)
         }
       }
+      if passesOnce, !own.isEmpty { passGates(own, 0, rows.count) }
     }
+  }
+
+  /// Whether a step of so many rows has one gate pass for some blocks, after the products of all of them.
+  func passesGatesOnce(rows: Int, blocks: Int) -> Bool {
+    rows == 1
   }
 
   /// slots += U h' for a block of units, or U times the tiles of a slot. When the products of `gateTileRows` rows are
@@ -168,17 +178,21 @@ extension Engine {
       })
   }
 
-  /// The gate tile of some rows of a block.
+  /// The gate tile of some rows of some blocks.
   @inline(__always)
-  func gateTile(_ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int, _ row: Int, _ count: Int) -> gate_tile {
-    let width = products.width
+  func gateTile(
+    _ rows: StepRows, _ memory: ForwardMemory<E>, _ blocks: Range<Int>, _ row: Int, _ count: Int
+  ) -> gate_tile {
+    let width = products.width, block = blocks.lowerBound
     let slots = memory.slots + (block * memory.layout.blockStride + (rows.firstRow + row) * width)
     var tile = gate_tile()
     tile.slots = UnsafeMutableRawPointer(slots)
     tile.slot_stride = memory.layout.slotStride
+    tile.slot_block_stride = memory.layout.blockStride
+    tile.state_block_stride = memory.cRows * width
     tile.rows = count
     tile.width = width
-    tile.units = min(width, hiddenSize - block * width)
+    tile.units = units(blocks).count
     tile.previous_h = UnsafeRawPointer(rows.previous.start + (row * rows.previous.stride + block * width))
     tile.previous_stride = rows.previous.stride
     tile.h = UnsafeMutableRawPointer(rows.h.start + (row * rows.h.stride + block * width))

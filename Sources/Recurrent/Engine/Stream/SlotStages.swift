@@ -15,8 +15,11 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   private let memory: ForwardMemory<E>
   /// [block]
   private let inputs: UnsafeMutablePointer<Input>
-  /// [stage][block]
-  private let stages: UnsafeMutablePointer<StepOperands>
+  /// [stage][block]: the operands of slots += U·h', or U times a slot.
+  private let hidden: UnsafeMutablePointer<product>
+  /// [stage], for all blocks, or [stage][block].
+  private let gateTiles: UnsafeMutablePointer<gate_tile>
+  private let passesGatesOnce: Bool
   /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 +
   /// stage].
   private let rowsToRound: UnsafeMutablePointer<rounded_rows>?
@@ -38,7 +41,9 @@ struct SlotStages<E: Element>: BitwiseCopyable {
       count: count, firstRow: 0, previous: Engine.PreviousH(start: previousH, stride: size, tiles: nil),
       h: Engine.NextH(start: h, stride: size, tiles: nil))
     inputs = .allocate(capacity: blocks)
-    stages = .allocate(capacity: engine.stages.count * blocks)
+    hidden = .allocate(capacity: engine.stages.count * blocks)
+    passesGatesOnce = engine.passesGatesOnce(rows: count, blocks: blocks)
+    gateTiles = .allocate(capacity: engine.stages.count * (passesGatesOnce ? 1 : blocks))
     let rounds = engine.products.rounds
     for block in 0..<blocks {
       (inputs + block).initialize(
@@ -49,8 +54,16 @@ struct SlotStages<E: Element>: BitwiseCopyable {
           slots: memory.slots + block * layout.blockStride,
           bias: UnsafePointer(engine.packed.bias.start + block * biasStride)))
       for (index, stage) in engine.stages.enumerated() {
-        (stages + (index * blocks + block)).initialize(to: engine.stepOperands(stage, rows, memory, block))
+        let place = index * blocks + block
+        (hidden + place).initialize(to: engine.hiddenOperands(stage, rows, memory, block))
+        if !passesGatesOnce {
+          (gateTiles + place).initialize(to: engine.gateTile(rows, memory, block..<block + 1, 0, count))
+        }
       }
+    }
+    if passesGatesOnce {
+      gateTiles.initialize(
+        repeating: engine.gateTile(rows, memory, 0..<blocks, 0, count), count: engine.stages.count)
     }
     guard rounds else {
       rowsToRound = nil
@@ -66,7 +79,8 @@ struct SlotStages<E: Element>: BitwiseCopyable {
 
   func deallocate() {
     inputs.deallocate()
-    stages.deallocate()
+    hidden.deallocate()
+    gateTiles.deallocate()
     rowsToRound?.deallocate()
   }
 
@@ -99,7 +113,7 @@ struct SlotStages<E: Element>: BitwiseCopyable {
         rounded.pointee.round_rows(rowsToRound, tiles)
       }
       for index in 0..<engine.stages.count {
-        let stage = engine.stages[index], operands = stages + index * blocks
+        let stage = engine.stages[index], hidden = hidden + index * blocks
         if let rounded = engine.products.rounded, let rowsToRound {
           if stage.product != nil, let tiles = memory.operandTiles {
             rounded.pointee.round_rows(rowsToRound + (1 + index), tiles)
@@ -115,15 +129,16 @@ struct SlotStages<E: Element>: BitwiseCopyable {
           }
         let joinedHidden = engine.runJoined(
           0..<blocks, gates: stage.product?.gates.count ?? 0, memory, downwards: downwards
-        ) { operands[$0].hidden }
+        ) { hidden[$0] }
         engine.forEachBlock(0..<blocks, downwards: downwards) { block, _ in
           if index == 0, !joinedInput {
             fill(block, engine)
             engine.products.run(&inputs[block].product)
           }
-          if !joinedHidden { engine.products.run(&operands[block].hidden) }
-          stage.pass.forward(&operands[block].gates)
+          if !joinedHidden { engine.products.run(&hidden[block]) }
+          if !passesGatesOnce { stage.pass.forward(&gateTiles[index * blocks + block]) }
         }
+        if passesGatesOnce { stage.pass.forward(&gateTiles[index]) }
       }
     }
   }

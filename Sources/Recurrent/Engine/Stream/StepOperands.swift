@@ -1,16 +1,8 @@
 import CRecurrentKernels
 
-/// The operands of one block of units in one stage of a step with few rows, prepared for the kernels of the product
-/// with U and of the gate pass.
-struct StepOperands: BitwiseCopyable {
-  /// slots += U·h', or U times a slot.
-  var hidden: product
-  var gates: gate_tile
-}
-
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs or rounds them. Such a step of forward runs on
-  /// `StepOperands`.
+  /// Whether a step's rows fit one tile and no product packs or rounds them. The products of such a step run on operands
+  /// prepared for one block.
   func servesSteps(rows: Int) -> Bool {
     rows <= products.tiles(rows).size && !packsH(rows) && !products.rounds
   }
@@ -21,19 +13,18 @@ extension Engine {
     return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
   }
 
-  /// The operands of a stage, for one block.
+  /// The operands of a stage's slots += U·h', or U times a slot, for one block.
   @inline(__always)
-  func stepOperands(
+  func hiddenOperands(
     _ stage: CellProgram.Stage, _ rows: StepRows, _ memory: ForwardMemory<E>, _ block: Int
-  ) -> StepOperands {
+  ) -> product {
     // An operand slot is packed as one tile [H][rows], and every operand that is rounded. A stage without a product
     // gets a product of no panels.
     let tile = products.rounds || stage.product?.operandSlot != nil ? memory.operandTiles : nil
-    let hidden = operands(
+    return operands(
       tile.map { UnsafePointer($0) } ?? rows.previous.start, tile == nil ? rows.previous.stride : 1, rows,
       depth: hiddenSize, UnsafePointer(packed.weightHH.start), stage.product?.gates ?? 0..<0, memory, block,
       slot: stage.product?.firstSlot ?? 0)
-    return StepOperands(hidden: hidden, gates: gateTile(rows, memory, block, 0, rows.count))
   }
 
   /// The operands of slots += the rows times some gates of packed weights.
