@@ -14,7 +14,7 @@ import Testing
     var shapes = [
       (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
       // A batch of one sequence runs in registers, unless C or H is larger than 256.
-      (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 256, 33, 1), (4, 1, 257, 16, 2), (4, 1, 16, 257, 1),
+      (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 2, 72, 2), (5, 1, 256, 33, 1), (4, 1, 257, 16, 2), (4, 1, 16, 257, 1),
     ]
     // These give every combination of step blocks: two vectors wide, one, and half of one.
     shapes += [1, 7, 9, 17, 25, 31, 41, 57, 63].map { (4, 1, 2, $0, 1) }

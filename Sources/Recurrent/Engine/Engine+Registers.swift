@@ -12,7 +12,19 @@ extension Engine {
   /// Whether forward runs steps of this many rows in registers. Its products with W would otherwise run on all steps at
   /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= Blocking.forwardRegisterUnits
+    let most = hasFewInputs ? Blocking.forwardRegisterUnitsOfFewInputs : Blocking.forwardRegisterUnits
+    return rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= most
+  }
+
+  /// Whether a stream of so many rows runs several steps one by one in registers. Otherwise it runs them in chunks, as
+  /// forward does.
+  func streamRunsStepByStep(rows: Int) -> Bool {
+    streamRunsInRegisters(rows: rows) && (hasFewInputs || forwardRunsInRegisters(rows: rows))
+  }
+
+  /// Whether there is too little of W to multiply it by the inputs of many steps at once.
+  private var hasFewInputs: Bool {
+    products.set == .avx2 && program.gates > 1 && inputSize <= Blocking.fewInputs
   }
 
   /// The operands of a stage.

@@ -14,6 +14,7 @@ extension Engine {
 
   /// All steps of a call. c is in `memory` before and after.
   func runSteps(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ share: Share) {
+    if let weights = memory.stepWeights { return runStepsInRegisters(call, weights, memory) }
     let plan = call.plan, walk = call.walk, own = share.range(of: blocks)
     copyInitialH(call, memory, own)
     var done = 0
@@ -21,7 +22,7 @@ extension Engine {
       let chunk = walk.chunk(after: done, rows: chunkRows)
       let offset = chunk.firstRow, firstRow = call.record == nil ? 0 : offset
       let rows = chunk.rowCount
-      if rows > 0, memory.stepWeights == nil {
+      if rows > 0 {
         inputProduct(call, chunk.steps, rows: rows, firstRow: firstRow, memory, share)
       }
       for index in done..<done + chunk.count {
@@ -30,11 +31,7 @@ extension Engine {
           let step = StepRows(
             count: count, firstRow: firstRow + plan.offset(t) - offset, previous: previousH(call, memory, index),
             h: nextH(call, memory, index))
-          if let weights = memory.stepWeights {
-            runInRegisters(call.x.first(plan, t), weights, step, memory)
-          } else {
-            runStep(step, memory, turn: index, share)
-          }
+          runStep(step, memory, turn: index, share)
         }
         if memory.copiesH || index + 1 == walk.count { copyH(call, memory, index, own, share) }
         share.barrier()
@@ -89,15 +86,25 @@ extension Engine {
     let h: NextH
   }
 
-  /// One step of one row: x [C].
-  private func runInRegisters(
-    _ x: UnsafePointer<E>, _ weights: UnsafePointer<E>, _ row: StepRows, _ memory: ForwardMemory<E>
+  /// All steps of one sequence.
+  private func runStepsInRegisters(
+    _ call: PartForward<E>, _ weights: UnsafePointer<E>, _ memory: ForwardMemory<E>
   ) {
-    for stage in stages {
-      var operands = registerOperands(
-        stage, weights: weights, x: x, previousH: row.previous.start, h: row.h.start, c: memory.c, memory.between)
-      stage.pass.step(&operands)
+    guard let rows = memory.hRows else { return }
+    let plan = call.plan, walk = call.walk
+    var previousH = rows.even, h = rows.odd
+    previousH.update(from: call.h0, count: hiddenSize)
+    for index in 0..<walk.count {
+      let t = walk[index], x = call.x.first(plan, t)
+      for stage in stages {
+        var operands = registerOperands(
+          stage, weights: weights, x: x, previousH: previousH, h: h, c: memory.c, memory.between)
+        stage.pass.step(&operands)
+      }
+      call.y.first(plan, t).update(from: h, count: hiddenSize)
+      swap(&previousH, &h)
     }
+    call.hn.update(from: previousH, count: hiddenSize)
   }
 
   /// One step. A gate pass runs as soon as the products of its rows are done. In a small step, one gate pass for all

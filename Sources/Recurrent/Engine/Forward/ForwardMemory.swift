@@ -57,7 +57,7 @@ extension Engine {
     let chunkLayout = SlotLayout(
       PartLayout(blocks: blocks, slots: program.slots, width: width), rows: chunkRows, bytes: MemoryLayout<E>.stride)
     let isEven = call.x.layout.isEven(call.plan), isRagged = call.plan.isRagged
-    let runsInRegisters = call.record == nil && forwardRunsInRegisters(rows: n)
+    let runsInRegisters = call.record == nil && !isRagged && forwardRunsInRegisters(rows: n)
     let betweenCount = n == 1 && stages.count > 1 ? hiddenSize : 0
     let memory = scratch.carve { arena in
       ForwardMemory<E>(

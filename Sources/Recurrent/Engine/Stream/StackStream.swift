@@ -16,6 +16,8 @@ package final class StackStream<E: Element>: StreamEngine {
   private var owned: [AnyObject] = []
   /// Runs a single step if the sequences are few enough; nil if they are too many.
   private let plan: Unmanaged<StepPlan<E>>?
+  /// Whether several steps run one by one, and not in chunks.
+  private let runsStepByStep: Bool
   /// The steps of a chunk. A chunk runs level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, used if the rows are not in the order of the seats.
@@ -55,6 +57,7 @@ package final class StackStream<E: Element>: StreamEngine {
         to: Level(engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), y: y.start))
       owned += [engine, scratch, even, odd, y]
     }
+    runsStepByStep = stack.parts.allSatisfy { $0.streamRunsStepByStep(rows: batchSize) }
     if stack.parts.allSatisfy({ $0.servesPlannedSteps(rows: batchSize) }) {
       let plan = StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
       owned.append(plan)
@@ -103,21 +106,28 @@ package final class StackStream<E: Element>: StreamEngine {
   @specialized(where E == Double)
   package func process(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
     let mode = stack.setMode()
-    if steps != 1 || !runStep(x, into: y) { processChunks(x, steps: steps, into: y) }
+    if !runPlan(x, steps: steps, into: y) { processChunks(x, steps: steps, into: y) }
     stack.restoreMode(mode)
   }
 
   /// Runs only the kernels of a step. The benchmark measures it.
   @specialized(where E == Float)
   @specialized(where E == Double)
-  package func runKernels(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) { _ = runStep(x, into: y) }
+  package func runKernels(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) { _ = runPlan(x, steps: 1, into: y) }
 
-  /// Runs one step by the plan, if there is one for the rows.
+  /// Runs the steps one by one by the plan, if there is one for the rows and if chunks would not be faster.
   @inline(__always)
-  private func runStep(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) -> Bool {
-    guard rowsAreSeats, let plan else { return false }
-    plan._withUnsafeGuaranteedRef { $0.run(x, isOdd: isOdd, into: y) }
-    isOdd.toggle()
+  private func runPlan(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) -> Bool {
+    guard steps == 1 || runsStepByStep, rowsAreSeats, let plan else { return false }
+    plan._withUnsafeGuaranteedRef { plan in
+      var x = x, y = y
+      for _ in 0..<steps {
+        plan.run(x, isOdd: isOdd, into: y)
+        isOdd.toggle()
+        x += plan.xStep
+        y += plan.yStep
+      }
+    }
     return true
   }
 

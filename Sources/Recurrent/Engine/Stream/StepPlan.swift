@@ -14,11 +14,15 @@ package final class StepPlan<E: Element> {
     let place: UnsafeMutablePointer<E>?
   }
 
-  private let rows: Int
-  private let hiddenSize: Int
-  private let states: UnsafeMutableBufferPointer<HiddenState<E>>
+  /// The values of x and of y in a step.
+  let xStep: Int
+  let yStep: Int
+  /// The h of the last level.
+  private let output: HiddenState<E>
   /// [even and odd steps][level][stage]; empty if not all levels run in registers.
   private let registerStages: UnsafeMutableBufferPointer<RegisterStage>
+  /// The number of stages of all levels, if all run in registers.
+  private let registerStageCount: Int
   /// The number of stages of a level.
   private let stages: Int
   /// [even and odd steps][level][1 + stage]: x, and what each stage multiplies by U; empty if no rows are rounded, or
@@ -36,12 +40,14 @@ package final class StepPlan<E: Element> {
     _ engines: [Engine<E>], _ memories: [ForwardMemory<E>], _ states: UnsafeMutableBufferPointer<HiddenState<E>>,
     rows: Int
   ) {
-    self.rows = rows
-    self.states = states
-    hiddenSize = engines[0].hiddenSize
+    let hiddenSize = engines[0].hiddenSize
+    xStep = rows * engines[0].inputSize
+    yStep = rows * hiddenSize
+    output = states[states.count - 1]
     stages = engines[0].stages.count
     let inRegisters = engines.allSatisfy { $0.streamRunsInRegisters(rows: rows) }, parities = 2 * engines.count
-    registerStages = .allocate(capacity: inRegisters ? parities * stages : 0)
+    registerStageCount = inRegisters ? engines.count * stages : 0
+    registerStages = .allocate(capacity: 2 * registerStageCount)
     slotLevels = .allocate(capacity: inRegisters ? 0 : parities)
     kernels = engines[0].products.rounded
     roundings = .allocate(capacity: inRegisters && kernels != nil ? parities * (1 + stages) : 0)
@@ -98,7 +104,7 @@ package final class StepPlan<E: Element> {
     } else {
       runInSlots(x, isOdd: isOdd)
     }
-    y.update(from: states[states.count - 1].next(isOdd), count: rows * hiddenSize)
+    y.update(from: output.next(isOdd), count: yStep)
     // Steps visit the blocks of each size upwards and downwards in turn: the weights that a step used last are still in
     // a near cache when the next step begins.
     isDownwards.toggle()
@@ -106,9 +112,9 @@ package final class StepPlan<E: Element> {
 
   @inline(__always)
   private func runInRegisters(_ x: UnsafePointer<E>, isOdd: Bool) {
-    let count = registerStages.count / 2, first = registerStages.baseAddress! + (isOdd ? count : 0)
-    for index in 0..<stages { first[index].operands.x = UnsafeRawPointer(x) }
-    for index in 0..<count {
+    let first = registerStages.baseAddress! + (isOdd ? registerStageCount : 0)
+    for index in 0..<registerStageCount {
+      if index < stages { first[index].operands.x = UnsafeRawPointer(x) }
       first[index].operands.downwards = isDownwards
       first[index].run(&first[index].operands)
     }
@@ -116,10 +122,10 @@ package final class StepPlan<E: Element> {
 
   private func roundAndRunInRegisters(_ x: UnsafePointer<E>, isOdd: Bool) {
     guard let kernels else { return }
-    let count = registerStages.count / 2, first = registerStages.baseAddress! + (isOdd ? count : 0)
+    let first = registerStages.baseAddress! + (isOdd ? registerStageCount : 0)
     var rounding = roundings.baseAddress! + (isOdd ? roundings.count / 2 : 0)
     rounding.pointee.row.source = Products.floats(x)
-    for index in 0..<count {
+    for index in 0..<registerStageCount {
       // x before the first stage of a level, and the operand before each stage.
       for _ in 0..<(index % stages == 0 ? 2 : 1) {
         if let place = rounding.pointee.place { kernels.pointee.round_rows(&rounding.pointee.row, place) }
