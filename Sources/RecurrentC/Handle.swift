@@ -44,12 +44,28 @@ func makeHandle<Object: HandleObject>(_ object: Object) -> OpaquePointer {
 func object<Object: HandleObject>(
   _ handle: OpaquePointer?, _ name: String, ofLayer: Bool = false
 ) throws -> Object {
+  try reference(handle, name, ofLayer: ofLayer).takeUnretainedValue()
+}
+
+private func reference<Object: HandleObject>(
+  _ handle: OpaquePointer?, _ name: String, ofLayer: Bool = false
+) throws -> Unmanaged<Object> {
   let handle = try checked(handle, name, Object.kind)
   if let numbers = handle.pointee.numbers, let expected = Object.numbers, numbers != expected {
     throw CallError.numbers(name, Object.kind, was: numbers, expected: expected, ofLayer: ofLayer)
   }
   // The tag and the scalar have shown that the object has this type.
-  return unsafeDowncast(handle.pointee.object.takeUnretainedValue(), to: Object.self)
+  return Unmanaged.fromOpaque(handle.pointee.object.toOpaque())
+}
+
+/// Calls `body` with an object. Its references are not counted, because the handle keeps it: a small step would wait for
+/// the locked instructions that count.
+///
+/// - Throws: as `object` does.
+func withObject<Object: HandleObject>(
+  _ handle: OpaquePointer?, _ name: String, _ body: (Object) throws -> Void
+) throws {
+  try reference(handle, name)._withUnsafeGuaranteedRef(body)
 }
 
 /// The scalar of an object, for calls that take objects of either scalar.

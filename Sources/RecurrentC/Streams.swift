@@ -64,8 +64,9 @@ private func process<Scalar: CScalar>(
   guard steps >= 0 else {
     throw CallError.argument("steps is \(UInt(bitPattern: steps)), expected at most \(Int.max)")
   }
-  let stream: RecurrentStream<Scalar> = try object(stream, "stream")
-  try stream.process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
+  try withObject(stream, "stream") { (stream: RecurrentStream<Scalar>) in
+    try stream.process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
+  }
 }
 
 @c @implementation
