@@ -38,8 +38,8 @@ typedef struct gate_tile {
 
 // One stage of a step of one row whose sums stay in registers: both products and the gates.
 //
-// The units are divided into step blocks: first of two vectors (if `pairs` is set), then of one, and finally of half a
-// vector. The step blocks of `weights` lie one after the other, and each has its operands in the order of their use:
+// The units are divided into step blocks: first of two vectors (if the cell has few enough gates), then of one, and
+// finally of half a vector. The step blocks of `weights` lie one after the other, and each has its operands in the order of their use:
 // the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors are read and
 // written, so each matrix [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
@@ -56,30 +56,34 @@ typedef struct register_step {
   ptrdiff_t hidden_size;   // H
   // Both products run side by side if their sums take no more than so many vectors.
   ptrdiff_t most_side_by_side;
-  bool pairs;  // steps_in_pairs of the instruction set
+  ptrdiff_t most_gates_in_pairs;  // of the instruction set
   // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
   // rounded like them.
   bool halves;
   bool downwards;  // whether the step blocks of each size are visited from the last to the first
 } register_step;
 
-// Whether a step in registers computes two vectors at once, which needs 32 registers.
-static inline bool steps_in_pairs(instruction_set set) { return set == instruction_set_avx512; }
+// With at most so many gates, a step in registers computes two vectors at once: the sums of both products must find
+// registers. (AVX2 has 16; its sums of one gate of one vector are too few to hide the latency of their multiply-adds.)
+static inline ptrdiff_t most_gates_in_pairs(instruction_set set) {
+  return set == instruction_set_avx512 ? 4 : set == instruction_set_avx2 ? 1 : 0;
+}
 
-// Returns a copy of the step whose `pairs` is a constant, so that the compiler removes the code that the set never
-// runs.
+// Returns a copy of the step whose `most_gates_in_pairs` is a constant, so that the compiler removes the code that the
+// set never runs.
 LANES register_step step_for(instruction_set set, const register_step *step) {
   register_step copy = *step;
-  copy.pairs = steps_in_pairs(set);
+  copy.most_gates_in_pairs = most_gates_in_pairs(set);
   return copy;
 }
 
-// Returns the `pairs` of a step, in the body that all variants share: the constant of a variant. The portable variant
-// is the body itself. It has no such constant, but never runs in pairs, so the code for pairs is removed there too.
-LANES bool steps_in_pairs_here(bool pairs) {
-  if (__builtin_constant_p(pairs)) return pairs;
-  if (pairs) __builtin_trap();
-  return false;
+// Returns the `most_gates_in_pairs` of a step, in the body that all variants share: the constant of a variant. The
+// portable variant is the body itself. It has no such constant, but never runs in pairs, so the code for pairs is
+// removed there too.
+LANES ptrdiff_t most_gates_in_pairs_here(ptrdiff_t most) {
+  if (__builtin_constant_p(most)) return most;
+  if (most) __builtin_trap();
+  return 0;
 }
 
 // The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.

@@ -48,7 +48,7 @@ extension Engine {
       x: x, operand: roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH), weights: weights,
       vectors: packed.vectors.start, previous_h: previousH, h: h, c: c ?? between.kept, kept: between.kept,
       next_operand: between.operand, input_size: inputSize, hidden_size: hiddenSize,
-      most_side_by_side: products.mostSideBySide, pairs: products.stepsInPairs,
+      most_side_by_side: products.mostSideBySide, most_gates_in_pairs: most_gates_in_pairs(products.set),
       halves: products.rounds, downwards: false)
   }
 }

@@ -16,7 +16,9 @@ protocol StepEquations {
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
   let step = step.pointee
-  let blocks = StepBlocks(hiddenSize: step.hidden_size, lanes: E.laneCount, inPairs: steps_in_pairs_here(step.pairs))
+  let blocks = StepBlocks(
+    hiddenSize: step.hidden_size, lanes: E.laneCount,
+    inPairs: equations.gates <= most_gates_in_pairs_here(step.most_gates_in_pairs))
   var index = 0
   while index < blocks.pairs {
     let unit = (step.downwards ? blocks.pairs &- 1 &- index : index) &* E.Pair.count

@@ -80,7 +80,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
     let width = products.width, lanes = products.lanes, hasU = weightHH.count > 0
     let inputDepth = products.unitScalars(inputSize), hiddenDepth = hasU ? products.unitScalars(hiddenSize) : 0
-    let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, inPairs: products.stepsInPairs)
+    let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, inPairs: products.stepsInPairs(gates: program.gates))
     let perUnit = program.biasedSlots + program.gates * (inputDepth + hiddenDepth)
     return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
       var target = target

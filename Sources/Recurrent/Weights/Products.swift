@@ -58,8 +58,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// The scalars of a vector of 64 bytes.
   package var lanes: Int { 64 / MemoryLayout<E>.stride }
 
-  /// Whether steps in registers compute two vectors at once.
-  package var stepsInPairs: Bool { steps_in_pairs(set) }
+  /// Whether steps in registers of a cell with so many gates compute two vectors at once.
+  func stepsInPairs(gates: Int) -> Bool { gates <= most_gates_in_pairs(set) }
 
   /// How many vectors of 64 bytes the sums of both products of a step in registers may take to run side by side. More
   /// would find no register, or no free multiply-add unit.
