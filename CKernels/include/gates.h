@@ -1,9 +1,9 @@
 // The gate passes, written in Swift (Sources/Recurrent/Cells) and compiled for each instruction set.
 //
-// A gate pass works on one gate tile: some rows of a step and the units of one block or of several. Forward runs it right
-// after the products, while the tile is still in the nearest cache, and backward on all rows of a step. In a block, a
-// gate slot holds the values of one gate for all rows, [rows][P]; the slots of a block lie slot_stride apart. All passes
-// work in place.
+// A gate pass works on one gate tile: some rows of a step and the units of one block or of several. Forward runs it
+// right after the products, while the tile is still in a near cache, and backward on all rows of a step. In a block, a
+// gate slot holds the values of one gate for all rows, [rows][P]; the slots of a block lie slot_stride apart. All
+// passes work in place.
 #pragma once
 #include "lanes.h"
 
@@ -14,10 +14,10 @@ typedef struct gate_tile {
   void *_Null_unspecified slots;  // [block] at slot_block_stride, [slot] at slot_stride, each [rows][P]
   ptrdiff_t slot_stride;
   ptrdiff_t slot_block_stride;
-  ptrdiff_t state_block_stride;  // the distance of two blocks of c, dh, dc and d_operand
-  ptrdiff_t rows;
-  ptrdiff_t width;  // P
-  ptrdiff_t units;  // the number of units that exist: of matrices [rows][H], only these are touched
+  ptrdiff_t state_block_stride;      // the distance of two blocks of c, dh, dc and d_operand
+  ptrdiff_t rows;                    // at least 1
+  ptrdiff_t width;                   // P
+  ptrdiff_t units;                   // the number of units that exist: of matrices [rows][H], only these are touched
   const void *_Nullable previous_h;  // [rows][H] at previous_stride: h of the step before
   ptrdiff_t previous_stride;
   const void *_Nullable vectors;  // [block][P]: the parameter with one value for each unit, such as IndRNN's u
@@ -39,9 +39,9 @@ typedef struct gate_tile {
 // One stage of a step of one row whose sums stay in registers: both products and the gates.
 //
 // The units are divided into step blocks: first of two vectors (if the cell has few enough gates), then of one, and
-// finally of half a vector. The step blocks of `weights` lie one after the other, and each has its operands in the order of their use:
-// the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors are read and
-// written, so each matrix [H] needs room for up to half a vector after its last unit.
+// finally of half a vector. The step blocks of `weights` lie one after the other, and each has its operands in the
+// order of their use: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors
+// are read and written, so each matrix [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
   const void *x;           // [C]
   const void *operand;     // [H]: h' or what the stage before left

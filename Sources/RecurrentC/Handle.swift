@@ -58,8 +58,8 @@ private func reference<Object: HandleObject>(
   return Unmanaged.fromOpaque(handle.pointee.object.toOpaque())
 }
 
-/// Calls `body` with an object. Its references are not counted, because the handle keeps it: a small step would wait for
-/// the locked instructions that count.
+/// Calls `body` with an object. Its references are not counted, because the handle keeps it: a small step would wait
+/// for the locked instructions that count.
 ///
 /// - Throws: as `object` does.
 func withObject<Object: HandleObject>(

@@ -20,7 +20,8 @@ package struct CellProgram: Sendable {
   package let recurrentBiasSlots: [Int]
   /// Whether the cell carries c beside h from step to step.
   package let hasCellState: Bool
-  /// The number of parameters with one value for each unit. A gate tile carries them as vectors.
+  /// The number of parameters with one value for each unit, 0 or 1: a gate tile of several blocks reads them as one vector
+  /// [H].
   package let vectors: Int
   /// Whether a backward gate pass reads h'.
   package let readsPreviousH: Bool
@@ -39,6 +40,7 @@ package struct CellProgram: Sendable {
     self.inputGates = inputGates ?? Array(0..<gates)
     self.recurrentBiasSlots = recurrentBiasSlots ?? Array(0..<gates)
     self.hasCellState = hasCellState
+    precondition(vectors <= 1, "a gate tile has one vector")
     self.vectors = vectors
     self.readsPreviousH = readsPreviousH
     self.stages = stages

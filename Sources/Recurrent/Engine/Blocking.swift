@@ -57,8 +57,8 @@ package enum Blocking {
   package static let streamRegisterUnits = 256
   /// The same for forward, which can otherwise multiply W by the inputs of many steps at once.
   package static let forwardRegisterUnits = 32
-  /// The same with few inputs. A stream could run more units in registers, but forward would have to pack their weights
-  /// once more after each update.
+  /// The same with few inputs. Steps of more units would be faster in registers too, but the layer would have to pack
+  /// their weights once more after each update.
   static let forwardRegisterUnitsOfFewInputs = 64
   /// So few inputs do not pay for a product of W with many steps at once, on AVX2 and with more than one gate (AMD Zen
   /// 3, LSTM and GRU, H 40 to 256: with C 1, steps in registers are 1.1 to 1.8 times as fast, with C 32 1.03 to 1.5,

@@ -9,7 +9,7 @@ extension Engine {
     rows == 1 && products.servesRegisters && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
-  /// Whether forward runs steps of this many rows in registers. Its products with W would otherwise run on all steps at
+  /// Whether forward runs steps of this many rows in registers, if the plan is not ragged. Its products with W would otherwise run on all steps at
   /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
     let most = hasFewInputs ? Blocking.forwardRegisterUnitsOfFewInputs : Blocking.forwardRegisterUnits

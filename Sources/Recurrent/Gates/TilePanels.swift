@@ -88,7 +88,7 @@ struct UnitVectorGradient<E: LaneElement> {
   /// it holds one vector twice, the vector is added once.
   @inline(always) func add(_ a: E.Pair, times b: E.Pair, _ place: TilePlace<E>) {
     add(a.first, b.first, place.first.unit)
-    if place.second.isAfter(place.first) { add(a.second, b.second, place.second.unit) }
+    if place.second.differs(from: place.first) { add(a.second, b.second, place.second.unit) }
   }
   @inline(always) private func add(_ a: E.Pair.Vector, _ b: E.Pair.Vector, _ unit: Int) {
     E.Pair.Vector(at: start + unit).adding(a, times: b).store(at: start + unit)

@@ -7,12 +7,12 @@ struct TilePlace<E: LaneElement> {
     /// The index in the block's panel [rows][P].
     let at: Int
     let row: Int
+    /// The unit in the tile.
     let unit: Int
     /// How many units exist from `unit` on. If they are at least as many as a vector has scalars, all of them exist.
     let count: Int
 
-    /// Whether this is not the same place.
-    @inline(always) func isAfter(_ other: VectorPlace) -> Bool { unit != other.unit || row != other.row }
+    @inline(always) func differs(from other: VectorPlace) -> Bool { unit != other.unit || row != other.row }
   }
   let first: VectorPlace
   let second: VectorPlace

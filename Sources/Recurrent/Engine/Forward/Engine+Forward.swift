@@ -86,7 +86,7 @@ extension Engine {
     let h: NextH
   }
 
-  /// All steps of one sequence.
+  /// All steps of one sequence, whose plan is not ragged. One thread runs them.
   private func runStepsInRegisters(
     _ call: PartForward<E>, _ weights: UnsafePointer<E>, _ memory: ForwardMemory<E>
   ) {
@@ -107,8 +107,9 @@ extension Engine {
     call.hn.update(from: previousH, count: hiddenSize)
   }
 
-  /// One step. A gate pass runs as soon as the products of its rows are done. In a small step, one gate pass for all
-  /// blocks follows the products: that of one row of one block has only one vector, and a gate pass works on two.
+  /// One step. A gate pass runs as soon as the products of its rows are done. A step of one row has one gate pass for
+  /// all blocks of the thread, after their products: one row of one block often has a single vector, and a gate pass
+  /// works on two.
   private func runStep(_ rows: StepRows, _ memory: ForwardMemory<E>, turn: Int, _ share: Share) {
     let own = share.range(of: blocks), downwards = (memory.turns + turn) & 1 == 1
     let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
@@ -123,7 +124,7 @@ extension Engine {
         && runJoined(own, gates: stage.product?.gates.count ?? 0, memory, downwards: downwards) {
           hiddenOperands(stage, rows, memory, $0)
         }
-      let passesOnce = passesGatesOnce(rows: rows.count, blocks: own.count)
+      let passesOnce = passesGatesOnce(rows: rows.count)
       func passGates(_ blocks: Range<Int>, _ row: Int, _ count: Int) {
         var tile = gateTile(rows, memory, blocks, row, count)
         stage.pass.forward(&tile)
@@ -146,10 +147,8 @@ extension Engine {
     }
   }
 
-  /// Whether a step of so many rows has one gate pass for some blocks, after the products of all of them.
-  func passesGatesOnce(rows: Int, blocks: Int) -> Bool {
-    rows == 1
-  }
+  /// Whether a step of so many rows has one gate pass for all blocks of a thread, after their products.
+  func passesGatesOnce(rows: Int) -> Bool { rows == 1 }
 
   /// slots += U h' for a block of units, or U times the tiles of a slot. When the products of `gateTileRows` rows are
   /// done, or those of the last rows, `gatePass` is called with these rows.

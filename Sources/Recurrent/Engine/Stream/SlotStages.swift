@@ -17,7 +17,7 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   private let inputs: UnsafeMutablePointer<Input>
   /// [stage][block]: the operands of slots += U·h', or U times a slot.
   private let hidden: UnsafeMutablePointer<product>
-  /// [stage], for all blocks, or [stage][block].
+  /// [block]: the gate tiles of every stage. If gates pass once, the first one is that of all blocks, and the only one.
   private let gateTiles: UnsafeMutablePointer<gate_tile>
   private let passesGatesOnce: Bool
   /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 +
@@ -42,8 +42,12 @@ struct SlotStages<E: Element>: BitwiseCopyable {
       h: Engine.NextH(start: h, stride: size, tiles: nil))
     inputs = .allocate(capacity: blocks)
     hidden = .allocate(capacity: engine.stages.count * blocks)
-    passesGatesOnce = engine.passesGatesOnce(rows: count, blocks: blocks)
-    gateTiles = .allocate(capacity: engine.stages.count * (passesGatesOnce ? 1 : blocks))
+    passesGatesOnce = engine.passesGatesOnce(rows: count)
+    let blocksOfTile = passesGatesOnce ? blocks : 1
+    gateTiles = .allocate(capacity: blocks)
+    for first in stride(from: 0, to: blocks, by: blocksOfTile) {
+      (gateTiles + first).initialize(to: engine.gateTile(rows, memory, first..<first + blocksOfTile, 0, count))
+    }
     let rounds = engine.products.rounds
     for block in 0..<blocks {
       (inputs + block).initialize(
@@ -54,16 +58,8 @@ struct SlotStages<E: Element>: BitwiseCopyable {
           slots: memory.slots + block * layout.blockStride,
           bias: UnsafePointer(engine.packed.bias.start + block * biasStride)))
       for (index, stage) in engine.stages.enumerated() {
-        let place = index * blocks + block
-        (hidden + place).initialize(to: engine.hiddenOperands(stage, rows, memory, block))
-        if !passesGatesOnce {
-          (gateTiles + place).initialize(to: engine.gateTile(rows, memory, block..<block + 1, 0, count))
-        }
+        (hidden + (index * blocks + block)).initialize(to: engine.hiddenOperands(stage, rows, memory, block))
       }
-    }
-    if passesGatesOnce {
-      gateTiles.initialize(
-        repeating: engine.gateTile(rows, memory, 0..<blocks, 0, count), count: engine.stages.count)
     }
     guard rounds else {
       rowsToRound = nil
@@ -136,9 +132,9 @@ struct SlotStages<E: Element>: BitwiseCopyable {
             engine.products.run(&inputs[block].product)
           }
           if !joinedHidden { engine.products.run(&hidden[block]) }
-          if !passesGatesOnce { stage.pass.forward(&gateTiles[index * blocks + block]) }
+          if !passesGatesOnce { stage.pass.forward(&gateTiles[block]) }
         }
-        if passesGatesOnce { stage.pass.forward(&gateTiles[index]) }
+        if passesGatesOnce { stage.pass.forward(gateTiles) }
       }
     }
   }

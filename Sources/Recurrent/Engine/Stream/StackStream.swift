@@ -14,7 +14,7 @@ package final class StackStream<E: Element>: StreamEngine {
   /// Which of its two buffers the current h is in.
   @exclusivity(unchecked) var isOdd = false
   private var owned: [AnyObject] = []
-  /// Runs a single step if the sequences are few enough; nil if they are too many.
+  /// Runs steps one by one if the sequences are few enough; nil if they are too many.
   private let plan: Unmanaged<StepPlan<E>>?
   /// Whether several steps run one by one, and not in chunks.
   private let runsStepByStep: Bool

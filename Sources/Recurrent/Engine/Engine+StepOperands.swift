@@ -1,8 +1,8 @@
 import CRecurrentKernels
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs or rounds them. The products of such a step run on operands
-  /// prepared for one block.
+  /// Whether a step's rows fit one tile and no product packs or rounds them. The products of such a step run on
+  /// operands that are prepared for one block.
   func servesSteps(rows: Int) -> Bool {
     rows <= products.tiles(rows).size && !packsH(rows) && !products.rounds
   }
