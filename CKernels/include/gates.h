@@ -14,7 +14,7 @@ typedef struct gate_tile {
   void *_Null_unspecified slots;  // [block] at slot_block_stride, [slot] at slot_stride, each [rows][P]
   ptrdiff_t slot_stride;
   ptrdiff_t slot_block_stride;
-  ptrdiff_t state_block_stride;      // the distance of two blocks of c, dh, dc and d_operand
+  ptrdiff_t state_block_stride;      // from one block to the next of c, dh, dc and d_operand
   ptrdiff_t rows;                    // at least 1
   ptrdiff_t width;                   // P
   ptrdiff_t units;                   // the number of units that exist: of matrices [rows][H], only these are touched
@@ -24,15 +24,18 @@ typedef struct gate_tile {
   // Forward
   void *_Nullable h;  // [rows][H] at h_stride: overwritten
   ptrdiff_t h_stride;
-  void *_Nullable c;  // [block][rows][P]: c of the step before, overwritten with c of this step
-  // Like a slot: c of the step before. Forward writes it if it is not null, and backward reads it.
+  // [block] at state_block_stride, each [rows][P]: c of the step before, overwritten with c of this step.
+  void *_Nullable c;
+  // [block] at slot_block_stride, each [rows][P]: c of the step before. Forward writes it if it is not null, and
+  // backward reads it.
   void *_Nullable previous_c;
   // Backward
   const void *_Nullable dy;  // [rows][H] at dy_stride, or null for zero
   ptrdiff_t dy_stride;
-  void *_Nullable dh;                // [block][rows][P]: gradient of h; a GRU leaves the direct term of that of h'
-  void *_Nullable dc;                // [block][rows][P]: gradient of c, overwritten with that of c'
-  void *_Nullable d_operand;         // [block][rows][P]: gradient of the slot that a stage's product reads, as r∘h'
+  // The next three are [block] at state_block_stride, each [rows][P].
+  void *_Nullable dh;                // gradient of h; a GRU leaves the direct term of that of h'
+  void *_Nullable dc;                // gradient of c, overwritten with that of c'
+  void *_Nullable d_operand;         // gradient of the operand slot, such as r∘h'
   void *_Nullable vector_gradients;  // [block][P]: gradient of that parameter, added to
 } gate_tile;
 
@@ -56,15 +59,16 @@ typedef struct register_step {
   ptrdiff_t hidden_size;   // H
   // Both products run side by side if their sums take no more than so many vectors.
   ptrdiff_t most_side_by_side;
-  ptrdiff_t most_gates_in_pairs;  // of the instruction set
+  ptrdiff_t most_gates_in_pairs;  // no step block has two vectors if the cell has more gates
   // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
   // rounded like them.
   bool halves;
   bool downwards;  // whether the step blocks of each size are visited from the last to the first
 } register_step;
 
-// With at most so many gates, a step in registers computes two vectors at once: the sums of both products must find
-// registers. (AVX2 has 16; its sums of one gate of one vector are too few to hide the latency of their multiply-adds.)
+// The largest number of gates for which a step in registers computes two vectors at once; 0 if it never does. The sums
+// of both products must fit into the registers, and AVX2 has only 16. With one gate they fit, and one vector alone has
+// too few sums to hide the latency of their multiply-adds.
 static inline ptrdiff_t most_gates_in_pairs(instruction_set set) {
   return set == instruction_set_avx512 ? 4 : set == instruction_set_avx2 ? 1 : 0;
 }

@@ -130,8 +130,7 @@ import Testing
   func blocksTogetherAsAlone(set: InstructionSet, rows: Int) {
     let width = 16, blocks = 3, units = 2 * width + 5, panel = rows * width, stride = units + 3
     func check<E: BinaryFloatingPoint>(_ entry: GatePasses.Entry, _ scalar: E.Type) {
-      // The slots of a block are followed by c' of the step before. Then come c, dh, dc and d_operand, three matrices,
-      // and two vectors.
+      // After the slots of each block comes its c'. Then come c, dh, dc and d_operand, three matrices, and two vectors.
       let slotBlock = (entry.slots + 1) * panel, states = blocks * slotBlock, matrices = states + 4 * blocks * panel
       let vectors = matrices + 3 * rows * stride
       var random = SeededGenerator(seed: 13)

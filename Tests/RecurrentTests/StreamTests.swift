@@ -15,7 +15,8 @@ import Testing
       (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
       // A batch of one sequence runs in registers, unless C or H is larger than 256.
       (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 256, 33, 1), (4, 1, 257, 16, 2), (4, 1, 16, 257, 1),
-      // With few inputs on AVX2: all steps by a plan, and a level in registers below one in slots.
+      // On AVX2, cells of more than one gate with few inputs. If a call has several steps, the first runs them by a
+      // plan, and the second runs its lower level in registers and its upper one in slots.
       (5, 1, 2, 72, 1), (5, 1, 2, 40, 2),
     ]
     // These give every combination of step blocks: two vectors wide, one, and half of one.
@@ -76,7 +77,7 @@ import Testing
       }
       var random = SeededGenerator(seed: 3)
       for round in 0..<5 {
-        // One step runs by a plan. Several run in chunks, but for 8 units.
+        // If all seats are taken, one step can run by a plan. Several steps run in chunks, except with 8 units.
         let steps = round % 2 + 1
         let x: [Scalar] = numbers(steps * batch * 3, seed: UInt64(round))
         var y = [Scalar](repeating: .nan, count: steps * batch * hidden), expected = y

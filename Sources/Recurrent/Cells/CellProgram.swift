@@ -20,8 +20,8 @@ package struct CellProgram: Sendable {
   package let recurrentBiasSlots: [Int]
   /// Whether the cell carries c beside h from step to step.
   package let hasCellState: Bool
-  /// The number of parameters with one value for each unit, 0 or 1: a gate tile of several blocks reads them as one vector
-  /// [H].
+  /// The number of parameters with one value for each unit: 0 or 1, because a gate tile has room for only one. It is a
+  /// vector [H], which the blocks of a gate tile read one after the other.
   package let vectors: Int
   /// Whether a backward gate pass reads h'.
   package let readsPreviousH: Bool

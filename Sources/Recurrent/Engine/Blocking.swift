@@ -57,12 +57,12 @@ package enum Blocking {
   package static let streamRegisterUnits = 256
   /// The same for forward, which can otherwise multiply W by the inputs of many steps at once.
   package static let forwardRegisterUnits = 32
-  /// The same with few inputs. Steps of more units would be faster in registers too, but the layer would have to pack
-  /// their weights once more after each update.
+  /// The same for forward with few inputs. Steps of more units would be faster in registers too, but the layer would
+  /// have to pack their weights a second time after each update.
   static let forwardRegisterUnitsOfFewInputs = 64
-  /// So few inputs do not pay for a product of W with many steps at once, on AVX2 and with more than one gate (AMD Zen
-  /// 3, LSTM and GRU, H 40 to 256: with C 1, steps in registers are 1.1 to 1.8 times as fast, with C 32 1.03 to 1.5,
-  /// and with C 64 0.9 to 1.1).
+  /// Up to this many inputs, steps in registers are faster than a product of W with the inputs of many steps. This
+  /// holds on AVX2 for cells of more than one gate (AMD Zen 3, LSTM and GRU, H 40 to 256: with C 1, steps in registers
+  /// are 1.1 to 1.8 times as fast, with C 32 1.03 to 1.5, and with C 64 0.9 to 1.1).
   static let fewInputs = 32
   /// The weights of a step, in bytes, that the second cache does not keep until the next step: twice the cache or 2 MB,
   /// whichever is less, but never less than the cache (AMD Zen 3, 512 KB, weights of 1 MB, N 4 to 64: 1.03 times as

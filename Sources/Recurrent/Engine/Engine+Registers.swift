@@ -9,8 +9,9 @@ extension Engine {
     rows == 1 && products.servesRegisters && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
-  /// Whether forward runs steps of this many rows in registers, if the plan is not ragged. Its products with W would otherwise run on all steps at
-  /// once, which is faster if there is much to multiply. So few units do not pay for several threads.
+  /// Whether forward runs steps of this many rows in registers, if the plan is not ragged and there is no record.
+  /// Otherwise, forward multiplies W by the inputs of a whole chunk at once, which is faster if there is much to
+  /// multiply. A step of so few units has too little work for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
     let most = hasFewInputs ? Blocking.forwardRegisterUnitsOfFewInputs : Blocking.forwardRegisterUnits
     return rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= most
@@ -22,7 +23,8 @@ extension Engine {
     streamRunsInRegisters(rows: rows) && (hasFewInputs || forwardRunsInRegisters(rows: rows))
   }
 
-  /// Whether there is too little of W to multiply it by the inputs of many steps at once.
+  /// Whether the cell has so few inputs that steps in registers are faster than a product of W with the inputs of many
+  /// steps (`Blocking.fewInputs`).
   private var hasFewInputs: Bool {
     products.set == .avx2 && program.gates > 1 && inputSize <= Blocking.fewInputs
   }

@@ -108,8 +108,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// reads a range `of` their depth. Kernels of rounded weights cut the chains themselves.
   ///
   /// If the weights come from far caches, full tiles fetch the weights of the next chain meanwhile, and in the last
-  /// chain those at `next`. If there are too few full tiles for that, the first tile fetches its own weights some values
-  /// of k early, on AVX2.
+  /// chain those at `next`. If there are too few full tiles for that, the first tile fetches its own weights some
+  /// values of k early, on AVX2.
   @inline(__always)
   package func run(
     _ rows: UnsafePointer<E>, _ tiles: RowTiles, stride: Int = 1, of part: TileDepth? = nil, depth: Int,

@@ -17,7 +17,8 @@ struct SlotStages<E: Element>: BitwiseCopyable {
   private let inputs: UnsafeMutablePointer<Input>
   /// [stage][block]: the operands of slots += U·h', or U times a slot.
   private let hidden: UnsafeMutablePointer<product>
-  /// [block]: the gate tiles of every stage. If gates pass once, the first one is that of all blocks, and the only one.
+  /// [block]: the gate tile of each block, which all stages share. If `passesGatesOnce`, there is only the first, and
+  /// it holds all blocks.
   private let gateTiles: UnsafeMutablePointer<gate_tile>
   private let passesGatesOnce: Bool
   /// The rows to be rounded, if they are: those of x, then those that the product of each stage multiplies, [1 +

@@ -14,7 +14,7 @@ package final class StepPlan<E: Element> {
     let place: UnsafeMutablePointer<E>?
   }
 
-  /// The values of x and of y in a step.
+  /// The number of scalars of x and of y in one step.
   let xStep: Int
   let yStep: Int
   /// The h of the last level.
