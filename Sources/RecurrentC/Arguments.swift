@@ -4,6 +4,7 @@ import Recurrent
 // Checks of a C caller's arguments: null pointers, sizes beyond Int, numbers of enumerations. The name of an argument
 // is only built for an error.
 
+@inline(__always)
 func notNull<Pointer>(_ pointer: Pointer?, _ name: @autoclosure () -> String) throws -> Pointer {
   guard let pointer else { throw CallError.argument("\(name()) is null") }
   return pointer
@@ -19,28 +20,38 @@ func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
 }
 
 /// - Throws: `CallError` if the memory does not start at a multiple of its type's alignment.
+@inline(__always)
 func checkAlignment<Element>(of pointer: UnsafePointer<Element>, _ name: @autoclosure () -> String) throws {
-  let alignment = MemoryLayout<Element>.alignment
-  guard UInt(bitPattern: pointer) % UInt(alignment) == 0 else {
-    throw CallError.argument("\(name()) is at \(pointer), expected a multiple of \(alignment) bytes")
+  guard UInt(bitPattern: pointer) % UInt(MemoryLayout<Element>.alignment) == 0 else {
+    throw wrongAlignment(UnsafeRawPointer(pointer), MemoryLayout<Element>.alignment, name())
   }
 }
 
+// Errors are built in functions of their own, so that the checks of a small step are only comparisons.
+@inline(never)
+private func wrongAlignment(_ pointer: UnsafeRawPointer, _ alignment: Int, _ name: String) -> CallError {
+  .argument("\(name) is at \(pointer), expected a multiple of \(alignment) bytes")
+}
+
+@inline(never)
+private func wrongCount(_ count: Int, most: Int, _ name: String) -> CallError {
+  .argument("\(name)_count is \(UInt(bitPattern: count)), expected at most \(most): no memory is larger")
+}
+
 /// Values to read.
+@inline(__always)
 func buffer<Element>(
   _ pointer: UnsafePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
 ) throws -> UnsafeBufferPointer<Element> {
   let pointer = try notNull(pointer, name())
   try checkAlignment(of: pointer, name())
   let most = largestAddressable / MemoryLayout<Element>.stride
-  guard (0...most).contains(count) else {
-    throw CallError.argument(
-      "\(name())_count is \(UInt(bitPattern: count)), expected at most \(most): no memory is larger")
-  }
+  guard count >= 0, count <= most else { throw wrongCount(count, most: most, name()) }
   return UnsafeBufferPointer(start: pointer, count: count)
 }
 
 /// Values to write, or to read and write.
+@inline(__always)
 func buffer<Element>(
   _ pointer: UnsafeMutablePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
 ) throws -> UnsafeMutableBufferPointer<Element> {

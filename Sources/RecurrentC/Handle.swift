@@ -47,6 +47,7 @@ func object<Object: HandleObject>(
   try reference(handle, name, ofLayer: ofLayer).takeUnretainedValue()
 }
 
+@inline(__always)
 private func reference<Object: HandleObject>(
   _ handle: OpaquePointer?, _ name: String, ofLayer: Bool = false
 ) throws -> Unmanaged<Object> {
@@ -62,6 +63,7 @@ private func reference<Object: HandleObject>(
 /// for the locked instructions that count.
 ///
 /// - Throws: as `object` does.
+@inline(__always)
 func withObject<Object: HandleObject>(
   _ handle: OpaquePointer?, _ name: String, _ body: (Object) throws -> Void
 ) throws {
@@ -83,16 +85,23 @@ func destroyHandle(_ handle: OpaquePointer?, _ name: String, _ kind: HandleKind)
   object.release()
 }
 
+@inline(__always)
 private func checked(
   _ handle: OpaquePointer?, _ name: String, _ kind: HandleKind
 ) throws -> UnsafeMutablePointer<Handle> {
   let pointer = UnsafeMutablePointer<Handle>(try notNull(handle, name))
-  guard Int(bitPattern: pointer) % MemoryLayout<Handle>.alignment == 0 else {
-    throw CallError.handle("\(name) is no handle, expected a recurrent_\(kind)")
-  }
-  guard pointer.pointee.tag == kind.rawValue else {
-    let was = HandleKind(rawValue: pointer.pointee.tag).map { "a recurrent_\($0)" } ?? "no handle or a destroyed one"
-    throw CallError.handle("\(name) is \(was), expected a recurrent_\(kind)")
+  guard Int(bitPattern: pointer) % MemoryLayout<Handle>.alignment == 0, pointer.pointee.tag == kind.rawValue else {
+    throw wrongHandle(pointer, name, kind)
   }
   return pointer
+}
+
+/// The error of a pointer that is not a handle of the kind.
+@inline(never)
+private func wrongHandle(_ pointer: UnsafeMutablePointer<Handle>, _ name: String, _ kind: HandleKind) -> CallError {
+  guard Int(bitPattern: pointer) % MemoryLayout<Handle>.alignment == 0 else {
+    return .handle("\(name) is no handle, expected a recurrent_\(kind)")
+  }
+  let was = HandleKind(rawValue: pointer.pointee.tag).map { "a recurrent_\($0)" } ?? "no handle or a destroyed one"
+  return .handle("\(name) is \(was), expected a recurrent_\(kind)")
 }
