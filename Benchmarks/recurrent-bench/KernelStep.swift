@@ -4,16 +4,11 @@ import Recurrent
 /// compared with.
 final class KernelStep<Scalar: Element> {
   private let stream: RecurrentStream<Scalar>
-  private let kernels: StackStream<Scalar>
   private let x: [Scalar]
   private var y: [Scalar]
 
   init(_ layer: Layer<Scalar>) throws {
     stream = try layer.stream()
-    guard let kernels = stream.engine as? StackStream<Scalar> else {
-      fatalError("a stream of \(Scalar.self) runs on StackStream")
-    }
-    self.kernels = kernels
     var random = SeededGenerator(seed: 1)
     x = (0..<layer.inputSize).map { _ in Scalar(Float.random(in: -0.1...0.1, using: &random)) }
     y = Array(repeating: 0, count: layer.hiddenSize)
@@ -21,7 +16,7 @@ final class KernelStep<Scalar: Element> {
 
   func run() {
     x.withUnsafeBufferPointer { x in
-      y.withUnsafeMutableBufferPointer { y in kernels.runKernels(x.baseAddress!, into: y.baseAddress!) }
+      y.withUnsafeMutableBufferPointer { y in stream.engine.run(x.baseAddress!, steps: 1, into: y.baseAddress!) }
     }
   }
 }

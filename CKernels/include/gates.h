@@ -39,56 +39,69 @@ typedef struct gate_tile {
   void *_Nullable vector_gradients;  // [block][P]: gradient of that parameter, added to
 } gate_tile;
 
-// One stage of a step of one row whose sums stay in registers: both products and the gates.
+// One stage of a step of one row whose sums stay in registers, for one step block: both products and the gates.
 //
-// The units are divided into step blocks: first of two vectors (if the cell has few enough gates), then of one, and
-// finally of half a vector. The step blocks of `weights` lie one after the other, and each has its operands in the
-// order of their use: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit]. Only whole half vectors
-// are read and written, so each matrix [H] needs room for up to half a vector after its last unit.
+// The units of a cell are divided into step blocks of one to four half vectors. Only whole half vectors are read and
+// written, so each matrix [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
-  const void *x;           // [C]
-  const void *operand;     // [H]: h' or what the stage before left
-  const void *weights;     // [step block]
-  const void *vectors;     // [H]: the parameter with one value for each unit
-  const void *previous_h;  // [H]: h of the step before
-  void *h;                 // [H]: overwritten
-  void *c;                 // [H]: c of the step before, overwritten with c of this step
-  void *kept;              // [H]: what a stage leaves for the gates of the next one
-  void *next_operand;      // [H]: what a stage leaves for the product of the next one
+  const void *x;        // [C]
+  const void *operand;  // [H]: h' or what the stage before left
+  const void *weights;  // the biases [biased slot][unit], then W [C][gate][unit]
+  const void *u;        // [H][gate][unit]
+  // The rest are the places of the block's units in matrices [H].
+  const void *vectors;     // the parameter with one value for each unit
+  const void *previous_h;  // h of the step before
+  void *h;                 // overwritten
+  void *c;                 // c of the step before, overwritten with c of this step
+  void *kept;              // what a stage leaves for the gates of the next one
+  void *next_operand;      // what a stage leaves for the product of the next one
   ptrdiff_t input_size;    // C
   ptrdiff_t hidden_size;   // H
-  // Both products run side by side if their sums take no more than so many vectors.
+  ptrdiff_t half_vectors;  // of the block
   ptrdiff_t most_side_by_side;
-  ptrdiff_t most_gates_in_pairs;  // no step block has two vectors if the cell has more gates
+  ptrdiff_t most_sums;
+  bool few_registers;
   // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
   // rounded like them.
   bool halves;
-  bool downwards;  // whether the step blocks of each size are visited from the last to the first
 } register_step;
 
-// The largest number of gates for which a step in registers computes two vectors at once; 0 if it never does. The sums
-// of both products must fit into the registers, and AVX2 has only 16. With one gate they fit, and one vector alone has
-// too few sums to hide the latency of their multiply-adds.
-static inline ptrdiff_t most_gates_in_pairs(instruction_set set) {
-  return set == instruction_set_avx512 ? 4 : set == instruction_set_avx2 ? 1 : 0;
+// How many half vectors the sums of one product may take in a step block of more than one vector; 0 if there are no
+// such blocks. They must fit into the registers.
+static inline ptrdiff_t most_sums(instruction_set set) {
+  return set == instruction_set_avx512 ? 16 : set == instruction_set_avx2 ? 12 : 0;
 }
 
-// Returns a copy of the step whose `most_gates_in_pairs` is a constant, so that the compiler removes the code that the
+// How many vectors the sums of both products of a step in registers may take to run side by side. More would find no
+// register, or no free multiply-add unit.
+static inline ptrdiff_t most_side_by_side(instruction_set set) {
+  return set == instruction_set_avx512 ? 8 : set == instruction_set_avx2 ? 6 : 2;
+}
+
+// Whether the sums of both products of a block of more than one vector do not fit into the registers.
+static inline bool few_registers(instruction_set set) { return set != instruction_set_avx512; }
+
+// Returns a copy of the step with the numbers of the set as constants, so that the compiler removes the code that the
 // set never runs.
 LANES register_step step_for(instruction_set set, const register_step *step) {
   register_step copy = *step;
-  copy.most_gates_in_pairs = most_gates_in_pairs(set);
+  copy.most_sums = most_sums(set);
+  copy.most_side_by_side = most_side_by_side(set);
+  copy.few_registers = few_registers(set);
   return copy;
 }
 
-// Returns the `most_gates_in_pairs` of a step, in the body that all variants share: the constant of a variant. The
-// portable variant is the body itself. It has no such constant, but never runs in pairs, so the code for pairs is
-// removed there too.
-LANES ptrdiff_t most_gates_in_pairs_here(ptrdiff_t most) {
+// Returns the `most_sums` of a step, in the body that all variants share: the constant of a variant. The portable
+// variant is the body itself. It has no such constant, but only blocks of up to one vector, so the code for larger ones
+// is removed there too.
+LANES ptrdiff_t most_sums_here(ptrdiff_t most) {
   if (__builtin_constant_p(most)) return most;
   if (most) __builtin_trap();
   return 0;
 }
+
+// Leaves what `place` points to in memory until it is read again.
+LANES void leave_in_memory(void *place) { __asm__ volatile("" : : "r"(place) : "memory"); }
 
 // The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.
 typedef struct gate_functions {

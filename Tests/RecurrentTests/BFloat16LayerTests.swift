@@ -56,7 +56,7 @@ import Testing
   @Test(arguments: cells, Processor.setsOfFloats)
   func layersRoundWhatTheyMultiply(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [
-      (4, 1, 3, 5), (4, 1, 3, 72), (3, 3, 40, 33), (2, 26, 70, 150), (3, 1, 600, 64), (2, 13, 5, 520),
+      (4, 1, 3, 5), (4, 1, 3, 72), (3, 1, 2, 24), (3, 1, 25, 41), (3, 3, 40, 33), (2, 26, 70, 150), (3, 1, 600, 64), (2, 13, 5, 520),
     ] {
       var problem = Problem<Float>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
@@ -64,12 +64,19 @@ import Testing
       let instance = try problem.instance(), expected = try byHand(problem)
       expectSameBits(
         try instance.layer.forward(instance.x, initial: instance.initial).y.values, expected, "\(problem)")
-      let stream = try instance.layer.stream(batchSize: batch)
-      try stream.setState(instance.initial)
-      var y = [Float](repeating: .nan, count: expected.count)
-      var span = y.mutableSpan
-      try stream.process(instance.frames.span, steps: steps, into: &span)
-      expectSameBits(y, expected, "a stream of \(problem)")
+      for piece in [1, steps] {
+        let stream = try instance.layer.stream(batchSize: batch)
+        try stream.setState(instance.initial)
+        var y = [Float](repeating: .nan, count: expected.count)
+        var span = y.mutableSpan
+        for t in stride(from: 0, to: steps, by: piece) {
+          let rows = t * batch..<(t + piece) * batch
+          let frames = instance.frames.span.extracting(rows.lowerBound * inputs..<rows.upperBound * inputs)
+          var part = span.extracting(rows.lowerBound * hidden..<rows.upperBound * hidden)
+          try stream.process(frames, steps: piece, into: &part)
+        }
+        expectSameBits(y, expected, "a stream of \(problem), \(piece) steps at a time")
+      }
     }
   }
 

@@ -19,13 +19,15 @@ import Testing
       // plan, and the second runs its lower level in registers and its upper one in slots.
       (5, 1, 2, 72, 1), (5, 1, 2, 40, 2),
     ]
-    // These give every combination of step blocks: two vectors wide, one, and half of one.
-    shapes += [1, 7, 9, 17, 25, 31, 41, 57, 63].map { (4, 1, 2, $0, 1) }
+    // These give every combination of step blocks, of one to four half vectors, with few inputs and with many.
+    shapes += [1, 5, 7, 9, 13, 17, 24, 25, 31, 33, 40, 41, 57, 63, 72].map { (4, 1, 2, $0, 1) }
+    shapes += [12, 17, 24, 31, 40, 72].map { (4, 1, $0 + 1, $0, 1) }
     for (steps, batch, inputs, hidden, levels) in shapes {
       let problem = Problem<Scalar>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
       let instance = try problem.instance(), layer = instance.layer, initial = instance.initial
-      let whole = try layer.forward(instance.x, initial: initial)
+      // A record never runs in registers.
+      let whole = try layer.record(instance.x, initial: initial).output
       for pieces in [Array(repeating: 1, count: steps), [steps], [2, 0, 1, steps - 3]] {
         let stream = try layer.stream(batchSize: batch)
         try stream.setState(initial)

@@ -29,7 +29,7 @@ extension Engine {
     products.set == .avx2 && program.gates > 1 && inputSize <= Blocking.fewInputs
   }
 
-  /// The operands of a stage.
+  /// Calls `body` with the operands of each step block of a stage.
   ///
   /// - Parameters:
   ///   - weights: those of `packed.stepWeights`.
@@ -39,19 +39,27 @@ extension Engine {
   ///   - h: [H], overwritten.
   ///   - c: [block][P]; nil if the cell has no c.
   @inline(__always)
-  func registerOperands(
+  func forEachStepBlock(
     _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>,
     roundedOperand: UnsafePointer<E>? = nil, previousH: UnsafePointer<E>,
-    h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>
-  ) -> register_step {
+    h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>,
+    _ body: (inout register_step) -> Void
+  ) {
     let readsSlot = stage.product?.operandSlot != nil
-    // Without a c, no stage uses that pointer. It only must not be null.
-    return register_step(
-      x: x, operand: roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH), weights: weights,
-      vectors: packed.vectors.start, previous_h: previousH, h: h, c: c ?? between.kept, kept: between.kept,
-      next_operand: between.operand, input_size: inputSize, hidden_size: hiddenSize,
-      most_side_by_side: products.mostSideBySide, most_gates_in_pairs: most_gates_in_pairs(products.set),
-      halves: products.rounds, downwards: false)
+    let operand = roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH)
+    let depth = packed.stepDepth(products), ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
+    products.stepBlocks(hiddenSize, gates: program.gates).forEach { first, halves in
+      let weights = weights + first * ofUnit, kept = between.kept + first
+      // Without a c, no stage uses that pointer. It only must not be null.
+      var step = register_step(
+        x: x, operand: operand, weights: weights,
+        u: weights + halves * products.lanes / 2 * (program.biasedSlots + program.gates * depth.input),
+        vectors: packed.vectors.start + first, previous_h: previousH + first, h: h + first,
+        c: c.map { $0 + first } ?? kept, kept: kept, next_operand: between.operand + first, input_size: inputSize,
+        hidden_size: hiddenSize, half_vectors: halves, most_side_by_side: most_side_by_side(products.set),
+        most_sums: most_sums(products.set), few_registers: few_registers(products.set), halves: products.rounds)
+      body(&step)
+    }
   }
 }
 

@@ -16,13 +16,13 @@ package protocol LayerEngine<Scalar>: AnyObject, Sendable {
   func makeStream(batchSize: Int) -> any StreamEngine<Scalar>
 }
 
-/// The state of a stream and the code that runs it for one scalar. The caller has checked every pointer.
-package protocol StreamEngine<Scalar>: AnyObject {
+/// The state of a stream and the code that runs it for one scalar. Of the functions of the protocol, the caller has
+/// checked every pointer.
+@usableFromInline
+package protocol StreamEngine<Scalar>: StreamSteps {
   associatedtype Scalar: RecurrentScalar
   /// Another stream with the same state.
   func copy() -> any StreamEngine<Scalar>
-  /// Runs `steps` steps from x [T,N,C] to y [T,N,H].
-  func process(_ x: UnsafePointer<Scalar>, steps: Int, into y: UnsafeMutablePointer<Scalar>)
   /// Copies h and c to [L,N,H]; `c` is nil if the cell has none.
   func readState(h: UnsafeMutablePointer<Scalar>, c: UnsafeMutablePointer<Scalar>?)
   /// Takes h and c from [L,N,H]; `c` is nil if the cell has none.

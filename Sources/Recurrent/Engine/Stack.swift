@@ -5,14 +5,14 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
   package let shape: LayerShape
   private let instructionSet: InstructionSet
   private let dropout: Float
-  private let flushesDenormals: Bool
+  let denormals: DenormalMode
   let parts: [Engine<E>]
 
   init(_ options: EngineOptions) throws(RecurrentError) {
     shape = options.shape
     instructionSet = options.instructionSet
     dropout = options.dropout
-    flushesDenormals = options.flushesDenormals
+    denormals = DenormalMode(flushes: options.flushesDenormals)
     let products = try Products<E>(
       options.instructionSet, units: shape.hiddenSize, weights: options.weights, secondCache: options.secondCache)
     let program = shape.cell.definition.program(E.kernelScalar, products.set)
@@ -27,7 +27,7 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
     shape = other.shape
     instructionSet = other.instructionSet
     dropout = other.dropout
-    flushesDenormals = other.flushesDenormals
+    denormals = other.denormals
     parts = other.parts.map { $0.copy() }
   }
 
@@ -65,24 +65,18 @@ package final class Stack<E: Element>: LayerEngine, @unchecked Sendable {
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func forward(_ call: ForwardCall<E>) {
-    let mode = setMode()
+    let mode = denormals.set()
     runForward(call)
-    restoreMode(mode)
+    denormals.restore(mode)
   }
 
   @specialized(where E == Float)
   @specialized(where E == Double)
   package func backward(_ call: BackwardCall<E>) {
-    let mode = setMode()
+    let mode = denormals.set()
     runBackward(call)
-    restoreMode(mode)
+    denormals.restore(mode)
   }
-
-  /// Sets the layer's floating-point mode. Returns the mode before, for `restoreMode`.
-  @inline(__always)
-  func setMode() -> UInt32 { flushesDenormals ? flush_to_zero() : 0 }
-  @inline(__always)
-  func restoreMode(_ mode: UInt32) { if flushesDenormals { restore_denormals(mode) } }
 
   /// The dropout mask of a call; nil if the call drops nothing.
   func mask(_ seed: DropoutSeed?) -> DropoutMask? {

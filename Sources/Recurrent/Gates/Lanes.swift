@@ -38,22 +38,26 @@ protocol Lanes: BitwiseCopyable {
 
 /// Two halves of a vector side by side. On AVX-512, they divide in less time than a vector (Intel Ice Lake, GRU's step,
 /// H 16: 1.17 times as fast). The compiler would join the two divisions of one vector.
-struct Halves<Half: Lanes>: Lanes {
-  private var first: Half
-  private var second: Half
+typealias Halves<Half: Lanes> = Joined<Half, Half>
 
-  @inline(always) private init(_ first: Half, _ second: Half) {
+/// Two vectors, or parts of them, side by side.
+struct Joined<First: Lanes, Second: Lanes>: Lanes where First.Scalar == Second.Scalar {
+  typealias Scalar = First.Scalar
+  private var first: First
+  private var second: Second
+
+  @inline(always) private init(_ first: First, _ second: Second) {
     self.first = first
     self.second = second
   }
-  @inline(always) static var count: Int { 2 &* Half.count }
-  @inline(always) init(_ scalar: Half.Scalar) { self.init(Half(scalar), Half(scalar)) }
-  @inline(always) init(at source: UnsafePointer<Half.Scalar>) {
-    self.init(Half(at: source), Half(at: source + Half.count))
+  @inline(always) static var count: Int { First.count &+ Second.count }
+  @inline(always) init(_ scalar: Scalar) { self.init(First(scalar), Second(scalar)) }
+  @inline(always) init(at source: UnsafePointer<Scalar>) {
+    self.init(First(at: source), Second(at: source + First.count))
   }
-  @inline(always) func store(at target: UnsafeMutablePointer<Half.Scalar>) {
+  @inline(always) func store(at target: UnsafeMutablePointer<Scalar>) {
     first.store(at: target)
-    second.store(at: target + Half.count)
+    second.store(at: target + First.count)
   }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(a.first + b.first, a.second + b.second) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(a.first - b.first, a.second - b.second) }
@@ -62,28 +66,28 @@ struct Halves<Half: Lanes>: Lanes {
   @inline(always) func adding(_ a: Self, times b: Self) -> Self {
     Self(first.adding(a.first, times: b.first), second.adding(a.second, times: b.second))
   }
-  @inline(always) mutating func add(_ value: Half.Scalar, times weights: UnsafePointer<Half.Scalar>) {
+  @inline(always) mutating func add(_ value: Scalar, times weights: UnsafePointer<Scalar>) {
     first.add(value, times: weights)
-    second.add(value, times: weights + Half.count)
+    second.add(value, times: weights + First.count)
   }
-  @inline(always) mutating func add(_ value: Half.Scalar, timesEvenHalvesAt weights: UnsafePointer<Half.Scalar>) {
+  @inline(always) mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>) {
     first.add(value, timesEvenHalvesAt: weights)
-    second.add(value, timesEvenHalvesAt: weights + Half.count)
+    second.add(value, timesEvenHalvesAt: weights + First.count)
   }
-  @inline(always) mutating func add(_ value: Half.Scalar, timesOddHalvesAt weights: UnsafePointer<Half.Scalar>) {
+  @inline(always) mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>) {
     first.add(value, timesOddHalvesAt: weights)
-    second.add(value, timesOddHalvesAt: weights + Half.count)
+    second.add(value, timesOddHalvesAt: weights + First.count)
   }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))
   }
-  @inline(always) func adding(_ a: Self, times b: Half.Scalar) -> Self {
+  @inline(always) func adding(_ a: Self, times b: Scalar) -> Self {
     Self(first.adding(a.first, times: b), second.adding(a.second, times: b))
   }
-  @inline(always) func subtracting(_ a: Self, times b: Half.Scalar) -> Self {
+  @inline(always) func subtracting(_ a: Self, times b: Scalar) -> Self {
     Self(first.subtracting(a.first, times: b), second.subtracting(a.second, times: b))
   }
-  @inline(always) func atMost(_ limit: Half.Scalar) -> Self { Self(first.atMost(limit), second.atMost(limit)) }
+  @inline(always) func atMost(_ limit: Scalar) -> Self { Self(first.atMost(limit), second.atMost(limit)) }
   @inline(always) func kept(wherePositive x: Self, else other: Self) -> Self {
     Self(
       first.kept(wherePositive: x.first, else: other.first), second.kept(wherePositive: x.second, else: other.second))

@@ -6,72 +6,78 @@ protocol StepEquations {
   static var gates: Int { get }
   /// The number of slots that start from a bias.
   static var biasedSlots: Int { get }
-  static var hasU: Bool { get }
   /// Computes and stores the states of some units.
   static func run<L: Lanes>(_ place: StepPlace<L>)
 }
 
-/// Runs one stage of a step for all units. A step block of one vector runs as two halves.
+/// Runs one stage of a step for one step block.
 @inline(always) func runStep<Equations: StepEquations, E: LaneElement>(
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
   let step = step.pointee
-  let blocks = StepBlocks(
-    hiddenSize: step.hidden_size, lanes: E.laneCount,
-    inPairs: equations.gates <= most_gates_in_pairs_here(step.most_gates_in_pairs))
-  var index = 0
-  while index < blocks.pairs {
-    let unit = (step.downwards ? blocks.pairs &- 1 &- index : index) &* E.Pair.count
-    equations.run(StepPlace<E.Pair>(step, equations, unit: unit))
-    index &+= 1
-  }
-  index = 0
-  while index < blocks.vectors {
-    let unit = blocks.firstVector &+ (step.downwards ? blocks.vectors &- 1 &- index : index) &* E.laneCount
-    equations.run(StepPlace<Halves<E.Half>>(step, equations, unit: unit))
-    index &+= 1
-  }
-  if blocks.hasHalf {
-    equations.run(StepPlace<E.Half>(step, equations, unit: blocks.half))
+  // Each form of the weights has code of its own. If both met before the gates, the compiler would keep some sums in
+  // memory while it adds to them.
+  if E.canBeHalves && step.halves {
+    runStep(equations, scalar, step, halves: true)
+  } else {
+    runStep(equations, scalar, step, halves: false)
   }
 }
 
-/// How a step in registers divides the units: into step blocks of two vectors, then of one, and finally of half a
-/// vector.
+@inline(always) private func runStep<Equations: StepEquations, E: LaneElement>(
+  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, halves: Bool
+) {
+  let mostSums = most_sums_here(step.most_sums)
+  switch step.half_vectors {
+  case 1: equations.run(StepPlace<E.Half>(step, equations, halves: halves))
+  case 2: equations.run(StepPlace<Halves<E.Half>>(step, equations, halves: halves))
+  case 3:
+    guard 3 &* equations.gates <= mostSums else { return }
+    equations.run(StepPlace<Joined<Halves<E.Half>, E.Half>>(step, equations, halves: halves))
+  default:
+    guard 4 &* equations.gates <= mostSums else { return }
+    equations.run(StepPlace<E.Pair>(step, equations, halves: halves))
+  }
+}
+
+/// How a step in registers divides the units into step blocks.
 struct StepBlocks {
-  let pairs: Int
-  let vectors: Int
-  let hasHalf: Bool
-  /// The first unit of the vectors.
-  let firstVector: Int
-  /// The first unit of the half vector.
-  let half: Int
+  /// The number of scalars in half a vector.
+  private let half: Int
+  /// The number of half vectors in each of the first blocks, and of these blocks.
+  private let size: Int
+  private let count: Int
+  /// The numbers of half vectors of the last two blocks; 0 for none.
+  private let last: (Int, Int)
 
   /// - Parameters:
-  ///   - lanes: the number of units in a vector.
-  ///   - inPairs: whether there are step blocks of two vectors.
-  @inline(always) init(hiddenSize: Int, lanes: Int, inPairs: Bool) {
-    // A step block is used only if smaller ones would compute as many units.
-    let mostOfRest = lanes &+ lanes / 2
-    pairs = inPairs ? max(0, hiddenSize &- mostOfRest &+ 2 &* lanes &- 1) / (2 &* lanes) : 0
-    firstVector = pairs &* 2 &* lanes
-    vectors = max(0, hiddenSize &- firstVector &- lanes / 2 &+ lanes &- 1) / lanes
-    half = firstVector &+ vectors &* lanes
-    hasHalf = half < hiddenSize
+  ///   - half: the number of scalars in half a vector.
+  ///   - most: the largest number of half vectors in a block, 2 to 4.
+  init(units: Int, half: Int, most: Int) {
+    self.half = half
+    size = most & ~1
+    let halves = (units + half - 1) / half
+    // The sums of a single half vector are too few to hide the latency of their multiply-adds.
+    let leavesOne = halves % size == 1 && halves > size && most > 2
+    count = halves / size - (leavesOne ? 1 : 0)
+    last = leavesOne ? (3, size - 2) : (halves % size, 0)
   }
 
-  /// Calls `body` with the first unit and the number of units of each step block.
-  func forEach(lanes: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
-    for index in 0..<pairs { body(index * 2 * lanes, 2 * lanes) }
-    for index in 0..<vectors { body(firstVector + index * lanes, lanes) }
-    if hasHalf { body(half, lanes / 2) }
+  /// Calls `body` with the first unit and the number of half vectors of each step block.
+  @inline(__always)
+  func forEach(_ body: (_ first: Int, _ halves: Int) -> Void) {
+    for index in 0..<count { body(index * size * half, size) }
+    let first = count * size * half
+    if last.0 > 0 { body(first, last.0) }
+    if last.1 > 0 { body(first + last.0 * half, last.1) }
   }
 }
 
 /// A step block.
 struct StepPlace<L: Lanes> {
   private let step: register_step
-  private let unit: Int
+  /// Whether a scalar of W and U holds the halves of two k. It is a constant here, and not that of the step.
+  private let halves: Bool
   /// The biases, W and U of the step block.
   private let biases: UnsafePointer<L.Scalar>
   private let w: UnsafePointer<L.Scalar>
@@ -80,19 +86,14 @@ struct StepPlace<L: Lanes> {
   private let stride: Int
 
   @inline(always) fileprivate init<Equations: StepEquations>(
-    _ step: register_step, _ equations: Equations.Type, unit: Int
+    _ step: register_step, _ equations: Equations.Type, halves: Bool
   ) {
     self.step = step
-    self.unit = unit
-    // A scalar of W and U holds one k or two.
-    func rows(_ depth: Int) -> Int { L.Scalar.canBeHalves && step.halves ? (depth &+ 1) / 2 : depth }
-    let depth = rows(step.input_size) &+ (equations.hasU ? rows(step.hidden_size) : 0)
+    self.halves = halves
     stride = equations.gates &* L.count
-    biases =
-      step.weights.assumingMemoryBound(to: L.Scalar.self) + unit
-      &* (equations.biasedSlots &+ equations.gates &* depth)
+    biases = step.weights.assumingMemoryBound(to: L.Scalar.self)
     w = biases + equations.biasedSlots &* L.count
-    u = w + rows(step.input_size) &* stride
+    u = step.u.assumingMemoryBound(to: L.Scalar.self)
   }
 
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
@@ -109,42 +110,26 @@ struct StepPlace<L: Lanes> {
     var w = self.w + input &* L.count, u = self.u + recurrent &* L.count
     let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= step.most_side_by_side &* E.laneCount
     var k = 0
-    if E.canBeHalves && step.halves {
-      let both = besides ? min(step.input_size, step.hidden_size) / 2 &* 2 : 0
-      while k < both {
-        x.add(pair: xRow + k, times: w)
-        h.add(pair: hRow + k, times: u)
-        w += stride
-        u += stride
-        k &+= 2
-      }
-      x.add(pairs: xRow, k..<step.input_size, times: w, stride: stride)
-      if recurrents > 0 { h.add(pairs: hRow, k..<step.hidden_size, times: u, stride: stride) }
-      return (x, h)
-    }
     if besides {
       let both = min(step.input_size, step.hidden_size)
-      while k < both {
-        x.add(xRow[k], times: w)
-        h.add(hRow[k], times: u)
+      while k < (halves ? both & ~1 : both) {
+        x.add(xRow + k, times: w, halves: halves)
+        h.add(hRow + k, times: u, halves: halves)
         w += stride
         u += stride
-        k &+= 1
+        k &+= halves ? 2 : 1
       }
     }
-    var rest = k
-    while rest < step.input_size {
-      x.add(xRow[rest], times: w)
-      w += stride
-      rest &+= 1
+    x.add(row: xRow, k..<step.input_size, times: w, stride: stride, halves: halves)
+    guard recurrents > 0 else { return (x, h) }
+    if !besides && L.count > E.laneCount && step.few_registers {
+      // Otherwise the compiler leaves sums of h in memory while it adds to them.
+      var inMemory = x
+      withUnsafeMutablePointer(to: &inMemory) { leave_in_memory($0) }
+      h.add(row: hRow, k..<step.hidden_size, times: u, stride: stride, halves: halves)
+      return (inMemory, h)
     }
-    if recurrents > 0 {
-      while k < step.hidden_size {
-        h.add(hRow[k], times: u)
-        u += stride
-        k &+= 1
-      }
-    }
+    h.add(row: hRow, k..<step.hidden_size, times: u, stride: stride, halves: halves)
     return (x, h)
   }
 
@@ -166,10 +151,10 @@ struct StepPlace<L: Lanes> {
   @inline(always) func setOperand(_ operand: L) { store(operand, step.next_operand) }
 
   @inline(always) private func load(_ source: UnsafeRawPointer) -> L {
-    L(at: source.assumingMemoryBound(to: L.Scalar.self) + unit)
+    L(at: source.assumingMemoryBound(to: L.Scalar.self))
   }
   @inline(always) private func store(_ values: L, _ target: UnsafeMutableRawPointer) {
-    values.store(at: target.assumingMemoryBound(to: L.Scalar.self) + unit)
+    values.store(at: target.assumingMemoryBound(to: L.Scalar.self))
   }
 }
 
@@ -182,8 +167,33 @@ struct GateSums<L: Lanes, let gates: Int> {
 
   @inline(always) init() {}
 
-  /// Adds one value of the row times its weights [gate][unit].
-  @inline(always) fileprivate mutating func add(_ value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
+  /// Adds the values of a row from k on times their weights [k][gate][unit]. If a scalar of the weights holds the halves
+  /// of two k, the first k is even, and the last one may have no neighbor.
+  @inline(always) fileprivate mutating func add(
+    row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int, halves: Bool
+  ) {
+    var weights = weights, k = depth.lowerBound
+    while k < (halves ? depth.upperBound &- 1 : depth.upperBound) {
+      add(row + k, times: weights, halves: halves)
+      weights += stride
+      k &+= halves ? 2 : 1
+    }
+    if halves, k < depth.upperBound { add(even: row[k], times: weights) }
+  }
+
+  /// Adds one value of the row times its weights [gate][unit], or two neighboring values if the weights are in halves.
+  @inline(always) fileprivate mutating func add(
+    _ row: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>, halves: Bool
+  ) {
+    if halves {
+      add(even: row[0], times: weights)
+      add(odd: row[1], times: weights)
+    } else {
+      add(row[0], times: weights)
+    }
+  }
+
+  @inline(always) private mutating func add(_ value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
     if gates > 0 { first.add(value, times: weights) }
     if gates > 1 { second.add(value, times: weights + L.count) }
     if gates > 2 { third.add(value, times: weights + 2 &* L.count) }
@@ -204,26 +214,5 @@ struct GateSums<L: Lanes, let gates: Int> {
     if gates > 1 { second.add(value, timesOddHalvesAt: weights + L.count) }
     if gates > 2 { third.add(value, timesOddHalvesAt: weights + 2 &* L.count) }
     if gates > 3 { fourth.add(value, timesOddHalvesAt: weights + 3 &* L.count) }
-  }
-
-  /// Adds two neighboring values of the row times their weights in halves.
-  @inline(always) fileprivate mutating func add(
-    pair: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>
-  ) {
-    add(even: pair[0], times: weights)
-    add(odd: pair[1], times: weights)
-  }
-
-  /// Adds the values of a row from an even k on, of which the last may have no neighbor.
-  @inline(always) fileprivate mutating func add(
-    pairs row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int
-  ) {
-    var weights = weights, k = depth.lowerBound
-    while k &+ 1 < depth.upperBound {
-      add(pair: row + k, times: weights)
-      weights += stride
-      k &+= 2
-    }
-    if k < depth.upperBound { add(even: row[k], times: weights) }
   }
 }

@@ -78,30 +78,35 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   /// Biases, W and U in the order in which a step in registers reads them, as `register_step` says.
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
-    let width = products.width, lanes = products.lanes, hasU = weightHH.count > 0
-    let inputDepth = products.unitScalars(inputSize), hiddenDepth = hasU ? products.unitScalars(hiddenSize) : 0
-    let blocks = StepBlocks(hiddenSize: hiddenSize, lanes: lanes, inPairs: products.stepsInPairs(gates: program.gates))
-    let perUnit = program.biasedSlots + program.gates * (inputDepth + hiddenDepth)
+    let width = products.width, depth = stepDepth(products)
+    let blocks = products.stepBlocks(hiddenSize, gates: program.gates)
+    let perUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
     return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
       var target = target
-      blocks.forEach(lanes: lanes) { first, count in
+      blocks.forEach { first, halves in
+        let half = products.lanes / 2
         /// Copies [row][depth] panels as [depth][row].
         func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
           for k in 0..<depth {
             for row in 0..<rows {
-              for unit in stride(from: first, to: first + count, by: min(count, width)) {
+              for unit in stride(from: first, to: first + halves * half, by: half) {
                 let source = ((unit / width * rows + row) * depth + k) * width + unit % width
-                target.update(from: panels.start + source, count: min(count, width))
-                target += min(count, width)
+                target.update(from: panels.start + source, count: half)
+                target += half
               }
             }
           }
         }
         copy(bias, rows: program.biasedSlots, depth: 1)
-        copy(weightIH, rows: program.gates, depth: inputDepth)
-        copy(weightHH, rows: program.gates, depth: hiddenDepth)
+        copy(weightIH, rows: program.gates, depth: depth.input)
+        copy(weightHH, rows: program.gates, depth: depth.hidden)
       }
     }
+  }
+
+  /// The scalars of W and of U for one gate and one unit. A scalar holds one k, or two if the weights are rounded.
+  func stepDepth(_ products: Products<E>) -> (input: Int, hidden: Int) {
+    (products.unitScalars(inputSize), weightHH.count > 0 ? products.unitScalars(hiddenSize) : 0)
   }
 
   // MARK: - For backward

@@ -58,17 +58,9 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   /// The scalars of a vector of 64 bytes.
   package var lanes: Int { 64 / MemoryLayout<E>.stride }
 
-  /// Whether steps in registers of a cell with so many gates compute two vectors at once.
-  func stepsInPairs(gates: Int) -> Bool { gates <= most_gates_in_pairs(set) }
-
-  /// How many vectors of 64 bytes the sums of both products of a step in registers may take to run side by side. More
-  /// would find no register, or no free multiply-add unit.
-  package var mostSideBySide: Int {
-    switch set {
-    case .avx512: 8
-    case .avx2: 6
-    default: 2
-    }
+  /// How a step in registers of a cell with so many gates divides the units.
+  func stepBlocks(_ units: Int, gates: Int) -> StepBlocks {
+    StepBlocks(units: units, half: lanes / 2, most: min(4, max(2, most_sums(set) / gates)))
   }
 
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }

@@ -44,7 +44,6 @@ import CRecurrentKernels
 private enum GRUStep<Update: UpdateRule>: StepEquations {
   @inline(always) static var gates: Int { 3 }
   @inline(always) static var biasedSlots: Int { 4 }
-  @inline(always) static var hasU: Bool { true }
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 3>, GateSums<L, 3>) = place.sums(input: 0, recurrent: 0)

@@ -64,7 +64,6 @@ import CRecurrentKernels
 private enum GRUResetStep: StepEquations {
   @inline(always) static var gates: Int { 3 }
   @inline(always) static var biasedSlots: Int { 3 }
-  @inline(always) static var hasU: Bool { true }
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 2>, GateSums<L, 2>) = place.sums(input: 1, recurrent: 0)
@@ -77,7 +76,6 @@ private enum GRUResetStep: StepEquations {
 private enum GRUUpdateStep<Update: UpdateRule>: StepEquations {
   @inline(always) static var gates: Int { GRUResetStep.gates }
   @inline(always) static var biasedSlots: Int { GRUResetStep.biasedSlots }
-  @inline(always) static var hasU: Bool { true }
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 1>, GateSums<L, 1>) = place.sums(input: 0, recurrent: 2)

@@ -43,7 +43,6 @@ import CRecurrentKernels
 private enum IndRNNStep<Nonlinearity: GateActivation>: StepEquations {
   @inline(always) static var gates: Int { 1 }
   @inline(always) static var biasedSlots: Int { 1 }
-  @inline(always) static var hasU: Bool { false }
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, _): (GateSums<L, 1>, GateSums<L, 0>) = place.sums(input: 0, recurrent: 0)

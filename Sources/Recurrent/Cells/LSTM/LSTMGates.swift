@@ -77,7 +77,6 @@ private struct LSTMTile<E: LaneElement> {
 private enum LSTMStep<Output: GateActivation>: StepEquations {
   @inline(always) static var gates: Int { 4 }
   @inline(always) static var biasedSlots: Int { 4 }
-  @inline(always) static var hasU: Bool { true }
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 4>, GateSums<L, 4>) = place.sums(input: 0, recurrent: 0)

@@ -32,7 +32,6 @@ import CRecurrentKernels
 private enum RNNStep<Nonlinearity: GateActivation>: StepEquations {
   @inline(always) static var gates: Int { 1 }
   @inline(always) static var biasedSlots: Int { 1 }
-  @inline(always) static var hasU: Bool { true }
 
   @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
     let (x, h): (GateSums<L, 1>, GateSums<L, 1>) = place.sums(input: 0, recurrent: 0)

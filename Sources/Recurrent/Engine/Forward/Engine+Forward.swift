@@ -97,9 +97,9 @@ extension Engine {
     for index in 0..<walk.count {
       let t = walk[index], x = call.x.first(plan, t)
       for stage in stages {
-        var operands = registerOperands(
-          stage, weights: weights, x: x, previousH: previousH, h: h, c: memory.c, memory.between)
-        stage.pass.step(&operands)
+        forEachStepBlock(
+          stage, weights: weights, x: x, previousH: previousH, h: h, c: memory.c, memory.between
+        ) { stage.pass.step(&$0) }
       }
       call.y.first(plan, t).update(from: h, count: hiddenSize)
       swap(&previousH, &h)

@@ -1,23 +1,15 @@
-/// The state of a stream in the layout of the kernels: h by row, c in panels. The rows are the sequences that have
-/// joined, in any order; `seats` holds the seat of each row.
-package final class StackStream<E: Element>: StreamEngine {
+/// A stream's engine for one scalar. The state is in the layout of the kernels: h by row, c in panels. The rows are the
+/// sequences that have joined, in any order.
+package final class StackStream<E: Element>: StreamSteps, StreamEngine {
   let stack: Stack<E>
-  let capacity: Int  // N
-  @exclusivity(unchecked) var seats: [Int]  // [rows]: the seat of a row
-  /// Whether all seats are taken and each row has the seat of its own number.
-  var rowsAreSeats: Bool { seats.count == capacity }
   /// One entry for each level. They are in memory of their own, so that a step counts no reference and checks no
   /// access.
   let levels: UnsafeMutableBufferPointer<Level>
   /// The h of each level.
   let states: UnsafeMutableBufferPointer<HiddenState<E>>
-  /// Which of its two buffers the current h is in.
-  @exclusivity(unchecked) var isOdd = false
-  private var owned: [AnyObject] = []
-  /// Runs steps one by one if the sequences are few enough; nil if they are too many.
-  private let plan: Unmanaged<StepPlan<E>>?
-  /// Whether several steps run one by one, and not in chunks.
-  private let runsStepByStep: Bool
+  private let owned: [AnyObject]
+  /// [even and odd steps][level]: single steps in slots; empty if steps run in registers or the sequences are too many.
+  private let slotLevels: UnsafeMutableBufferPointer<SlotStages<E>>
   /// The steps of a chunk. A chunk runs level by level.
   private let chunkSteps: Int
   /// x and y of a chunk, used if the rows are not in the order of the seats.
@@ -35,8 +27,6 @@ package final class StackStream<E: Element>: StreamEngine {
 
   init(_ stack: Stack<E>, batchSize: Int) {
     self.stack = stack
-    capacity = batchSize
-    seats = Array(0..<batchSize)
     chunkSteps = max(1, stack.parts[0].chunkRows / batchSize)
     let rows = chunkSteps * batchSize, shape = stack.shape
     x = AlignedBuffer(count: rows * shape.inputSize)
@@ -45,6 +35,7 @@ package final class StackStream<E: Element>: StreamEngine {
     levels = .allocate(capacity: shape.layerCount)
     states = .allocate(capacity: shape.layerCount)
     let plan = RowPlan(steps: chunkSteps, batchSize: batchSize)
+    var owned: [AnyObject] = []
     for index in levels.indices {
       let engine = stack.parts[index], scratch = Scratch<E>()
       let even = AlignedBuffer<E>(count: batchSize * shape.hiddenSize), odd = AlignedBuffer<E>(count: even.count)
@@ -57,17 +48,34 @@ package final class StackStream<E: Element>: StreamEngine {
         to: Level(engine: .passUnretained(engine), memory: engine.prepareForward(call, scratch), y: y.start))
       owned += [engine, scratch, even, odd, y]
     }
-    runsStepByStep = stack.parts.allSatisfy { $0.streamRunsStepByStep(rows: batchSize) }
-    if stack.parts.allSatisfy({ $0.servesPlannedSteps(rows: batchSize) }) {
-      let plan = StepPlan(stack.parts, levels.map(\.memory), states, rows: batchSize)
-      owned.append(plan)
-      self.plan = .passUnretained(plan)
-    } else {
-      self.plan = nil
+    self.owned = owned
+    let memories = levels.map(\.memory), states = self.states
+    let inRegisters = stack.parts.allSatisfy { $0.streamRunsInRegisters(rows: batchSize) }
+    let inSlots = !inRegisters && stack.parts.allSatisfy { $0.servesPlannedSteps(rows: batchSize) }
+    slotLevels = .allocate(capacity: inSlots ? 2 * levels.count : 0)
+    if inSlots {
+      for (place, isOdd) in [false, true].enumerated() {
+        for (index, engine) in stack.parts.enumerated() {
+          // The first level gets its x with each step.
+          let x = index == 0 ? states[0].now(isOdd) : states[index - 1].next(isOdd)
+          slotLevels.initializeElement(
+            at: place * levels.count + index,
+            to: SlotStages(
+              engine, memories[index], rows: batchSize, x: x, previousH: states[index].now(isOdd),
+              h: states[index].next(isOdd)))
+        }
+      }
     }
+    func stepPlan(isOdd: Bool) -> StepPlan { StepPlan(stack.parts, memories, states, isOdd: isOdd) }
+    super.init(
+      shape, batchSize: batchSize, scalarBytes: MemoryLayout<E>.stride, denormals: stack.denormals,
+      plans: inRegisters ? (stepPlan(isOdd: false), stepPlan(isOdd: true)) : nil,
+      runsStepByStep: stack.parts.allSatisfy { $0.streamRunsStepByStep(rows: batchSize) })
   }
 
   deinit {
+    for level in slotLevels { level.deallocate() }
+    slotLevels.deallocate()
     levels.deallocate()
     states.deallocate()
   }
@@ -102,36 +110,25 @@ package final class StackStream<E: Element>: StreamEngine {
 
   // MARK: - Steps
 
-  @specialized(where E == Float)
-  @specialized(where E == Double)
-  package func process(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
-    let mode = stack.setMode()
-    if !runPlan(x, steps: steps, into: y) { processChunks(x, steps: steps, into: y) }
-    stack.restoreMode(mode)
+  override func runInSlots(_ x: UnsafeRawPointer, steps: Int, into y: UnsafeMutableRawPointer) {
+    runInSlots(x.assumingMemoryBound(to: E.self), steps: steps, into: y.assumingMemoryBound(to: E.self))
   }
 
-  /// Runs only the kernels of a step. The benchmark measures it.
   @specialized(where E == Float)
   @specialized(where E == Double)
-  package func runKernels(_ x: UnsafePointer<E>, into y: UnsafeMutablePointer<E>) { _ = runPlan(x, steps: 1, into: y) }
-
-  /// Runs the steps one by one by the plan, if there is one for the rows and if chunks would not be faster.
-  @inline(__always)
-  private func runPlan(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) -> Bool {
-    guard steps == 1 || runsStepByStep, rowsAreSeats, let plan else { return false }
-    plan._withUnsafeGuaranteedRef { plan in
-      var x = x, y = y
-      for _ in 0..<steps {
-        plan.run(x, isOdd: isOdd, into: y)
-        isOdd.toggle()
-        x += plan.xStep
-        y += plan.yStep
-      }
-    }
-    return true
+  private func runInSlots(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+    guard steps == 1, rowsAreSeats, !slotLevels.isEmpty else { return runChunks(x, steps: steps, into: y) }
+    let step = slotLevels.baseAddress! + (isOdd ? levels.count : 0)
+    step.pointee.setX(x)
+    // Steps visit the blocks upwards and downwards in turn: the weights that a step used last are still in a near cache
+    // when the next step begins.
+    for index in levels.indices { step[index].run(downwards: isOdd) }
+    let last = levels.count - 1
+    y.update(from: states[last].next(isOdd), count: capacity * stack.shape.hiddenSize)
+    isOdd.toggle()
   }
 
-  private func processChunks(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+  private func runChunks(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
     let shape = stack.shape, xStep = capacity * shape.inputSize, yStep = capacity * shape.hiddenSize
     var done = 0
     while done < steps {
