@@ -56,7 +56,8 @@ import Testing
   @Test(arguments: cells, Processor.setsOfFloats)
   func layersRoundWhatTheyMultiply(cell: Cell, set: InstructionSet) throws {
     for (steps, batch, inputs, hidden) in [
-      (4, 1, 3, 5), (4, 1, 3, 72), (3, 1, 2, 24), (3, 1, 25, 41), (3, 3, 40, 33), (2, 26, 70, 150), (3, 1, 600, 64), (2, 13, 5, 520),
+      (4, 1, 3, 5), (4, 1, 3, 72), (3, 1, 2, 24), (3, 1, 25, 41), (3, 3, 40, 33), (2, 26, 70, 150), (3, 1, 600, 64),
+      (2, 13, 5, 520),
     ] {
       var problem = Problem<Float>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, set: set)
