@@ -43,22 +43,22 @@ extension Engine {
     _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>,
     roundedOperand: UnsafePointer<E>? = nil, previousH: UnsafePointer<E>,
     h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>,
-    _ body: (inout register_step) -> Void
+    _ body: (register_step) -> Void
   ) {
     let readsSlot = stage.product?.operandSlot != nil
     let operand = roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH)
-    let depth = packed.stepDepth(products), ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
-    products.stepBlocks(hiddenSize, gates: program.gates).forEach { first, halves in
+    let depth = packed.stepDepth, ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
+    packed.stepBlocks.forEach { first, halves in
       let weights = weights + first * ofUnit, kept = between.kept + first
       // Without a c, no stage uses that pointer. It only must not be null.
-      var step = register_step(
+      let step = register_step(
         x: x, operand: operand, weights: weights,
         u: weights + halves * products.lanes / 2 * (program.biasedSlots + program.gates * depth.input),
         vectors: packed.vectors.start + first, previous_h: previousH + first, h: h + first,
         c: c.map { $0 + first } ?? kept, kept: kept, next_operand: between.operand + first, input_size: inputSize,
         hidden_size: hiddenSize, half_vectors: halves, most_side_by_side: most_side_by_side(products.set),
         most_sums: most_sums(products.set), few_registers: few_registers(products.set), halves: products.rounds)
-      body(&step)
+      body(step)
     }
   }
 }

@@ -46,7 +46,7 @@ struct StepBlocks {
   private let half: Int
   /// The number of half vectors in each of the first blocks, and of these blocks.
   private let size: Int
-  private let count: Int
+  private let firsts: Int
   /// The numbers of half vectors of the last two blocks; 0 for none.
   private let last: (Int, Int)
 
@@ -59,15 +59,18 @@ struct StepBlocks {
     let halves = (units + half - 1) / half
     // The sums of a single half vector are too few to hide the latency of their multiply-adds.
     let leavesOne = halves % size == 1 && halves > size && most > 2
-    count = halves / size - (leavesOne ? 1 : 0)
+    firsts = halves / size - (leavesOne ? 1 : 0)
     last = leavesOne ? (3, size - 2) : (halves % size, 0)
   }
+
+  /// The number of all blocks.
+  var count: Int { firsts + (last.0 > 0 ? 1 : 0) + (last.1 > 0 ? 1 : 0) }
 
   /// Calls `body` with the first unit and the number of half vectors of each step block.
   @inline(__always)
   func forEach(_ body: (_ first: Int, _ halves: Int) -> Void) {
-    for index in 0..<count { body(index * size * half, size) }
-    let first = count * size * half
+    for index in 0..<firsts { body(index * size * half, size) }
+    let first = firsts * size * half
     if last.0 > 0 { body(first, last.0) }
     if last.1 > 0 { body(first + last.0 * half, last.1) }
   }

@@ -16,6 +16,10 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   private let program: CellProgram
   private let inputSize: Int
   private let hiddenSize: Int
+  /// How steps in registers divide the units.
+  let stepBlocks: StepBlocks
+  /// The scalars of W and of U for one gate and one unit. A scalar holds one k, or two if the weights are rounded.
+  let stepDepth: (input: Int, hidden: Int)
 
   /// - Parameter hasU: whether the cell multiplies by a matrix U.
   package init(_ program: CellProgram, hasU: Bool, inputSize: Int, hiddenSize: Int, products: Products<E>) {
@@ -27,6 +31,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     weightHH = AlignedBuffer(count: hasU ? units * program.gates * products.unitScalars(hiddenSize) : 0)
     bias = AlignedBuffer(count: units * program.biasedSlots)
     vectors = AlignedBuffer(count: units * program.vectors)
+    stepBlocks = products.stepBlocks(hiddenSize, gates: program.gates)
+    stepDepth = (products.unitScalars(inputSize), hasU ? products.unitScalars(hiddenSize) : 0)
   }
 
   func fill(_ values: UnsafePointer<E>, _ parameters: PartParameters, products: Products<E>) {
@@ -78,12 +84,11 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   /// Biases, W and U in the order in which a step in registers reads them, as `register_step` says.
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
-    let width = products.width, depth = stepDepth(products)
-    let blocks = products.stepBlocks(hiddenSize, gates: program.gates)
+    let width = products.width, depth = stepDepth
     let perUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
     return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
       var target = target
-      blocks.forEach { first, halves in
+      stepBlocks.forEach { first, halves in
         let half = products.lanes / 2
         /// Copies [row][depth] panels as [depth][row].
         func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
@@ -102,11 +107,6 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
         copy(weightHH, rows: program.gates, depth: depth.hidden)
       }
     }
-  }
-
-  /// The scalars of W and of U for one gate and one unit. A scalar holds one k, or two if the weights are rounded.
-  func stepDepth(_ products: Products<E>) -> (input: Int, hidden: Int) {
-    (products.unitScalars(inputSize), weightHH.count > 0 ? products.unitScalars(hiddenSize) : 0)
   }
 
   // MARK: - For backward

@@ -14,7 +14,7 @@ extension Engine {
 
   /// All steps of a call. c is in `memory` before and after.
   func runSteps(_ call: PartForward<E>, _ memory: ForwardMemory<E>, _ share: Share) {
-    if let weights = memory.stepWeights { return runStepsInRegisters(call, weights, memory) }
+    if memory.registers != nil { return runStepsInRegisters(call, memory) }
     let plan = call.plan, walk = call.walk, own = share.range(of: blocks)
     copyInitialH(call, memory, own)
     var done = 0
@@ -87,24 +87,38 @@ extension Engine {
   }
 
   /// All steps of one sequence, whose plan is not ragged. One thread runs them.
-  private func runStepsInRegisters(
-    _ call: PartForward<E>, _ weights: UnsafePointer<E>, _ memory: ForwardMemory<E>
-  ) {
-    guard let rows = memory.hRows else { return }
-    let plan = call.plan, walk = call.walk
-    var previousH = rows.even, h = rows.odd
-    previousH.update(from: call.h0, count: hiddenSize)
-    for index in 0..<walk.count {
-      let t = walk[index], x = call.x.first(plan, t)
-      for stage in stages {
-        forEachStepBlock(
-          stage, weights: weights, x: x, previousH: previousH, h: h, c: memory.c, memory.between
-        ) { stage.pass.step(&$0) }
-      }
-      call.y.first(plan, t).update(from: h, count: hiddenSize)
-      swap(&previousH, &h)
+  private func runStepsInRegisters(_ call: PartForward<E>, _ memory: ForwardMemory<E>) {
+    guard let rows = memory.hRows, let registers = memory.registers else { return }
+    let steps = call.walk.count
+    rows.even.update(from: call.h0, count: hiddenSize)
+    let even = stepPlan(previousH: rows.even, h: rows.odd, memory, at: registers.plans)
+    let odd =
+      steps > 1
+      ? stepPlan(previousH: rows.odd, h: rows.even, memory, at: registers.plans + even.blockCount) : even
+    for index in 0..<steps {
+      let t = call.walk[index], x = call.x.first(call.plan, t), y = call.y.first(call.plan, t)
+      if index & 1 == 0 { even.run(x, into: y) } else { odd.run(x, into: y) }
     }
-    call.hn.update(from: previousH, count: hiddenSize)
+    call.hn.update(from: steps & 1 == 0 ? rows.even : rows.odd, count: hiddenSize)
+  }
+
+  private func stepPlan(
+    previousH: UnsafeMutablePointer<E>, h: UnsafeMutablePointer<E>, _ memory: ForwardMemory<E>,
+    at blocks: UnsafeMutablePointer<StepPlan.Block>
+  ) -> StepPlan {
+    var count = 0
+    if let weights = memory.registers?.weights {
+      for stage in stages {
+        // Each step sets its x.
+        forEachStepBlock(
+          stage, weights: weights, x: previousH, previousH: previousH, h: h, c: memory.c, memory.between
+        ) {
+          (blocks + count).initialize(to: StepPlan.Block(run: stage.pass.step, operands: $0))
+          count += 1
+        }
+      }
+    }
+    return StepPlan(blocks, count: count, h: h, bytes: hiddenSize * MemoryLayout<E>.stride)
   }
 
   /// One step. A gate pass runs as soon as the products of its rows are done. A step of one row has one gate pass for

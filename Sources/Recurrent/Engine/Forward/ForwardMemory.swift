@@ -38,8 +38,9 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   let cRows: Int
   /// What a stage in registers leaves for the next one.
   let between: BetweenStages<E>
-  /// The weights of steps in registers; nil if the steps run in slots.
-  let stepWeights: UnsafePointer<E>?
+  /// The weights of steps in registers, and room for the plans of an even and an odd step; nil if the steps run in
+  /// slots.
+  let registers: (weights: UnsafePointer<E>, plans: UnsafeMutablePointer<StepPlan.Block>)?
   /// The number of steps before this call. Every second step visits the blocks downwards.
   var turns: Int
   /// Whether a step's weights come from far caches.
@@ -72,10 +73,18 @@ extension Engine {
         operandTiles: packsOperands ? arena.take(n * products.rowScalars(hiddenSize)) : nil,
         c: program.hasCellState ? arena.take(blocks * n * width) : nil, cRows: n,
         between: BetweenStages(kept: arena.take(betweenCount), operand: arena.take(betweenCount)),
-        stepWeights: runsInRegisters ? packed.stepWeights(products) : nil, turns: scratch.turns,
+        registers: runsInRegisters ? (packed.stepWeights(products), takePlans(&arena)) : nil, turns: scratch.turns,
         farHH: products.isFar(blocks * program.gates * hiddenSize * width))
     }
     scratch.turns += call.plan.steps
     return memory
+  }
+
+  @inline(__always)
+  private func takePlans(_ arena: inout Arena<E>) -> UnsafeMutablePointer<StepPlan.Block> {
+    let count = 2 * stages.count * packed.stepBlocks.count
+    let bytes = count * MemoryLayout<StepPlan.Block>.stride
+    return UnsafeMutableRawPointer(arena.take(bytes / MemoryLayout<E>.stride)).bindMemory(
+      to: StepPlan.Block.self, capacity: count)
   }
 }

@@ -5,7 +5,7 @@ import CRecurrentKernels
 /// scalar: such a step would wait for code that first looks for its scalar.
 struct StepPlan: BitwiseCopyable {
   /// A step block of a stage of a level.
-  private struct Block: BitwiseCopyable {
+  struct Block: BitwiseCopyable {
     let run: StepFunction
     var operands: register_step
     /// How many rows are rounded before it.
@@ -19,7 +19,7 @@ struct StepPlan: BitwiseCopyable {
   /// [level][stage][step block]
   private let blocks: UnsafeMutablePointer<Block>
   /// The number of blocks of all levels, and that of the first one.
-  private let blockCount: Int
+  let blockCount: Int
   private let firstBlocks: Int
   /// x, and what the stages multiply by U, in the order of their use; nil if no rows are rounded.
   private let roundings: UnsafeMutablePointer<Rounding>?
@@ -82,6 +82,20 @@ struct StepPlan: BitwiseCopyable {
     hBytes = engines[0].hiddenSize * MemoryLayout<E>.stride
   }
 
+  /// The step of one level whose rows are not rounded. It uses the caller's memory.
+  ///
+  /// - Parameter h: [H], what the blocks write.
+  init(_ blocks: UnsafeMutablePointer<Block>, count: Int, h: UnsafeRawPointer, bytes: Int) {
+    self.blocks = blocks
+    blockCount = count
+    firstBlocks = count
+    roundings = nil
+    kernels = nil
+    self.h = h
+    hBytes = bytes
+  }
+
+  /// Gives back the memory of a stream's plan.
   func deallocate() {
     blocks.deallocate()
     roundings?.deallocate()
