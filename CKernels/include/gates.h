@@ -42,13 +42,13 @@ typedef struct gate_tile {
 // One stage of a step of one row whose sums stay in registers, for one step block: both products and the gates.
 //
 // The units of a cell are divided into step blocks of one to four half vectors. Only whole half vectors are read and
-// written, so each matrix [H] needs room for up to half a vector after its last unit.
+// written, so each array [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
   const void *x;        // [C]
   const void *operand;  // [H]: h' or what the stage before left
   const void *weights;  // the biases [biased slot][unit], then W [C][gate][unit]
   const void *u;        // [H][gate][unit]
-  // The rest are the places of the block's units in matrices [H].
+  // The pointers below are to the block's first unit in arrays [H].
   const void *vectors;     // the parameter with one value for each unit
   const void *previous_h;  // h of the step before
   void *h;                 // overwritten
@@ -58,49 +58,47 @@ typedef struct register_step {
   ptrdiff_t input_size;    // C
   ptrdiff_t hidden_size;   // H
   ptrdiff_t half_vectors;  // of the block
-  ptrdiff_t most_side_by_side;
-  ptrdiff_t most_sums;
-  bool few_registers;
+  instruction_set set;
   // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
   // rounded like them.
   bool halves;
 } register_step;
 
-// How many half vectors the sums of one product may take in a step block of more than one vector; 0 if there are no
-// such blocks. They must fit into the registers.
+// The largest number of half vectors that the sums of one product take in a step block of more than one vector; 0 if
+// there are no such blocks.
 static inline ptrdiff_t most_sums(instruction_set set) {
   return set == instruction_set_avx512 ? 16 : set == instruction_set_avx2 ? 12 : 0;
 }
 
-// How many vectors the sums of both products of a step in registers may take to run side by side. More would find no
+// Both products of a step in registers run side by side if their sums take at most so many vectors. More would find no
 // register, or no free multiply-add unit.
 static inline ptrdiff_t most_side_by_side(instruction_set set) {
   return set == instruction_set_avx512 ? 8 : set == instruction_set_avx2 ? 6 : 2;
 }
 
-// Whether the sums of both products of a block of more than one vector do not fit into the registers.
+// Whether there may be too few registers for the sums of both products in a block of more than one vector.
 static inline bool few_registers(instruction_set set) { return set != instruction_set_avx512; }
 
-// Returns a copy of the step with the numbers of the set as constants, so that the compiler removes the code that the
-// set never runs.
+// Returns a copy of the step with the set as a constant, so that the compiler removes the code that the set never runs.
 LANES register_step step_for(instruction_set set, const register_step *step) {
   register_step copy = *step;
-  copy.most_sums = most_sums(set);
-  copy.most_side_by_side = most_side_by_side(set);
-  copy.few_registers = few_registers(set);
+  copy.set = set;
   return copy;
 }
 
-// Returns the `most_sums` of a step, in the body that all variants share: the constant of a variant. The portable
-// variant is the body itself. It has no such constant, but only blocks of up to one vector, so the code for larger ones
-// is removed there too.
-LANES ptrdiff_t most_sums_here(ptrdiff_t most) {
-  if (__builtin_constant_p(most)) return most;
-  if (most) __builtin_trap();
+// Returns the `most_sums` of a step as a constant, so that the compiler removes the code for larger blocks. Each
+// variant has the constant of its set. The portable variant has none: its blocks have at most one vector, so the result
+// is 0.
+LANES ptrdiff_t most_sums_here(instruction_set set) {
+  if (__builtin_constant_p(set)) return most_sums(set);
+  if (most_sums(set)) __builtin_trap();
   return 0;
 }
 
-// Leaves what `place` points to in memory until it is read again.
+// A step block that the set does not have.
+LANES void stop_at_wrong_block(void) { __builtin_trap(); }
+
+// Makes the compiler store what `place` points to, and load it again where it is used.
 LANES void leave_in_memory(void *place) { __asm__ volatile("" : : "r"(place) : "memory"); }
 
 // The functions of a gate pass for one instruction set. `step` computes the bits of `forward` after the products.

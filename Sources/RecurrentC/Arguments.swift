@@ -27,7 +27,7 @@ func checkAlignment<Element>(of pointer: UnsafePointer<Element>, _ name: @autocl
   }
 }
 
-// Errors are built in functions of their own, so that the checks of a small step are only comparisons.
+// These errors are built in functions of their own, so that the checks before them are only comparisons.
 @inline(never)
 private func wrongAlignment(_ pointer: UnsafeRawPointer, _ alignment: Int, _ name: String) -> CallError {
   .argument("\(name) is at \(pointer), expected a multiple of \(alignment) bytes")

@@ -19,15 +19,20 @@ import Testing
       // plan, and the second runs its lower level in registers and its upper one in slots.
       (5, 1, 2, 72, 1), (5, 1, 2, 40, 2),
     ]
-    // These give every combination of step blocks, of one to four half vectors, with few inputs and with many.
-    shapes += [1, 5, 7, 9, 13, 17, 24, 25, 31, 33, 40, 41, 57, 63, 72].map { (4, 1, 2, $0, 1) }
-    shapes += [12, 17, 24, 31, 40, 72].map { (4, 1, $0 + 1, $0, 1) }
+    // These give every combination of step blocks, of one to four half vectors. In the second list, there are more
+    // inputs than units.
+    shapes += [1, 5, 7, 9, 13, 17, 24, 25, 31, 33, 40, 41, 50, 57, 63, 72].map { (4, 1, 2, $0, 1) }
+    shapes += [12, 17, 24, 31, 40, 50, 72].map { (4, 1, $0 + 1, $0, 1) }
     for (steps, batch, inputs, hidden, levels) in shapes {
       let problem = Problem<Scalar>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
       let instance = try problem.instance(), layer = instance.layer, initial = instance.initial
-      // A record never runs in registers.
+      // A call of `record` never runs in registers.
       let whole = try layer.record(instance.x, initial: initial).output
+      let forward = try layer.forward(instance.x, initial: initial)
+      expectSameBits(forward.y.values, whole.y.values, "y of forward, \(problem)")
+      expectSameBits(
+        forward.final.h + forward.final.c, whole.final.h + whole.final.c, "the final state of forward, \(problem)")
       for pieces in [Array(repeating: 1, count: steps), [steps], [2, 0, 1, steps - 3]] {
         let stream = try layer.stream(batchSize: batch)
         try stream.setState(initial)
@@ -79,7 +84,7 @@ import Testing
       }
       var random = SeededGenerator(seed: 3)
       for round in 0..<5 {
-        // If all seats are taken, one step can run by a plan. Several steps run in chunks, except with 8 units.
+        // If all seats are taken, one step can run on prepared operands. Several steps run in chunks, except with 8 units.
         let steps = round % 2 + 1
         let x: [Scalar] = numbers(steps * batch * 3, seed: UInt64(round))
         var y = [Scalar](repeating: .nan, count: steps * batch * hidden), expected = y

@@ -35,7 +35,7 @@ extension Engine {
   ///   - weights: those of `packed.stepWeights`.
   ///   - x: [C]
   ///   - roundedOperand: [H], what U multiplies if it is rounded; `x` is then rounded too.
-  ///   - previousH: [H], like `h` with room for a vector after the last unit.
+  ///   - previousH: [H], like `h` with room for half a vector after the last unit.
   ///   - h: [H], overwritten.
   ///   - c: [block][P]; nil if the cell has no c.
   @inline(__always)
@@ -48,22 +48,22 @@ extension Engine {
     let readsSlot = stage.product?.operandSlot != nil
     let operand = roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH)
     let depth = packed.stepDepth, ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
-    packed.stepBlocks.forEach { first, halves in
+    packed.stepBlocks.forEach { first, units in
       let weights = weights + first * ofUnit, kept = between.kept + first
       // Without a c, no stage uses that pointer. It only must not be null.
       let step = register_step(
         x: x, operand: operand, weights: weights,
-        u: weights + halves * products.lanes / 2 * (program.biasedSlots + program.gates * depth.input),
+        u: weights + units * (program.biasedSlots + program.gates * depth.input),
         vectors: packed.vectors.start + first, previous_h: previousH + first, h: h + first,
         c: c.map { $0 + first } ?? kept, kept: kept, next_operand: between.operand + first, input_size: inputSize,
-        hidden_size: hiddenSize, half_vectors: halves, most_side_by_side: most_side_by_side(products.set),
-        most_sums: most_sums(products.set), few_registers: few_registers(products.set), halves: products.rounds)
+        hidden_size: hiddenSize, half_vectors: units / (products.lanes / 2),
+        set: products.set, halves: products.rounds)
       body(step)
     }
   }
 }
 
-/// The memory for what a stage in registers leaves for the next one, two matrices [H].
+/// The memory for what a stage in registers leaves for the next one, two arrays [H].
 struct BetweenStages<E: Element>: BitwiseCopyable {
   let kept: UnsafeMutablePointer<E>
   let operand: UnsafeMutablePointer<E>

@@ -7,8 +7,8 @@ extension Engine {
     rows <= products.tiles(rows).size && !packsH(rows) && !products.rounds
   }
 
-  /// Whether a `StepPlan` can run a step of so many rows of a stream.
-  func servesPlannedSteps(rows: Int) -> Bool {
+  /// Whether `SlotStages` can run a step of so many rows of a stream.
+  func servesSlotStages(rows: Int) -> Bool {
     if products.rounds { return rows <= products.tiles(rows).size }
     return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
   }

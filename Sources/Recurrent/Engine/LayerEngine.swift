@@ -16,8 +16,8 @@ package protocol LayerEngine<Scalar>: AnyObject, Sendable {
   func makeStream(batchSize: Int) -> any StreamEngine<Scalar>
 }
 
-/// The state of a stream and the code that runs it for one scalar. Of the functions of the protocol, the caller has
-/// checked every pointer.
+/// The state of a stream and the code that runs it for one scalar. The caller of these functions has checked every
+/// pointer.
 @usableFromInline
 package protocol StreamEngine<Scalar>: StreamSteps {
   associatedtype Scalar: RecurrentScalar

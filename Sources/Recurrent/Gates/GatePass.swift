@@ -2,7 +2,8 @@ import CRecurrentKernels
 
 /// A gate pass in one direction, compiled for one instruction set.
 package typealias GateFunction = @convention(c) (UnsafePointer<gate_tile>) -> Void
-/// One stage of a step in registers: its products with W and U and its gate pass, compiled for one instruction set.
+/// One stage of a step in registers for one step block: its products with W and U and its gate pass, compiled for one
+/// instruction set.
 package typealias StepFunction = @convention(c) (UnsafePointer<register_step>) -> Void
 
 /// The gate pass of one variant of a cell, or of one stage of it, for one scalar and one instruction set.

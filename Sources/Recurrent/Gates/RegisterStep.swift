@@ -15,8 +15,8 @@ protocol StepEquations {
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
   let step = step.pointee
-  // Each form of the weights has code of its own. If both met before the gates, the compiler would keep some sums in
-  // memory while it adds to them.
+  // Weights in halves and full weights have separate code. If it joined before the gates, the compiler would keep some
+  // sums in memory while it adds to them.
   if E.canBeHalves && step.halves {
     runStep(equations, scalar, step, halves: true)
   } else {
@@ -27,59 +27,59 @@ protocol StepEquations {
 @inline(always) private func runStep<Equations: StepEquations, E: LaneElement>(
   _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, halves: Bool
 ) {
-  let mostSums = most_sums_here(step.most_sums)
+  let mostSums = most_sums_here(step.set)
   switch step.half_vectors {
   case 1: equations.run(StepPlace<E.Half>(step, equations, halves: halves))
   case 2: equations.run(StepPlace<Halves<E.Half>>(step, equations, halves: halves))
   case 3:
-    guard 3 &* equations.gates <= mostSums else { return }
+    guard 3 &* equations.gates <= mostSums else { return stop_at_wrong_block() }
     equations.run(StepPlace<Joined<Halves<E.Half>, E.Half>>(step, equations, halves: halves))
   default:
-    guard 4 &* equations.gates <= mostSums else { return }
+    guard 4 &* equations.gates <= mostSums else { return stop_at_wrong_block() }
     equations.run(StepPlace<E.Pair>(step, equations, halves: halves))
   }
 }
 
 /// How a step in registers divides the units into step blocks.
 struct StepBlocks {
-  /// The number of scalars in half a vector.
-  private let half: Int
-  /// The number of half vectors in each of the first blocks, and of these blocks.
-  private let size: Int
-  private let firsts: Int
+  /// The number of units in half a vector.
+  private let unitsOfHalf: Int
+  /// The number of half vectors in each of the first blocks, and how many such blocks there are.
+  private let firstSize: Int
+  private let firstCount: Int
   /// The numbers of half vectors of the last two blocks; 0 for none.
   private let last: (Int, Int)
 
   /// - Parameters:
-  ///   - half: the number of scalars in half a vector.
+  ///   - unitsOfHalf: the number of units in half a vector.
   ///   - most: the largest number of half vectors in a block, 2 to 4.
-  init(units: Int, half: Int, most: Int) {
-    self.half = half
-    size = most & ~1
-    let halves = (units + half - 1) / half
-    // The sums of a single half vector are too few to hide the latency of their multiply-adds.
-    let leavesOne = halves % size == 1 && halves > size && most > 2
-    firsts = halves / size - (leavesOne ? 1 : 0)
-    last = leavesOne ? (3, size - 2) : (halves % size, 0)
+  init(units: Int, unitsOfHalf: Int, most: Int) {
+    self.unitsOfHalf = unitsOfHalf
+    // A block of three is only one of the last.
+    firstSize = most & ~1
+    let halfVectors = (units + unitsOfHalf - 1) / unitsOfHalf, rest = halfVectors % firstSize
+    // A single half vector has too few sums to hide the latency of their multiply-adds, so a block of three includes it.
+    let leavesOne = rest == 1 && halfVectors > firstSize && most > 2
+    firstCount = halfVectors / firstSize - (leavesOne ? 1 : 0)
+    last = leavesOne ? (3, firstSize - 2) : (rest, 0)
   }
 
-  /// The number of all blocks.
-  var count: Int { firsts + (last.0 > 0 ? 1 : 0) + (last.1 > 0 ? 1 : 0) }
+  var count: Int { firstCount + (last.0 > 0 ? 1 : 0) + (last.1 > 0 ? 1 : 0) }
 
-  /// Calls `body` with the first unit and the number of half vectors of each step block.
+  /// Calls `body` with the first unit of each step block, and with the units that it computes: whole half vectors.
   @inline(__always)
-  func forEach(_ body: (_ first: Int, _ halves: Int) -> Void) {
-    for index in 0..<firsts { body(index * size * half, size) }
-    let first = firsts * size * half
-    if last.0 > 0 { body(first, last.0) }
-    if last.1 > 0 { body(first + last.0 * half, last.1) }
+  func forEach(_ body: (_ first: Int, _ units: Int) -> Void) {
+    for index in 0..<firstCount { body(index * firstSize * unitsOfHalf, firstSize * unitsOfHalf) }
+    let first = firstCount * firstSize * unitsOfHalf
+    if last.0 > 0 { body(first, last.0 * unitsOfHalf) }
+    if last.1 > 0 { body(first + last.0 * unitsOfHalf, last.1 * unitsOfHalf) }
   }
 }
 
 /// A step block.
 struct StepPlace<L: Lanes> {
   private let step: register_step
-  /// Whether a scalar of W and U holds the halves of two k. It is a constant here, and not that of the step.
+  /// Whether a scalar of W and U holds the halves of two k: `step.halves`, but as a constant.
   private let halves: Bool
   /// The biases, W and U of the step block.
   private let biases: UnsafePointer<L.Scalar>
@@ -111,7 +111,7 @@ struct StepPlace<L: Lanes> {
     var x = GateSums<L, inputs>(), h = GateSums<L, recurrents>()
     let xRow = step.x.assumingMemoryBound(to: E.self), hRow = step.operand.assumingMemoryBound(to: E.self)
     var w = self.w + input &* L.count, u = self.u + recurrent &* L.count
-    let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= step.most_side_by_side &* E.laneCount
+    let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= most_side_by_side(step.set) &* E.laneCount
     var k = 0
     if besides {
       let both = min(step.input_size, step.hidden_size)
@@ -125,8 +125,8 @@ struct StepPlace<L: Lanes> {
     }
     x.add(row: xRow, k..<step.input_size, times: w, stride: stride, halves: halves)
     guard recurrents > 0 else { return (x, h) }
-    if !besides && L.count > E.laneCount && step.few_registers {
-      // Otherwise the compiler leaves sums of h in memory while it adds to them.
+    if !besides && L.count > E.laneCount && few_registers(step.set) {
+      // The sums of x wait in memory. Otherwise the compiler keeps sums of h there while it adds to them.
       var inMemory = x
       withUnsafeMutablePointer(to: &inMemory) { leave_in_memory($0) }
       h.add(row: hRow, k..<step.hidden_size, times: u, stride: stride, halves: halves)
@@ -170,8 +170,8 @@ struct GateSums<L: Lanes, let gates: Int> {
 
   @inline(always) init() {}
 
-  /// Adds the values of a row from k on times their weights [k][gate][unit]. If a scalar of the weights holds the halves
-  /// of two k, the first k is even, and the last one may have no neighbor.
+  /// Adds some values of a row times their weights [k][gate][unit]. If a scalar of the weights holds the halves of two
+  /// k, the first k is even, and the last one may have no neighbor.
   @inline(always) fileprivate mutating func add(
     row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int, halves: Bool
   ) {

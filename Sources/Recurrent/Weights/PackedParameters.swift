@@ -16,9 +16,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   private let program: CellProgram
   private let inputSize: Int
   private let hiddenSize: Int
-  /// How steps in registers divide the units.
   let stepBlocks: StepBlocks
-  /// The scalars of W and of U for one gate and one unit. A scalar holds one k, or two if the weights are rounded.
+  /// The scalars, or words, of W and of U for one gate and one unit (`Products.unitScalars`).
   let stepDepth: (input: Int, hidden: Int)
 
   /// - Parameter hasU: whether the cell multiplies by a matrix U.
@@ -82,19 +81,19 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   // MARK: - For steps in registers
 
-  /// Biases, W and U in the order in which a step in registers reads them, as `register_step` says.
+  /// For each step block: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit].
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
     let width = products.width, depth = stepDepth
-    let perUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
-    return stepWeights.start(count: products.panels(hiddenSize) * width * perUnit) { target in
+    let ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
+    return stepWeights.start(count: products.panels(hiddenSize) * width * ofUnit) { target in
       var target = target
-      stepBlocks.forEach { first, halves in
+      stepBlocks.forEach { first, units in
         let half = products.lanes / 2
         /// Copies [row][depth] panels as [depth][row].
         func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
           for k in 0..<depth {
             for row in 0..<rows {
-              for unit in stride(from: first, to: first + halves * half, by: half) {
+              for unit in stride(from: first, to: first + units, by: half) {
                 let source = ((unit / width * rows + row) * depth + k) * width + unit % width
                 target.update(from: panels.start + source, count: half)
                 target += half

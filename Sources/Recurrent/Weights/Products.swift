@@ -60,7 +60,7 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   /// How a step in registers of a cell with so many gates divides the units.
   func stepBlocks(_ units: Int, gates: Int) -> StepBlocks {
-    StepBlocks(units: units, half: lanes / 2, most: min(4, max(2, most_sums(set) / gates)))
+    StepBlocks(units: units, unitsOfHalf: lanes / 2, most: min(4, max(2, most_sums(set) / gates)))
   }
 
   package func panels(_ units: Int) -> Int { (units + width - 1) / width }

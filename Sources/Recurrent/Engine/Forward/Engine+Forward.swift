@@ -86,15 +86,16 @@ extension Engine {
     let h: NextH
   }
 
-  /// All steps of one sequence, whose plan is not ragged. One thread runs them.
+  /// All steps of one sequence, whose row plan is not ragged. One thread runs them.
   private func runStepsInRegisters(_ call: PartForward<E>, _ memory: ForwardMemory<E>) {
     guard let rows = memory.hRows, let registers = memory.registers else { return }
     let steps = call.walk.count
     rows.even.update(from: call.h0, count: hiddenSize)
-    let even = stepPlan(previousH: rows.even, h: rows.odd, memory, at: registers.plans)
+    let even = makeStepPlan(registers.weights, previousH: rows.even, h: rows.odd, memory, at: registers.plans)
     let odd =
       steps > 1
-      ? stepPlan(previousH: rows.odd, h: rows.even, memory, at: registers.plans + even.blockCount) : even
+      ? makeStepPlan(
+        registers.weights, previousH: rows.odd, h: rows.even, memory, at: registers.plans + even.callCount) : even
     for index in 0..<steps {
       let t = call.walk[index], x = call.x.first(call.plan, t), y = call.y.first(call.plan, t)
       if index & 1 == 0 { even.run(x, into: y) } else { odd.run(x, into: y) }
@@ -102,23 +103,21 @@ extension Engine {
     call.hn.update(from: steps & 1 == 0 ? rows.even : rows.odd, count: hiddenSize)
   }
 
-  private func stepPlan(
-    previousH: UnsafeMutablePointer<E>, h: UnsafeMutablePointer<E>, _ memory: ForwardMemory<E>,
-    at blocks: UnsafeMutablePointer<StepPlan.Block>
+  private func makeStepPlan(
+    _ weights: UnsafePointer<E>, previousH: UnsafeMutablePointer<E>, h: UnsafeMutablePointer<E>,
+    _ memory: ForwardMemory<E>, at calls: UnsafeMutablePointer<StepPlan.KernelCall>
   ) -> StepPlan {
     var count = 0
-    if let weights = memory.registers?.weights {
-      for stage in stages {
-        // Each step sets its x.
-        forEachStepBlock(
-          stage, weights: weights, x: previousH, previousH: previousH, h: h, c: memory.c, memory.between
-        ) {
-          (blocks + count).initialize(to: StepPlan.Block(run: stage.pass.step, operands: $0))
-          count += 1
-        }
+    for stage in stages {
+      // x is a placeholder, which each step sets.
+      forEachStepBlock(
+        stage, weights: weights, x: previousH, previousH: previousH, h: h, c: memory.c, memory.between
+      ) {
+        (calls + count).initialize(to: StepPlan.KernelCall(run: stage.pass.step, operands: $0))
+        count += 1
       }
     }
-    return StepPlan(blocks, count: count, h: h, bytes: hiddenSize * MemoryLayout<E>.stride)
+    return StepPlan(calls, count: count, h: h, bytes: hiddenSize * MemoryLayout<E>.stride)
   }
 
   /// One step. A gate pass runs as soon as the products of its rows are done. A step of one row has one gate pass for

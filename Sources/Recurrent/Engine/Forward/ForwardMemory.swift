@@ -40,7 +40,7 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   let between: BetweenStages<E>
   /// The weights of steps in registers, and room for the plans of an even and an odd step; nil if the steps run in
   /// slots.
-  let registers: (weights: UnsafePointer<E>, plans: UnsafeMutablePointer<StepPlan.Block>)?
+  let registers: (weights: UnsafePointer<E>, plans: UnsafeMutablePointer<StepPlan.KernelCall>)?
   /// The number of steps before this call. Every second step visits the blocks downwards.
   var turns: Int
   /// Whether a step's weights come from far caches.
@@ -81,10 +81,10 @@ extension Engine {
   }
 
   @inline(__always)
-  private func takePlans(_ arena: inout Arena<E>) -> UnsafeMutablePointer<StepPlan.Block> {
+  private func takePlans(_ arena: inout Arena<E>) -> UnsafeMutablePointer<StepPlan.KernelCall> {
     let count = 2 * stages.count * packed.stepBlocks.count
-    let bytes = count * MemoryLayout<StepPlan.Block>.stride
+    let bytes = count * MemoryLayout<StepPlan.KernelCall>.stride
     return UnsafeMutableRawPointer(arena.take(bytes / MemoryLayout<E>.stride)).bindMemory(
-      to: StepPlan.Block.self, capacity: count)
+      to: StepPlan.KernelCall.self, capacity: count)
   }
 }

@@ -51,13 +51,12 @@ package final class StackStream<E: Element>: StreamSteps, StreamEngine {
     self.owned = owned
     let memories = levels.map(\.memory), states = self.states
     let inRegisters = stack.parts.allSatisfy { $0.streamRunsInRegisters(rows: batchSize) }
-    let inSlots = !inRegisters && stack.parts.allSatisfy { $0.servesPlannedSteps(rows: batchSize) }
+    let inSlots = !inRegisters && stack.parts.allSatisfy { $0.servesSlotStages(rows: batchSize) }
     slotLevels = .allocate(capacity: inSlots ? 2 * levels.count : 0)
     if inSlots {
       for (place, isOdd) in [false, true].enumerated() {
         for (index, engine) in stack.parts.enumerated() {
-          // The first level gets its x with each step.
-          let x = index == 0 ? states[0].now(isOdd) : states[index - 1].next(isOdd)
+          let x = inputOfLevel(index, states, isOdd: isOdd)
           slotLevels.initializeElement(
             at: place * levels.count + index,
             to: SlotStages(
@@ -110,18 +109,16 @@ package final class StackStream<E: Element>: StreamSteps, StreamEngine {
 
   // MARK: - Steps
 
-  override func runInSlots(_ x: UnsafeRawPointer, steps: Int, into y: UnsafeMutableRawPointer) {
-    runInSlots(x.assumingMemoryBound(to: E.self), steps: steps, into: y.assumingMemoryBound(to: E.self))
+  override func runWithoutPlans(_ x: UnsafeRawPointer, steps: Int, into y: UnsafeMutableRawPointer) {
+    runSlotsOrChunks(x.assumingMemoryBound(to: E.self), steps: steps, into: y.assumingMemoryBound(to: E.self))
   }
 
   @specialized(where E == Float)
   @specialized(where E == Double)
-  private func runInSlots(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+  private func runSlotsOrChunks(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
     guard steps == 1, rowsAreSeats, !slotLevels.isEmpty else { return runChunks(x, steps: steps, into: y) }
     let step = slotLevels.baseAddress! + (isOdd ? levels.count : 0)
     step.pointee.setX(x)
-    // Steps visit the blocks upwards and downwards in turn: the weights that a step used last are still in a near cache
-    // when the next step begins.
     for index in levels.indices { step[index].run(downwards: isOdd) }
     let last = levels.count - 1
     y.update(from: states[last].next(isOdd), count: capacity * stack.shape.hiddenSize)
@@ -135,10 +132,10 @@ package final class StackStream<E: Element>: StreamSteps, StreamEngine {
       let chunk = min(chunkSteps, steps - done)
       let xChunk = x + done * xStep, yChunk = y + done * yStep
       if rowsAreSeats {
-        run(xChunk, steps: chunk, into: yChunk)
+        runChunk(xChunk, steps: chunk, into: yChunk)
       } else {
         gather(xChunk, steps: chunk)
-        if !seats.isEmpty { run(UnsafePointer(self.x.start), steps: chunk, into: self.y.start) }
+        if !seats.isEmpty { runChunk(UnsafePointer(self.x.start), steps: chunk, into: self.y.start) }
         scatter(steps: chunk, to: yChunk)
       }
       done += chunk
@@ -147,7 +144,7 @@ package final class StackStream<E: Element>: StreamSteps, StreamEngine {
 
   /// Runs some steps. The rows of x and y lie next to each other, step after step.
   @inline(__always)
-  private func run(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
+  private func runChunk(_ x: UnsafePointer<E>, steps: Int, into y: UnsafeMutablePointer<E>) {
     var x = x
     let plan = RowPlan(steps: steps, batchSize: seats.count), size = stack.shape.hiddenSize
     for index in levels.indices {

@@ -1,13 +1,13 @@
 import CRecurrentKernels
 
-/// The part of a stream that does not depend on its scalar: the checks of a step, who sits where, and steps in
-/// registers. A step of a small cell would wait for code that first looks for its scalar.
+/// The part of a stream that is not generic: the checks of a step, the seats, and steps in registers. Generic code would
+/// first find out its scalar, and a small step would wait for that.
 @usableFromInline
 package class StreamSteps {
   final let capacity: Int  // N
   private final let inputSize: Int  // C
   private final let hiddenSize: Int  // H
-  // The values of x and of y in a step, and the largest number of steps. A step should not wait for a division.
+  // The values of x and of y in a step, and the largest number of steps: computed once, because a division is slow.
   private final let inputs: Int
   private final let outputs: Int
   private final let mostSteps: Int
@@ -16,16 +16,13 @@ package class StreamSteps {
   @exclusivity(unchecked) final var seats: [Int]  // [rows]: the seat of a row
   /// Whether all seats are taken and each row has the seat of its own number.
   final var rowsAreSeats: Bool { seats.count == capacity }
-  /// Whether the next step is an odd one. It tells which of its two buffers the current h is in.
+  /// Whether the current h of each level is in its odd buffer, which the next step then reads.
   @exclusivity(unchecked) final var isOdd = false
-  /// An even and an odd step in registers; nil if not all levels run in registers.
+  /// The plans of an even and of an odd step; nil unless every level runs in registers.
   private final let plans: UnsafeMutablePointer<StepPlan>?
   /// Whether several steps run in registers too, and not in chunks.
   private final let runsStepByStep: Bool
 
-  /// - Parameters:
-  ///   - plans: an even and an odd step, if all levels run in registers.
-  ///   - runsStepByStep: whether several steps run in registers too.
   init(
     _ shape: LayerShape, batchSize: Int, scalarBytes: Int, denormals: DenormalMode,
     plans: (even: StepPlan, odd: StepPlan)?, runsStepByStep: Bool
@@ -74,7 +71,7 @@ package class StreamSteps {
     denormals.restore(mode)
   }
 
-  // Errors are built in functions of their own: their code would take registers from that of a step.
+  // Errors are built in functions of their own. In place, they would take registers from the step.
   @inline(never)
   private final func wrongSteps(_ steps: Int) -> RecurrentError {
     .size(name: "steps", was: steps, expected: "0 ... \(mostSteps)")
@@ -89,7 +86,7 @@ package class StreamSteps {
   @inline(__always)
   package final func run(_ x: UnsafeRawPointer, steps: Int, into y: UnsafeMutableRawPointer) {
     guard let plans, steps == 1 || runsStepByStep, rowsAreSeats else {
-      return runInSlots(x, steps: steps, into: y)
+      return runWithoutPlans(x, steps: steps, into: y)
     }
     var x = x, y = y, rest = steps
     repeat {
@@ -101,6 +98,8 @@ package class StreamSteps {
     } while rest > 0
   }
 
-  /// The same for steps that do not run in registers.
-  func runInSlots(_ x: UnsafeRawPointer, steps: Int, into y: UnsafeMutableRawPointer) {}
+  /// Runs the steps that the plans do not run. `StackStream` overrides it.
+  func runWithoutPlans(_ x: UnsafeRawPointer, steps: Int, into y: UnsafeMutableRawPointer) {
+    fatalError("a stream is a StackStream")
+  }
 }
