@@ -56,6 +56,8 @@ public struct Options: NumberSource {
   /// The operands: the words that are not options.
   private var operands: [Argument] = []
   private var operandNames: [String] = []
+  /// The options whose values are paths.
+  private let pathOptions: [String]
 
   /// The options of every tool.
   private static let common = [
@@ -65,6 +67,7 @@ public struct Options: NumberSource {
   private init(_ arguments: [Argument], known: [Option]) throws {
     var vector: [UnsafeMutablePointer<CChar>?] = [strdup("tool")] + arguments.map { strdup($0.bytes) } + [nil]
     let names = known.map { UnsafePointer(strdup($0.name)!) }
+    pathOptions = known.filter { ["FILE", "PATH"].contains($0.value) }.map(\.name)
     defer {
       for text in vector { free(text) }
       for text in names { free(UnsafeMutablePointer(mutating: text)) }
@@ -131,6 +134,12 @@ public struct Options: NumberSource {
 
   /// The option's value as it was given; nil if it was not.
   public func argument(_ name: String) -> Argument? { values[name] }
+
+  /// The paths of the command line: operands and values of options, with their names as a message shows them.
+  var paths: [(name: String, shown: String, argument: Argument)] {
+    zip(operandNames, operands).map { ($0, $0, $1) }
+      + pathOptions.compactMap { name in values[name].map { (name, "--\(name)", $0) } }
+  }
 
   /// The option's value as a file's path; nil if it was not given.
   public func path(_ name: String) -> FilePath? { values[name].map { FilePath(cString: $0.bytes) } }

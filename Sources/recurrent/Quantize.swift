@@ -23,6 +23,7 @@ enum Quantize: Command {
       let formats = WeightFormat.allCases.filter { $0 != .full }.map(\.rawValue).joined(separator: ", ")
       throw ToolError("--weights is '\(name)', expected \(formats)")
     }
+    try options.checkWritable("OUT")
     let path = options.operand("IN"), saved = try SavedModel(contentsOf: path)
     guard saved.training != nil || saved.model.layer.weightFormat == .full else {
       throw ToolError("\(path): has weights in \(saved.model.layer.weightFormat.rawValue) already")
@@ -58,8 +59,10 @@ enum Quantize: Command {
     _ model: CharacterModel, _ other: CharacterModel, _ numbers: [Int]
   ) throws -> Difference {
     let streams = try (model.layer.stream(), other.layer.stream()), size = model.layer.hiddenSize
-    var difference = Difference(), sum = 0.0
+    var difference = Difference(), sum = 0.0, bar = ProgressBar("comparing")
+    defer { bar.finish() }
     for start in stride(from: 0, to: numbers.count, by: 1000) {
+      bar.show(Double(start) / Double(numbers.count), [])
       let chunk = Array(numbers[start..<min(start + 1000, numbers.count)])
       let tokens = try Tokens(chunk, steps: chunk.count, batchSize: 1)
       let x = try model.embedding(tokens, Workspace(isTraining: false)).0.values

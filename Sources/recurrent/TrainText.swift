@@ -26,7 +26,7 @@ enum TrainText: Command {
     let sampled = try options.number("sample", in: 0...10_000_000, default: 400)
     let temperature = try options.number("temperature", in: Float(0.01)...100, default: 0.8)
     if options.has("other-text"), !options.has("resume") { throw ToolError("--other-text needs --resume FILE") }
-    try options.checkWritable("save")
+    try options.checkWritable("save", mayReplace: "resume")
     let saved = try options.path("resume").map { try ResumedTraining($0, options) }
     let training = try TextTraining(options, resuming: saved), epochs = training.settings.trainer.epochs
     print(Processor.description)
