@@ -84,7 +84,8 @@ import Testing
       }
       var random = SeededGenerator(seed: 3)
       for round in 0..<5 {
-        // If all seats are taken, one step can run on prepared operands. Several steps run in chunks, except with 8 units.
+        // If all seats are taken, one step can run on prepared operands. Several steps run in chunks, except with 8
+        // units.
         let steps = round % 2 + 1
         let x: [Scalar] = numbers(steps * batch * 3, seed: UInt64(round))
         var y = [Scalar](repeating: .nan, count: steps * batch * hidden), expected = y

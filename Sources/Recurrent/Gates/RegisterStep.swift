@@ -55,10 +55,10 @@ struct StepBlocks {
   ///   - most: the largest number of half vectors in a block, 2 to 4.
   init(units: Int, unitsOfHalf: Int, most: Int) {
     self.unitsOfHalf = unitsOfHalf
-    // A block of three is only one of the last.
+    // A block of three half vectors is only one of the last two blocks.
     firstSize = most & ~1
     let halfVectors = (units + unitsOfHalf - 1) / unitsOfHalf, rest = halfVectors % firstSize
-    // A single half vector has too few sums to hide the latency of their multiply-adds, so a block of three includes it.
+    // A single half vector has too few sums to hide the latency of multiply-adds, so a block of three includes it.
     let leavesOne = rest == 1 && halfVectors > firstSize && most > 2
     firstCount = halfVectors / firstSize - (leavesOne ? 1 : 0)
     last = leavesOne ? (3, firstSize - 2) : (rest, 0)

@@ -139,8 +139,8 @@ struct HiddenState<E: Element>: BitwiseCopyable {
   @inline(__always) func next(_ isOdd: Bool) -> UnsafeMutablePointer<E> { isOdd ? even : odd }
 }
 
-/// The x of a level in even or in odd steps: the h of the level below. That of the first level is a placeholder, because
-/// each step sets its x.
+/// The x of a level in even or in odd steps: the h of the level below. That of the first level is a placeholder,
+/// because each step sets its x.
 func inputOfLevel<E: Element>(
   _ level: Int, _ states: UnsafeMutableBufferPointer<HiddenState<E>>, isOdd: Bool
 ) -> UnsafeMutablePointer<E> {

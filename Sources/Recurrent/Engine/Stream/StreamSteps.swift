@@ -1,7 +1,7 @@
 import CRecurrentKernels
 
-/// The part of a stream that is not generic: the checks of a step, the seats, and steps in registers. Generic code would
-/// first find out its scalar, and a small step would wait for that.
+/// The part of a stream that is not generic: the checks of a step, the seats, and steps in registers. Generic code
+/// would first find out its scalar, and a small step would wait for that.
 @usableFromInline
 package class StreamSteps {
   final let capacity: Int  // N
