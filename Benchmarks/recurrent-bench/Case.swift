@@ -79,16 +79,23 @@ struct Case {
   }
   var name: String { "\(fullName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
-  /// Whether other libraries have something like it.
-  var hasPeers: Bool {
-    guard let cell else { return true }
-    return ["lstm", "gru", "rnn"].contains(cell.name) && scalar == .f32 && weights == .full
-      && (hasProducts || isModelUpdate || mode == .beam)
+  /// The scalar in which other libraries multiply in something like it; nil if they have nothing like it.
+  var peerScalar: PeerScalar? {
+    guard let cell else { return .f32 }
+    guard ["lstm", "gru", "rnn"].contains(cell.name), scalar == .f32,
+      runsProducts || isModelUpdate || mode == .beam
+    else { return nil }
+    switch weights {
+    case .full: return .f32
+    case .bfloat16: return .bf16
+    case .int8: return nil
+    }
   }
   /// Whether BLIS's whole product can run the case's products alone.
   var hasProducts: Bool {
-    weights == .full && cell?.multipliesByMatrix ?? false && [.forward, .training, .step].contains(mode)
+    weights == .full && cell?.multipliesByMatrix ?? false && runsProducts
   }
+  private var runsProducts: Bool { [.forward, .training, .step].contains(mode) }
   /// The kernels that a case runs on by default.
   var kernels: UnsafePointer<product_kernels> {
     get throws { try Processor.kernels(nil, scalar: scalar) }

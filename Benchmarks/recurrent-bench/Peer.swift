@@ -2,10 +2,16 @@ import Foundation
 import Recurrent
 import ToolSupport
 
+/// What a peer multiplies in.
+enum PeerScalar: String, Encodable {
+  case f32, bf16
+}
+
 /// Another library in a process of its own, which runs the same shapes; peers.py says what is asked and answered.
 final class Peer {
   /// What it calls itself, with its version and, if it does not compute in floats, its scalar: "oneDNN 3.13.2 bf16".
   let name: String
+  let scalar: PeerScalar
   private let process = Process()
   private let questions = Pipe()
   private let answers = Pipe()
@@ -23,6 +29,7 @@ final class Peer {
     name = Peer.line(from: answers, &unread)
     guard let name, !name.isEmpty else { throw ToolError("the peer '\(command)' did not start") }
     self.name = name
+    scalar = name.hasSuffix(" bf16") ? .bf16 : .f32
   }
 
   deinit {
@@ -30,9 +37,9 @@ final class Peer {
     process.waitUntilExit()
   }
 
-  /// Makes the cell or attention of a case. Returns false if the peer does not have it.
+  /// Makes the cell or attention of a case. Returns false if the peer does not have it, or multiplies in another scalar.
   func prepare(_ shape: Case) throws -> Bool {
-    guard shape.hasPeers else { return false }
+    guard shape.peerScalar == scalar else { return false }
     return try ask(
       "prepare \(shape.subjectName) \(shape.mode.rawValue) \(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)"
     )
@@ -76,16 +83,16 @@ struct Contest {
   struct Entry: Encodable {
     let name: String
     let version: String
-    /// "f32" or "bf16".
-    let scalar: String
+    let scalar: PeerScalar
     let p50Us: Double
 
     /// What the peer calls itself.
-    var label: String { "\(name) \(version)" + (scalar == "f32" ? "" : " \(scalar)") }
+    var label: String { "\(name) \(version)" + (scalar == .f32 ? "" : " \(scalar)") }
 
-    init(peer: String, p50Us: Double) {
-      var words = peer.split(separator: " ").map(String.init)
-      scalar = words.last == "bf16" ? words.removeLast() : "f32"
+    init(_ peer: Peer, p50Us: Double) {
+      scalar = peer.scalar
+      var words = peer.name.split(separator: " ").map(String.init)
+      if scalar != .f32 { words.removeLast() }
       let number = words.firstIndex { $0.first!.isNumber } ?? words.endIndex
       name = words[..<number].joined(separator: " ")
       version = words[number...].joined(separator: " ")
@@ -96,8 +103,8 @@ struct Contest {
   let ours: Samples
   let peers: [Entry]
 
-  /// The fastest peer that computes in floats. All cases with peers are in floats.
-  var best: Entry? { peers.filter { $0.scalar == "f32" }.min { $0.p50Us < $1.p50Us } }
+  /// The fastest peer. All peers of a case multiply in its scalar.
+  var best: Entry? { peers.min { $0.p50Us < $1.p50Us } }
   /// The best peer's time over ours.
   var ratio: Double? { best.map { $0.p50Us / ours.p50 } }
 
@@ -115,6 +122,6 @@ struct Contest {
       }
     }
     self.ours = sampler.samples
-    self.peers = zip(present, times).map { Entry(peer: $0.name, p50Us: percentile($1, 0.5)) }
+    self.peers = zip(present, times).map { Entry($0, p50Us: percentile($1, 0.5)) }
   }
 }

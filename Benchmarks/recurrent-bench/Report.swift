@@ -33,7 +33,7 @@ struct Report: Encodable {
     let sgemmUs: Double?
     /// Of a run with peers, each on the same shape in the same minute.
     var peers: [Contest.Entry]?
-    /// The fastest peer that computes in floats, and its time over ours.
+    /// The fastest peer, and its time over ours.
     var bestPeer: String?
     var ratio: Double?
   }
