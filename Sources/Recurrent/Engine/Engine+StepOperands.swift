@@ -1,16 +1,13 @@
 import CRecurrentKernels
 
 extension Engine {
-  /// Whether a step's rows fit one tile and no product packs or rounds them. The products of such a step run on
+  /// Whether a step's rows fit one tile, and h is not packed, unless it is rounded. The products of such a step run on
   /// operands that are prepared for one block.
-  func servesSteps(rows: Int) -> Bool {
-    rows <= products.tiles(rows).size && !packsH(rows) && !products.rounds
-  }
+  func servesSteps(rows: Int) -> Bool { rows <= products.tiles(rows).size && !packsH(rows) }
 
   /// Whether `SlotStages` can run a step of so many rows of a stream.
   func servesSlotStages(rows: Int) -> Bool {
-    if products.rounds { return rows <= products.tiles(rows).size }
-    return servesSteps(rows: rows) && !packsRows(rows, depth: inputSize)
+    servesSteps(rows: rows) && (products.rounds || !packsRows(rows, depth: inputSize))
   }
 
   /// The operands of a stage's slots += U·h', or U times a slot, for one block.
@@ -44,9 +41,9 @@ extension Engine {
       panel_width: width)
   }
 
-  /// Runs one product for all blocks of a thread in a step of few rows, if the product has one gate and the weights are
-  /// full. The sums of one gate of one block are too few to hide the latency of their multiply-adds (AMD Zen 3, RNN
-  /// forward, N 1, H 64 to 1024: 1.3 to 1.4 times as fast).
+  /// Runs one product for all blocks of a thread in a step of few rows, if the product has one gate. The sums of one
+  /// gate of one block are too few to hide the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to
+  /// 1024: 1.3 to 1.4 times as fast).
   ///
   /// - Parameters:
   ///   - downwards: whether the blocks are visited downwards.
@@ -56,7 +53,7 @@ extension Engine {
   func runJoined(
     _ blocks: Range<Int>, gates: Int, _ memory: ForwardMemory<E>, downwards: Bool, _ product: (Int) -> product
   ) -> Bool {
-    guard blocks.count > 1 && gates == 1 && !products.rounds else { return false }
+    guard blocks.count > 1 && gates == 1 else { return false }
     let direction = downwards ? -1 : 1
     var all = product(downwards ? blocks.upperBound - 1 : blocks.lowerBound)
     all.panel_stride *= direction * program.gates
