@@ -61,9 +61,16 @@ package enum Blocking {
   /// have to pack their weights a second time after each update.
   static let forwardRegisterUnitsOfFewInputs = 64
   /// Up to this many inputs, steps in registers are faster than a product of W with the inputs of many steps. This
-  /// holds on AVX2 for cells of more than one gate (AMD Zen 3, LSTM and GRU, H 40 to 256: with C 1, steps in registers
-  /// are 1.1 to 1.8 times as fast, with C 32 1.03 to 1.5, and with C 64 0.9 to 1.1).
-  static let fewInputs = 32
+  /// holds for cells of more than one gate: with C 1, LSTM and GRU, H 40 to 256, steps in registers are 1.1 to 2.4 times
+  /// as fast; on AVX2 (AMD Zen 3) with C 32 1.03 to 1.5 times and with C 64 0.9 to 1.1; on AVX-512 (AMD Zen 4) with C 16
+  /// 1.03 to 1.25 times and with C 32 0.9.
+  static func fewInputs(_ set: instruction_set) -> Int {
+    switch set {
+    case .avx512: 16
+    case .avx2: 32
+    default: 0
+    }
+  }
   /// The weights of a step, in bytes, that the second cache does not keep until the next step: twice the cache or 2 MB,
   /// whichever is less, but never less than the cache (AMD Zen 3, 512 KB, weights of 1 MB, N 4 to 64: 1.03 times as
   /// fast as with 2 MB).

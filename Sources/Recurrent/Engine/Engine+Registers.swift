@@ -26,7 +26,7 @@ extension Engine {
   /// Whether the cell has so few inputs that steps in registers are faster than a product of W with the inputs of many
   /// steps (`Blocking.fewInputs`).
   private var hasFewInputs: Bool {
-    products.set == .avx2 && program.gates > 1 && inputSize <= Blocking.fewInputs
+    program.gates > 1 && inputSize <= Blocking.fewInputs(products.set)
   }
 
   /// Calls `body` with the operands of each step block of a stage.
