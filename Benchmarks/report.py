@@ -67,7 +67,8 @@ def roofline(report, folder):
     axes.set(xscale="log", yscale="log", xlabel="flops a byte of weights, inputs and outputs", ylabel="GF/s")
     axes.set_title("Share of the peak")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    if axes.collections:
+        axes.legend(fontsize=8)
     save(figure, folder / "roofline.svg")
     return ["roofline.svg"]
 

@@ -37,13 +37,12 @@ final class Peer {
     process.waitUntilExit()
   }
 
-  /// Makes the cell or attention of a case. Returns false if the peer does not have it, or multiplies in another scalar.
+  /// Makes the cell or attention of a case. Returns false if the peer does not have it, or multiplies in another
+  /// scalar.
   func prepare(_ shape: Case) throws -> Bool {
     guard shape.peerScalar == scalar else { return false }
-    return try ask(
-      "prepare \(shape.subjectName) \(shape.mode.rawValue) \(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)"
-    )
-      == "ready"
+    let sizes = "\(shape.steps) \(shape.batch) \(shape.inputs) \(shape.hidden)"
+    return try ask("prepare \(shape.subjectName) \(shape.mode.rawValue) \(sizes)") == "ready"
   }
 
   /// Microseconds of one call of the case prepared last: samples over about `seconds`.

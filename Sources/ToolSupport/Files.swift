@@ -22,7 +22,8 @@ extension Options {
       throw refuse("cannot be written: \(systemMessage(error.code))")
     }
     let kind = status.st_mode & S_IFMT
-    guard kind != S_IFDIR, !target.name.isEmpty else { throw refuse("is a folder or empty, expected a file's path") }
+    guard kind != S_IFDIR else { throw refuse("is a folder, expected a file's path") }
+    guard !target.name.isEmpty else { throw refuse("has no file name, expected a file's path") }
     if kind == S_IFREG {
       let others = paths.filter { ![name, replaced].contains($0.name) }
       if let other = others.first(where: { $0.argument.isFile(target) }) {

@@ -89,8 +89,11 @@ public struct Options: NumberSource {
       let text = isCluster ? next : vector[Int(position) - 1].map { String(cString: $0) } ?? ""
       if index == options_value_missing { throw ToolError("option '\(text)' needs a value; see --help") }
       guard index >= 0 else {
+        if known.contains(where: { $0.value == nil && text.hasPrefix("--\($0.name)=") }) {
+          throw ToolError("option '\(text)' takes no value; see --help")
+        }
         let names = known.map { "--\($0.name)" }.joined(separator: ", ")
-        throw ToolError("unknown option '\(text)', or a value that it does not take; there are: \(names)")
+        throw ToolError("unknown option '\(text)'; there are: \(names)")
       }
       values[known[Int(index)].name] = value.map { Argument($0) } ?? Argument("")
     }

@@ -67,7 +67,7 @@ void streams_step(void) {
   EXPECT_OK(recurrent_stream_destroy(fork));
   EXPECT_INVALID("batch_size is 0", recurrent_stream_create(layer, 0, &fork));
   EXPECT(fork == NULL);
-  EXPECT_INVALID("batch_size is 1152921504606846976, expected a product of at most",
+  EXPECT_INVALID("batch_size is 1152921504606846976, expected at most",
                  recurrent_stream_create(layer, (size_t)1 << 60, &fork));
   options.direction = RECURRENT_REVERSE;
   recurrent_layer *reverse = make_layer(options);

@@ -47,13 +47,13 @@ extension Engine {
   ) {
     let readsSlot = stage.product?.operandSlot != nil
     let operand = roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH)
-    let depth = packed.stepDepth, ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
+    let scalars = packed.stepScalars
     packed.stepBlocks.forEach { first, units in
-      let weights = weights + first * ofUnit, kept = between.kept + first
+      let weights = weights + first * scalars.all, kept = between.kept + first
       // Without a c, no stage uses that pointer. It only must not be null.
       let step = register_step(
         x: x, operand: operand, weights: weights,
-        u: weights + units * (program.biasedSlots + program.gates * depth.input),
+        u: weights + units * scalars.beforeU,
         vectors: packed.vectors.start + first, previous_h: previousH + first, h: h + first,
         c: c.map { $0 + first } ?? kept, kept: kept, next_operand: between.operand + first, input_size: inputSize,
         hidden_size: hiddenSize, half_vectors: units / (products.lanes / 2),

@@ -66,8 +66,8 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
     switch self {
     case .size(let name, let was, let expected): "\(name) is \(was), expected \(expected)"
     case .product(let names, let values, let most):
-      "\(names.joined(separator: "·")) is \(values.map(String.init).joined(separator: "·")), expected a product of at most "
-        + "\(most), what this machine's memory holds"
+      "\(names.joined(separator: "·")) is \(values.map(String.init).joined(separator: "·")), expected at most \(most), "
+        + "what this machine's memory holds"
     case .count(let name, let was, let expected, let shape):
       "\(name) has \(was) values, expected \(shape) = \(expected)"
     case .instructionSet(let requested, let available):

@@ -18,7 +18,9 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   private let hiddenSize: Int
   let stepBlocks: StepBlocks
   /// The scalars, or words, of W and of U for one gate and one unit (`Products.unitScalars`).
-  let stepDepth: (input: Int, hidden: Int)
+  private let stepDepth: (input: Int, hidden: Int)
+  /// The scalars of one unit in `stepWeights`: its biases and W, and those with U.
+  let stepScalars: (beforeU: Int, all: Int)
 
   /// - Parameter hasU: whether the cell multiplies by a matrix U.
   package init(_ program: CellProgram, hasU: Bool, inputSize: Int, hiddenSize: Int, products: Products<E>) {
@@ -32,6 +34,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     vectors = AlignedBuffer(count: units * program.vectors)
     stepBlocks = products.stepBlocks(hiddenSize, gates: program.gates)
     stepDepth = (products.unitScalars(inputSize), hasU ? products.unitScalars(hiddenSize) : 0)
+    let beforeU = program.biasedSlots + program.gates * stepDepth.input
+    stepScalars = (beforeU, beforeU + program.gates * stepDepth.hidden)
   }
 
   func fill(_ values: UnsafePointer<E>, _ parameters: PartParameters, products: Products<E>) {
@@ -84,8 +88,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   /// For each step block: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit].
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
     let width = products.width, depth = stepDepth
-    let ofUnit = program.biasedSlots + program.gates * (depth.input + depth.hidden)
-    return stepWeights.start(count: products.panels(hiddenSize) * width * ofUnit) { target in
+    return stepWeights.start(count: products.panels(hiddenSize) * width * stepScalars.all) { target in
       var target = target
       stepBlocks.forEach { first, units in
         let half = products.lanes / 2

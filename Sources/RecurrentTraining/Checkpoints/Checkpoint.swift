@@ -44,8 +44,8 @@ public struct Checkpoint: Sendable {
     self.file = file
     self.path = path
     guard file.metadata["format"] == Checkpoint.format else {
-      throw problem(
-        "its metadata has the format '\(file.metadata["format"] ?? "")', expected '\(Checkpoint.format)'")
+      let format = file.metadata["format"].map { "the format '\($0)'" } ?? "no format"
+      throw problem("its metadata has \(format), expected '\(Checkpoint.format)'")
     }
   }
 
