@@ -67,8 +67,10 @@ def roofline(report, folder):
     axes.set(xscale="log", yscale="log", xlabel="flops a byte of weights, inputs and outputs", ylabel="GF/s")
     axes.set_title("Share of the peak")
     axes.grid(alpha=0.3)
-    if axes.collections:
-        axes.legend(fontsize=8)
+    if not axes.collections:
+        plt.close(figure)
+        return []
+    axes.legend(fontsize=8)
     save(figure, folder / "roofline.svg")
     return ["roofline.svg"]
 
@@ -121,7 +123,8 @@ def summary(results):
     lines = [("cell", "mode", "cases", "geometric mean", "least", "behind")]
     compared = [r for r in results if r.get("ratio")]
     modes = ("forward", "training", "step")
-    groups = [(cell, mode) for cell in GATES for mode in modes] + [("all", "updates of models"), ("all", "all")]
+    cells = dict.fromkeys(r["cell"] for r in compared)
+    groups = [(cell, mode) for cell in cells for mode in modes] + [("all", "updates of models"), ("all", "all")]
     for cell, mode in groups:
         here = [r for r in compared if cell in ("all", r["cell"])]
         if mode == "updates of models":

@@ -9,8 +9,8 @@ CELL is rnn, lstm or gru (reset after the product), or an attention that Attenti
 additive or four-heads (PyTorch only, forward and training); MODE is forward, training (forward and backward with all
 gradients), step (T = 1 from a given state), beam (a beam search, which BeamSearchCase.swift describes) or one update of
 a whole model by Adam or, for forecast, AdamW: classifier, pooled-classifier, text, brackets, adding or forecast, which
-ModelUpdate.swift describes. The first line it prints is its name and version, and the word bf16 if it computes in bf16
-(PyTorch only).
+ModelUpdate.swift describes. The first line it prints is its name and version, and the word bf16 if it multiplies in
+bf16 (PyTorch only).
 """
 
 import os
@@ -49,8 +49,6 @@ class Torch:
 
             return call
         if mode in UPDATES:
-            if self.type != torch.float32:
-                return None  # nobody trains parameters that are bf16 alone
             return self.update(layer, cell, mode, t, n, c, h)
         if mode == "beam":
             return self.beam(layer, cell, t, n, c, h)
@@ -71,13 +69,13 @@ class Torch:
         """An attention on [N,T,C], the order that suits PyTorch best. It need not give its weights."""
         torch = self.torch
         nn = torch.nn
-        query, memory, dy = ((torch.rand(n, t, c) * 2 - 1).to(self.type) for _ in range(3))
+        query, memory, dy = (torch.rand(n, t, c) * 2 - 1 for _ in range(3))
         if mode == "training":
             query.requires_grad_()
             memory.requires_grad_()
-        dense = [nn.Linear(c, c, bias=False).to(self.type) for _ in range(2)]
-        score = nn.Linear(c, 1, bias=False).to(self.type)
-        heads = nn.MultiheadAttention(c, 4, batch_first=True).to(self.type).train(mode == "training")
+        dense = [nn.Linear(c, c, bias=False) for _ in range(2)]
+        score = nn.Linear(c, 1, bias=False)
+        heads = nn.MultiheadAttention(c, 4, batch_first=True).train(mode == "training")
         of_dot = nn.functional.scaled_dot_product_attention
 
         def forward():
@@ -104,16 +102,16 @@ class Torch:
         torch = self.torch
         nn = torch.nn
         k, symbols, end = 5, 100, 1
-        embedding, head = nn.Embedding(symbols, c).to(self.type), nn.Linear(h, symbols).to(self.type)
-        query, combine = nn.Linear(h, h, bias=False).to(self.type), nn.Linear(2 * h, h).to(self.type)
-        memory = (torch.rand(n, 30, h) * 2 - 1).to(self.type)
+        embedding, head = nn.Embedding(symbols, c), nn.Linear(h, symbols)
+        query, combine = nn.Linear(h, h, bias=False), nn.Linear(2 * h, h)
+        memory = torch.rand(n, 30, h) * 2 - 1
         with torch.no_grad():
             head.bias[end] = -1e4
         first = torch.arange(n)[:, None] * k
 
         def call():
             with torch.inference_mode():
-                zero = torch.zeros(1, n * k, h, dtype=self.type)
+                zero = torch.zeros(1, n * k, h)
                 state = (zero, zero) if cell == "lstm" else zero
                 read, scores = torch.zeros(n * k, dtype=torch.long), torch.full((n, k), -torch.inf)
                 scores[:, 0] = 0

@@ -79,11 +79,11 @@ struct Case {
   }
   var name: String { "\(fullName)/\(mode.rawValue)/n\(batch)_t\(steps)_c\(inputs)_h\(hidden)" }
 
-  /// The scalar in which other libraries multiply in something like it; nil if they have nothing like it.
+  /// The scalar that a peer of the case multiplies in; nil if no peer has anything like the case.
   var peerScalar: PeerScalar? {
     guard let cell else { return .f32 }
     guard ["lstm", "gru", "rnn"].contains(cell.name), scalar == .f32,
-      runsProducts || isModelUpdate || mode == .beam
+      isCallOfCell || isModelUpdate || mode == .beam
     else { return nil }
     switch weights {
     case .full: return .f32
@@ -93,9 +93,10 @@ struct Case {
   }
   /// Whether BLIS's whole product can run the case's products alone.
   var hasProducts: Bool {
-    weights == .full && cell?.multipliesByMatrix ?? false && runsProducts
+    weights == .full && cell?.multipliesByMatrix ?? false && isCallOfCell
   }
-  private var runsProducts: Bool { [.forward, .training, .step].contains(mode) }
+  /// Whether the case is one call of a cell in one direction, with all lengths equal.
+  private var isCallOfCell: Bool { [.forward, .training, .step].contains(mode) }
   /// The kernels that a case runs on by default.
   var kernels: UnsafePointer<product_kernels> {
     get throws { try Processor.kernels(nil, scalar: scalar) }

@@ -9,7 +9,7 @@ enum PeerScalar: String, Encodable {
 
 /// Another library in a process of its own, which runs the same shapes; peers.py says what is asked and answered.
 final class Peer {
-  /// What it calls itself, with its version and, if it does not compute in floats, its scalar: "oneDNN 3.13.2 bf16".
+  /// What it calls itself, with its version and, if it does not multiply in floats, its scalar: "oneDNN 3.13.2 bf16".
   let name: String
   let scalar: PeerScalar
   private let process = Process()

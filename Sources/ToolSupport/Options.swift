@@ -88,10 +88,8 @@ public struct Options: NumberSource {
       let isCluster = next.count > 2 && next.hasPrefix("-") && !next.hasPrefix("--")
       let text = isCluster ? next : vector[Int(position) - 1].map { String(cString: $0) } ?? ""
       if index == options_value_missing { throw ToolError("option '\(text)' needs a value; see --help") }
+      if index == options_value_unexpected { throw ToolError("option '\(text)' takes no value; see --help") }
       guard index >= 0 else {
-        if known.contains(where: { $0.value == nil && text.hasPrefix("--\($0.name)=") }) {
-          throw ToolError("option '\(text)' takes no value; see --help")
-        }
         let names = known.map { "--\($0.name)" }.joined(separator: ", ")
         throw ToolError("unknown option '\(text)'; there are: \(names)")
       }
@@ -107,8 +105,8 @@ public struct Options: NumberSource {
   ///   - known: every option except `--help` and `--version`, which every command has.
   ///   - operands: the names of the command's operands, all of which must be given.
   ///   - usage: the help's first line.
-  /// - Throws: `ToolError` that names an unknown option, one without its value, or an operand that is missing or too
-  ///   many.
+  /// - Throws: `ToolError` that names an unknown option, one without its value or with a value that it does not take, or
+  ///   an operand that is missing or too many.
   public init?(_ arguments: [Argument], known: [Option], operands names: [String] = [], usage: String) throws {
     try self.init(arguments, known: known + Options.common)
     if has("help") {

@@ -15,8 +15,8 @@ import Testing
       (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
       // A batch of one sequence runs in registers, unless C or H is larger than 256.
       (5, 1, 1, 8, 1), (5, 1, 1, 24, 3), (5, 1, 256, 33, 1), (4, 1, 257, 16, 2), (4, 1, 16, 257, 1),
-      // On AVX2, cells of more than one gate with few inputs. If a call has several steps, the first runs them by a
-      // plan, and the second runs its lower level in registers and its upper one in slots.
+      // On AVX2 and AVX-512, these are few inputs for cells of more than one gate. If a call has several steps, the
+      // first runs them by a plan, and the second runs its lower level in registers and its upper one in slots.
       (5, 1, 2, 72, 1), (5, 1, 2, 40, 2),
     ]
     // These give every combination of step blocks, of one to four half vectors. In the second list, there are more

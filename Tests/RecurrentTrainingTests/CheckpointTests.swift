@@ -140,6 +140,10 @@ import Testing
       try twice.store(try Tensor([3], shape: [1]), as: "state")
     }
     #expect(twice.file.tensors["state"]?.floats == [1, 2])
+    try SafeTensors(metadata: [:]).write(to: path)
+    expectProblem("\(path): its metadata has no format, expected 'swift-recurrent checkpoint 1'") {
+      _ = try Checkpoint(contentsOf: path)
+    }
     try SafeTensors(metadata: ["format": "other"]).write(to: path)
     expectProblem("\(path): its metadata has the format 'other', expected 'swift-recurrent checkpoint 1'") {
       _ = try Checkpoint(contentsOf: path)

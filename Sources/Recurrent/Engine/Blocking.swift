@@ -60,10 +60,10 @@ package enum Blocking {
   /// The same for forward with few inputs. Steps of more units would be faster in registers too, but the layer would
   /// have to pack their weights a second time after each update.
   static let forwardRegisterUnitsOfFewInputs = 64
-  /// Up to this many inputs, steps in registers are faster than a product of W with the inputs of many steps. This
-  /// holds for cells of more than one gate: with C 1, LSTM and GRU, H 40 to 256, steps in registers are 1.1 to 2.4 times
-  /// as fast; on AVX2 (AMD Zen 3) with C 32 1.03 to 1.5 times and with C 64 0.9 to 1.1; on AVX-512 (AMD Zen 4) with C 16
-  /// 1.03 to 1.25 times and with C 32 0.9.
+  /// Up to this many inputs, steps in registers are faster than a product of W with the inputs of many steps, for cells
+  /// of more than one gate. On AVX2 (AMD Zen 3, LSTM and GRU, H 40 to 256), they are 1.1 to 1.8 times as fast with C 1,
+  /// 1.03 to 1.5 times with C 32 and 0.9 to 1.1 times with C 64. On AVX-512 (AMD Zen 4, H 40 to 128), they are 1.1 to
+  /// 2.4 times as fast with C 1, 1.03 to 1.25 times with C 16 and 0.9 times with C 32.
   static func fewInputs(_ set: instruction_set) -> Int {
     switch set {
     case .avx512: 16

@@ -1,13 +1,10 @@
 import CRecurrentKernels
 
 extension Engine {
-  /// Whether a step's rows fit one tile, and h is not packed, unless it is rounded. The products of such a step run on
-  /// operands that are prepared for one block.
-  func servesSteps(rows: Int) -> Bool { rows <= products.tiles(rows).size && !packsH(rows) }
-
-  /// Whether `SlotStages` can run a step of so many rows of a stream.
+  /// Whether `SlotStages` can run a step of so many rows of a stream: they fit one tile, and are packed only if they
+  /// are rounded.
   func servesSlotStages(rows: Int) -> Bool {
-    servesSteps(rows: rows) && (products.rounds || !packsRows(rows, depth: inputSize))
+    rows <= products.tiles(rows).size && !packsH(rows) && (products.rounds || !packsRows(rows, depth: inputSize))
   }
 
   /// The operands of a stage's slots += U·h', or U times a slot, for one block.
@@ -42,8 +39,8 @@ extension Engine {
   }
 
   /// Runs one product for all blocks of a thread in a step of few rows, if the product has one gate. The sums of one
-  /// gate of one block are too few to hide the latency of their multiply-adds (AMD Zen 3, RNN forward, N 1, H 64 to
-  /// 1024: 1.3 to 1.4 times as fast).
+  /// gate of one block are too few to hide the latency of their multiply-adds (RNN, H 64 to 512: forward of N 1 on AVX2
+  /// and a stream's step in bf16 on AVX512_BF16 are 1.3 to 1.4 times as fast).
   ///
   /// - Parameters:
   ///   - downwards: whether the blocks are visited downwards.

@@ -125,7 +125,8 @@ extension Engine {
   /// works on two.
   private func runStep(_ rows: StepRows, _ memory: ForwardMemory<E>, turn: Int, _ share: Share) {
     let own = share.range(of: blocks), downwards = (memory.turns + turn) & 1 == 1
-    let isSmall = servesSteps(rows: rows.count) && rows.previous.tiles == nil
+    // The rows are one tile, and the product reads them from operands that are prepared for one block.
+    let isSmall = rows.count <= products.tiles(rows.count).size && rows.previous.tiles == nil
     for stage in stages {
       let operandTiles =
         products.rounds
@@ -149,7 +150,7 @@ extension Engine {
         if let product = stage.product, !isSmall {
           hiddenProduct(product, operandTiles, rows, memory, block, next, then: passBlock)
         } else {
-          if isSmall, !joined {
+          if stage.product != nil, !joined {
             var operands = hiddenOperands(stage, rows, memory, block)
             products.run(&operands)
           }

@@ -132,7 +132,7 @@ struct SlotStages<E: Element>: BitwiseCopyable {
             fill(block, engine)
             engine.products.run(&inputs[block].product)
           }
-          if !joinedHidden { engine.products.run(&hidden[block]) }
+          if stage.product != nil, !joinedHidden { engine.products.run(&hidden[block]) }
           if !passesGatesOnce { stage.pass.forward(&gateTiles[block]) }
         }
         if passesGatesOnce { stage.pass.forward(gateTiles) }
