@@ -39,13 +39,24 @@ typedef struct gate_tile {
   void *_Nullable vector_gradients;  // [block][P]: gradient of that parameter, added to
 } gate_tile;
 
+// What a scalar of W and U holds in a step in registers.
+//
+//   full     one weight.
+//   halves   the weights of two k in bf16, the even one below. x and the operand are rounded floats.
+//   pairs    the same, for AVX512_BF16. A scalar of x and of the operand holds two k like a scalar of W.
+typedef enum __attribute__((enum_extensibility(closed))) step_weights {
+  step_weights_full,
+  step_weights_halves,
+  step_weights_pairs,
+} step_weights;
+
 // One stage of a step of one row whose sums stay in registers, for one step block: both products and the gates.
 //
 // The units of a cell are divided into step blocks of one to four half vectors. Only whole half vectors are read and
 // written, so each array [H] needs room for up to half a vector after its last unit.
 typedef struct register_step {
-  const void *x;        // [C]
-  const void *operand;  // [H]: h' or what the stage before left
+  const void *x;        // [C], as `format` says
+  const void *operand;  // [H], as `format` says: h' or what the stage before left
   const void *weights;  // the biases [biased slot][unit], then W [C][gate][unit]
   const void *u;        // [H][gate][unit]
   // The pointers below are to the block's first unit in arrays [H].
@@ -59,9 +70,7 @@ typedef struct register_step {
   ptrdiff_t hidden_size;   // H
   ptrdiff_t half_vectors;  // of the block
   instruction_set set;
-  // Whether a scalar of W and U holds the upper halves of those of two k, the even one below; x and the operand are
-  // rounded like them.
-  bool halves;
+  step_weights format;
 } register_step;
 
 // The largest number of half vectors that the sums of one product take in a step block of more than one vector; 0 if
@@ -95,8 +104,17 @@ LANES ptrdiff_t most_sums_here(instruction_set set) {
   return 0;
 }
 
-// A step block that the set does not have.
-LANES void stop_at_wrong_block(void) { __builtin_trap(); }
+// Whether this is a variant for AVX-512, whose steps may read pairs.
+LANES bool has_pairs_here(instruction_set set) { return __builtin_constant_p(set) && set == instruction_set_avx512; }
+
+// A step block or a format that the set or the scalar does not have.
+LANES void stop_at_wrong_step(void) { __builtin_trap(); }
+
+// Returns the address, but the compiler does not know that what lies there has been loaded before.
+LANES const void *hidden_address(const void *address) {
+  __asm__("" : "+r"(address));
+  return address;
+}
 
 // Makes the compiler store what `place` points to, and load it again where it is used.
 LANES void leave_in_memory(void *place) { __asm__ volatile("" : : "r"(place) : "memory"); }

@@ -50,9 +50,6 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
 //   exp2_of_shifted          2^n, if the lanes hold 1.5·2^23 + 127 + n (f64: 1.5·2^52 + 1023 + n) and 2^n is a normal
 //                            number: the low bits of the lanes are its exponent.
 //   add_products             sum += value · weights, in place; fused as muladd is.
-//   add_products_of_even_halves, add_products_of_odd_halves
-//                            The same with the weights whose upper halves are the lower or the upper halves of those in
-//                            memory, and whose lower halves are zero.
 #define LANE_OPERATIONS(type, scalar, lanes, integers, most_integer, exponent_bit)                                  \
   LANES lanes lanes_splat_##type(scalar value) { return (lanes)value; }                                             \
   LANES lanes lanes_load_##type(const scalar *source) {                                                             \
@@ -93,15 +90,6 @@ typedef int64_t lanes4l __attribute__((ext_vector_type(4)));
   }                                                                                                                 \
   LANES void lanes_add_products_##type(void *sum, scalar value, const scalar *weights) {                            \
     *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, lanes_load_##type(weights));                   \
-  }                                                                                                                 \
-  LANES void lanes_add_products_of_even_halves_##type(void *sum, scalar value, const scalar *weights) {             \
-    const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) << 4 * sizeof(scalar);              \
-    *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
-  }                                                                                                                 \
-  LANES void lanes_add_products_of_odd_halves_##type(void *sum, scalar value, const scalar *weights) {              \
-    const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) >> 4 * sizeof(scalar);              \
-    *(lanes *)sum =                                                                                                 \
-        lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w << 4 * sizeof(scalar)));       \
   }
 // `pair` makes a pair of two vectors, which `first` and `second` return. `load_part` and `store_part` take the first
 // `count` scalars of a vector, fewer than it has, and touch no other memory. After `load_part`, the others are `rest`.
@@ -140,6 +128,39 @@ LANE_OPERATIONS(f64, double, lanes8d, lanes8l, INT64_MAX, 52)
 LANE_OPERATIONS(f64_half, double, lanes4d, lanes4l, INT64_MAX, 52)
 LANE_PAIRS(f32, float, lanes16, lanes32)
 LANE_PAIRS(f64, double, lanes8d, lanes16d)
+
+// Sums of products with weights in bf16, of which a scalar in memory holds two.
+//
+//   add_products_of_even_halves, add_products_of_odd_halves
+//                            sum += value · weights, in place, with those of the lower or of the upper halves in
+//                            memory; fused as muladd is.
+//   add_products_of_pairs    sum += the products of both halves of the value and of the weights, the upper ones first:
+//                            VDPBF16PS. Only a variant for AVX-512 may contain it, and only a processor with
+//                            AVX512_BF16 may run it. The compiler refuses its own function for the instruction in these
+//                            variants, because other processors run them too.
+#define LANE_HALVES(type, lanes, integers, vector)                                                                  \
+  LANES void lanes_add_products_of_even_halves_##type(void *sum, float value, const float *weights) {               \
+    const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) << 16;                              \
+    *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
+  }                                                                                                                 \
+  LANES void lanes_add_products_of_odd_halves_##type(void *sum, float value, const float *weights) {                \
+    const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) & (int32_t)0xffff0000;              \
+    *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
+  }                                                                                                                 \
+  LANES_OF_PAIRS void lanes_add_products_of_pairs_##type(void *sum, float value, const float *weights) {            \
+    vector *sums = sum;                                                                                             \
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof(lanes) / sizeof(vector)); i++)                                     \
+      LANES_ADD_PAIRS(sums[i], (vector)value, ((const vector *)weights)[i]);                                        \
+  }
+#if defined(__x86_64__)
+#define LANES_OF_PAIRS FOR_AVX512 LANES
+#define LANES_ADD_PAIRS(sum, value, weights) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(value), "m"(weights))
+#else
+#define LANES_OF_PAIRS LANES
+#define LANES_ADD_PAIRS(sum, value, weights) __builtin_trap()
+#endif
+LANE_HALVES(f32_pair, lanes32, lanes32i, lanes16)
+LANE_HALVES(f32_half, lanes8, lanes8i, lanes8)
 // clang-format on
 
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and

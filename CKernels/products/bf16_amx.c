@@ -3,7 +3,7 @@
 #include "../sets/instruction_sets.def"
 
 #define KERNEL FOR_AMX static inline __attribute__((always_inline))
-#include "bf16_vectors.h"
+#include "bf16_neighbors.h"
 
 enum { AMX_K = 32 };
 #define ROW_HEAD 0

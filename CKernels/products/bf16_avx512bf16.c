@@ -4,7 +4,7 @@
 
 #define KERNEL FOR_AVX512_BF16 static inline __attribute__((always_inline))
 #define ROW_GROUP 2
-#include "bf16_vectors.h"
+#include "bf16_neighbors.h"
 
 typedef float all_floats __attribute__((vector_size(64)));
 typedef __bf16 halves __attribute__((vector_size(64)));
@@ -39,7 +39,7 @@ FOR_AVX512_BF16 void product_bf16_avx512bf16(const product *p) {
 }
 
 // Some values of k of all rows are packed at a time, and then rounded.
-FOR_AVX512_BF16 void round_rows_bf16_avx512bf16(const rounded_rows *s, void *tile) {
+FOR_AVX512_BF16 static __attribute__((noinline)) void round_several_rows(const rounded_rows *s, void *tile) {
   enum { DEPTH = 32, MOST_ROWS = 12 };
   float part[DEPTH * MOST_ROWS + PRODUCT_SLACK];
   const float *source = s->source;
@@ -47,16 +47,20 @@ FOR_AVX512_BF16 void round_rows_bf16_avx512bf16(const rounded_rows *s, void *til
   for (ptrdiff_t done = 0; done < s->k; done += s->piece, source += s->piece_stride) {
     const ptrdiff_t count = s->k - done < s->piece ? s->k - done : s->piece;
     uint32_t *target = (uint32_t *)tile + done / 2 * rows;
-    if (rows == 1) {
-      pair_neighbors(target, source, count);
-      continue;
-    }
     for (ptrdiff_t d = 0; d < count; d += DEPTH) {
       const ptrdiff_t depth = count - d < DEPTH ? count - d : DEPTH;
       pack_f32_avx512(part, rows, source + d, rows, s->row_stride, depth, depth, 1);
       round_to_panel(target + d / 2 * rows, rows, part, depth, (depth + 1) / 2);
     }
   }
+}
+
+// A single row, which a small step waits for, needs no memory.
+FOR_AVX512_BF16 void round_rows_bf16_avx512bf16(const rounded_rows *s, void *tile) {
+  if (s->row_count > 1) return round_several_rows(s, tile);
+  const float *source = s->source;
+  for (ptrdiff_t done = 0; done < s->k; done += s->piece, source += s->piece_stride)
+    pair_neighbors((uint32_t *)tile + done / 2, source, s->k - done < s->piece ? s->k - done : s->piece);
 }
 
 FOR_AVX512_BF16 void round_columns_bf16_avx512bf16(const rounded_columns *s, void *tile) {

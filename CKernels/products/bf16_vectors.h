@@ -7,8 +7,6 @@ enum { LANE_COUNT = 16 };
 // 64 bytes, in the registers that the instruction set has.
 typedef float vector __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));
 typedef uint32_t words __attribute__((ext_vector_type(LANE_COUNT), aligned(4), may_alias));
-typedef uint32_t eight_words __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(4), may_alias));
-typedef uint64_t pairs __attribute__((ext_vector_type(LANE_COUNT / 2), aligned(4), may_alias));
 typedef uint32_t word __attribute__((may_alias));
 
 // The portable kernels never fuse a product and an add, on any processor.
@@ -20,11 +18,11 @@ typedef struct form {
   int rows, panels, vectors;
 } form;
 
-// Rounds floats to bf16, which their upper halves then hold.
-KERNEL void round_vector(words *x) {
-  const words bits = *x, even = bits + 0x7fff + (bits >> 16 & 1);
-  *x = ((bits & INT32_MAX) > 0x7f800000 ? bits | 0x400000 : even) & 0xffff0000;
-}
+// Rounds the floats of a vector of any size to bf16, which their upper halves then hold.
+#define ROUND_BITS(bits) \
+  ((((bits) & INT32_MAX) > 0x7f800000 ? (bits) | 0x400000 : (bits) + 0x7fff + ((bits) >> 16 & 1)) & 0xffff0000)
+
+KERNEL void round_vector(words *x) { *x = ROUND_BITS(*x); }
 
 KERNEL void round_floats(float *target, const float *source, ptrdiff_t count) {
   ptrdiff_t i = 0;
@@ -49,19 +47,6 @@ KERNEL void pair_rows(uint32_t *target, const float *even, const float *odd, ptr
     *(words *)(target + i) = low >> 16 | high;
   }
   for (; i < count; i++) target[i] = bf16_bits(even[i]) | (odd ? (uint32_t)bf16_bits(odd[i]) << 16 : 0);
-}
-
-// The words of `count` neighboring numbers of a row. The upper half of the last word is zero if `count` is odd.
-KERNEL void pair_neighbors(uint32_t *target, const float *source, ptrdiff_t count) {
-  ptrdiff_t i = 0;
-  for (; i + LANE_COUNT <= count; i += LANE_COUNT, target += LANE_COUNT / 2) {
-    words x = *(const words *)(source + i);
-    round_vector(&x);
-    const pairs both = __builtin_bit_cast(pairs, x);
-    *(eight_words *)target = __builtin_convertvector((both >> 16 & 0xffff) | both >> 32, eight_words);
-  }
-  for (; i < count; i += 2)
-    *target++ = bf16_bits(source[i]) | (i + 1 < count ? (uint32_t)bf16_bits(source[i + 1]) << 16 : 0);
 }
 
 // Rounds [k][width] floats into a panel of `word_rows` rows of words. Those beyond the last k are zero.

@@ -6,7 +6,7 @@ extension Engine {
   /// and takes one row: each further row would read all weights again (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times
   /// the time, 4 rows 1.4 and 2.1 times).
   func streamRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && products.servesRegisters && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
+    rows == 1 && products.stepWeights != nil && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
   /// Whether forward runs steps of this many rows in registers, if the plan is not ragged and there is no record.
@@ -14,7 +14,7 @@ extension Engine {
   /// multiply. A step of so few units has too little work for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
     let most = hasFewInputs ? Blocking.forwardRegisterUnitsOfFewInputs : Blocking.forwardRegisterUnits
-    return rows == 1 && !products.rounds && max(inputSize, hiddenSize) <= most
+    return rows == 1 && products.stepWeights != nil && max(inputSize, hiddenSize) <= most
   }
 
   /// Whether a stream of so many rows runs several steps one by one in registers. Otherwise it runs them in chunks, as
@@ -28,6 +28,10 @@ extension Engine {
   private var hasFewInputs: Bool {
     program.gates > 1 && inputSize <= Blocking.fewInputs(products.set)
   }
+
+  /// How many kernel calls and roundings the plan of a step has for this level.
+  var stepCalls: Int { stages.count * packed.stepBlocks.count }
+  var stepRoundings: Int { products.rounds ? 1 + stages.count : 0 }
 
   /// Calls `body` with the operands of each step block of a stage.
   ///
@@ -57,7 +61,7 @@ extension Engine {
         vectors: packed.vectors.start + first, previous_h: previousH + first, h: h + first,
         c: c.map { $0 + first } ?? kept, kept: kept, next_operand: between.operand + first, input_size: inputSize,
         hidden_size: hiddenSize, half_vectors: units / (products.lanes / 2),
-        set: products.set, halves: products.rounds)
+        set: products.set, format: products.stepWeights ?? .full)
       body(step)
     }
   }

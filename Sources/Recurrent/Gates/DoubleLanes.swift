@@ -12,12 +12,6 @@ struct DoublePair: VectorPair {
   @inline(always) mutating func add(_ value: Double, times weights: UnsafePointer<Double>) {
     lanes_add_products_f64_pair(&lanes, value, weights)
   }
-  @inline(always) mutating func add(_ value: Double, timesEvenHalvesAt weights: UnsafePointer<Double>) {
-    lanes_add_products_of_even_halves_f64_pair(&lanes, value, weights)
-  }
-  @inline(always) mutating func add(_ value: Double, timesOddHalvesAt weights: UnsafePointer<Double>) {
-    lanes_add_products_of_odd_halves_f64_pair(&lanes, value, weights)
-  }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f64_pair(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f64_pair(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f64_pair(a.lanes, b.lanes)) }
@@ -80,12 +74,6 @@ struct DoubleHalf: Lanes {
   @inline(always) mutating func add(_ value: Double, times weights: UnsafePointer<Double>) {
     lanes_add_products_f64_half(&lanes, value, weights)
   }
-  @inline(always) mutating func add(_ value: Double, timesEvenHalvesAt weights: UnsafePointer<Double>) {
-    lanes_add_products_of_even_halves_f64_half(&lanes, value, weights)
-  }
-  @inline(always) mutating func add(_ value: Double, timesOddHalvesAt weights: UnsafePointer<Double>) {
-    lanes_add_products_of_odd_halves_f64_half(&lanes, value, weights)
-  }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f64_half(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f64_half(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f64_half(a.lanes, b.lanes)) }
@@ -109,4 +97,17 @@ struct DoubleHalf: Lanes {
   @inline(always) var magnitude: Self { Self(lanes: lanes_magnitude_f64_half(lanes)) }
   @inline(always) func withSign(of other: Self) -> Self { Self(lanes: lanes_add_sign_f64_half(lanes, other.lanes)) }
   @inline(always) var exp2OfShifted: Self { Self(lanes: lanes_exp2_of_shifted_f64_half(lanes)) }
+}
+
+/// Only floats have halves, which nothing asks of other scalars (`LaneElement.canBeHalves`).
+extension Lanes where Scalar == Double {
+  @inline(always) mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>) {
+    stop_at_wrong_step()
+  }
+  @inline(always) mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>) {
+    stop_at_wrong_step()
+  }
+  @inline(always) mutating func add(_ value: Scalar, timesPairsAt weights: UnsafePointer<Scalar>) {
+    stop_at_wrong_step()
+  }
 }

@@ -21,6 +21,8 @@ protocol Lanes: BitwiseCopyable {
   mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>)
   /// The same with weights whose upper halves are the upper halves of the scalars in memory.
   mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
+  /// The same with a value and weights that hold two halves each, on AVX512_BF16.
+  mutating func add(_ value: Scalar, timesPairsAt weights: UnsafePointer<Scalar>)
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self
   func adding(_ a: Self, times b: Scalar) -> Self
@@ -77,6 +79,10 @@ struct Joined<First: Lanes, Second: Lanes>: Lanes where First.Scalar == Second.S
   @inline(always) mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>) {
     first.add(value, timesOddHalvesAt: weights)
     second.add(value, timesOddHalvesAt: weights + First.count)
+  }
+  @inline(always) mutating func add(_ value: Scalar, timesPairsAt weights: UnsafePointer<Scalar>) {
+    first.add(value, timesPairsAt: weights)
+    second.add(value, timesPairsAt: weights + First.count)
   }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))

@@ -15,28 +15,31 @@ protocol StepEquations {
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
   let step = step.pointee
-  // Weights in halves and full weights have separate code. If it joined before the gates, the compiler would keep some
-  // sums in memory while it adds to them.
-  if E.canBeHalves && step.halves {
-    runStep(equations, scalar, step, halves: true)
+  // Each format has code of its own. If they joined before the gates, the compiler would keep some sums in memory while
+  // it adds to them.
+  if E.canBeHalves && step.format == .halves {
+    runStep(equations, scalar, step, .halves)
+  } else if E.canBeHalves && step.format == .pairs {
+    guard has_pairs_here(step.set) else { return stop_at_wrong_step() }
+    runStep(equations, scalar, step, .pairs)
   } else {
-    runStep(equations, scalar, step, halves: false)
+    runStep(equations, scalar, step, .full)
   }
 }
 
 @inline(always) private func runStep<Equations: StepEquations, E: LaneElement>(
-  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, halves: Bool
+  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, _ format: step_weights
 ) {
   let mostSums = most_sums_here(step.set)
   switch step.half_vectors {
-  case 1: equations.run(StepPlace<E.Half>(step, equations, halves: halves))
-  case 2: equations.run(StepPlace<Halves<E.Half>>(step, equations, halves: halves))
+  case 1: equations.run(StepPlace<E.Half>(step, equations, format))
+  case 2: equations.run(StepPlace<Halves<E.Half>>(step, equations, format))
   case 3:
-    guard 3 &* equations.gates <= mostSums else { return stop_at_wrong_block() }
-    equations.run(StepPlace<Joined<Halves<E.Half>, E.Half>>(step, equations, halves: halves))
+    guard 3 &* equations.gates <= mostSums else { return stop_at_wrong_step() }
+    equations.run(StepPlace<Joined<Halves<E.Half>, E.Half>>(step, equations, format))
   default:
-    guard 4 &* equations.gates <= mostSums else { return stop_at_wrong_block() }
-    equations.run(StepPlace<E.Pair>(step, equations, halves: halves))
+    guard 4 &* equations.gates <= mostSums else { return stop_at_wrong_step() }
+    equations.run(StepPlace<E.Pair>(step, equations, format))
   }
 }
 
@@ -78,9 +81,8 @@ struct StepBlocks {
 
 /// A step block.
 struct StepPlace<L: Lanes> {
-  private let step: register_step
-  /// Whether a scalar of W and U holds the halves of two k: `step.halves`, but as a constant.
-  private let halves: Bool
+  /// Its format is a constant.
+  private var step: register_step
   /// The biases, W and U of the step block.
   private let biases: UnsafePointer<L.Scalar>
   private let w: UnsafePointer<L.Scalar>
@@ -89,10 +91,10 @@ struct StepPlace<L: Lanes> {
   private let stride: Int
 
   @inline(always) fileprivate init<Equations: StepEquations>(
-    _ step: register_step, _ equations: Equations.Type, halves: Bool
+    _ step: register_step, _ equations: Equations.Type, _ format: step_weights
   ) {
     self.step = step
-    self.halves = halves
+    self.step.format = format
     stride = equations.gates &* L.count
     biases = step.weights.assumingMemoryBound(to: L.Scalar.self)
     w = biases + equations.biasedSlots &* L.count
@@ -112,29 +114,33 @@ struct StepPlace<L: Lanes> {
     let xRow = step.x.assumingMemoryBound(to: E.self), hRow = step.operand.assumingMemoryBound(to: E.self)
     var w = self.w + input &* L.count, u = self.u + recurrent &* L.count
     let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= most_side_by_side(step.set) &* E.laneCount
+    let xCount = scalars(step.input_size), hCount = scalars(step.hidden_size)
     var k = 0
     if besides {
-      let both = min(step.input_size, step.hidden_size)
-      while k < (halves ? both & ~1 : both) {
-        x.add(xRow + k, times: w, halves: halves)
-        h.add(hRow + k, times: u, halves: halves)
+      let both = xCount < hCount ? xCount : hCount  // The compiler would call `min`.
+      while k < (step.format == .halves ? both & ~1 : both) {
+        x.add(xRow + k, times: w, step)
+        h.add(hRow + k, times: u, step)
         w += stride
         u += stride
-        k &+= halves ? 2 : 1
+        k &+= step.format == .halves ? 2 : 1
       }
     }
-    x.add(row: xRow, k..<step.input_size, times: w, stride: stride, halves: halves)
+    x.add(row: xRow, k..<xCount, times: w, stride: stride, step)
     guard recurrents > 0 else { return (x, h) }
     if !besides && L.count > E.laneCount && few_registers(step.set) {
       // The sums of x wait in memory. Otherwise the compiler keeps sums of h there while it adds to them.
       var inMemory = x
       withUnsafeMutablePointer(to: &inMemory) { leave_in_memory($0) }
-      h.add(row: hRow, k..<step.hidden_size, times: u, stride: stride, halves: halves)
+      h.add(row: hRow, k..<hCount, times: u, stride: stride, step)
       return (inMemory, h)
     }
-    h.add(row: hRow, k..<step.hidden_size, times: u, stride: stride, halves: halves)
+    h.add(row: hRow, k..<hCount, times: u, stride: stride, step)
     return (x, h)
   }
+
+  /// How many scalars hold a row of so many numbers.
+  @inline(always) private func scalars(_ size: Int) -> Int { step.format == .pairs ? (size &+ 1) / 2 : size }
 
   @inline(always) func bias(ofSlot slot: Int) -> L { L(at: biases + slot &* L.count) }
   /// The parameter with one value for each unit.
@@ -173,49 +179,42 @@ struct GateSums<L: Lanes, let gates: Int> {
   /// Adds some values of a row times their weights [k][gate][unit]. If a scalar of the weights holds the halves of two
   /// k, the first k is even, and the last one may have no neighbor.
   @inline(always) fileprivate mutating func add(
-    row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int, halves: Bool
+    row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int,
+    _ step: register_step
   ) {
     var weights = weights, k = depth.lowerBound
-    while k < (halves ? depth.upperBound &- 1 : depth.upperBound) {
-      add(row + k, times: weights, halves: halves)
+    while k < (step.format == .halves ? depth.upperBound &- 1 : depth.upperBound) {
+      add(row + k, times: weights, step)
       weights += stride
-      k &+= halves ? 2 : 1
+      k &+= step.format == .halves ? 2 : 1
     }
-    if halves, k < depth.upperBound { add(even: row[k], times: weights) }
+    if step.format == .halves, k < depth.upperBound { addToEach(weights) { $0.add(row[k], timesEvenHalvesAt: $1) } }
   }
 
   /// Adds one value of the row times its weights [gate][unit], or two neighboring values if the weights are in halves.
   @inline(always) fileprivate mutating func add(
-    _ row: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>, halves: Bool
+    _ row: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>, _ step: register_step
   ) {
-    if halves {
-      add(even: row[0], times: weights)
-      add(odd: row[1], times: weights)
-    } else {
-      add(row[0], times: weights)
+    switch step.format {
+    case .full: addToEach(weights) { $0.add(row[0], times: $1) }
+    case .halves:
+      addToEach(weights) { $0.add(row[0], timesEvenHalvesAt: $1) }
+      // With few registers, the weights are loaded again. Otherwise the compiler keeps some of them, or some sums, in
+      // other memory meanwhile.
+      let again = few_registers(step.set) ? hidden_address(weights) : UnsafeRawPointer(weights)
+      let weights = again.assumingMemoryBound(to: L.Scalar.self)
+      addToEach(weights) { $0.add(row[1], timesOddHalvesAt: $1) }
+    case .pairs: addToEach(weights) { $0.add(row[0], timesPairsAt: $1) }
     }
   }
 
-  @inline(always) private mutating func add(_ value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
-    if gates > 0 { first.add(value, times: weights) }
-    if gates > 1 { second.add(value, times: weights + L.count) }
-    if gates > 2 { third.add(value, times: weights + 2 &* L.count) }
-    if gates > 3 { fourth.add(value, times: weights + 3 &* L.count) }
-  }
-
-  /// The same with weights in halves, for an even k.
-  @inline(always) private mutating func add(even value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
-    if gates > 0 { first.add(value, timesEvenHalvesAt: weights) }
-    if gates > 1 { second.add(value, timesEvenHalvesAt: weights + L.count) }
-    if gates > 2 { third.add(value, timesEvenHalvesAt: weights + 2 &* L.count) }
-    if gates > 3 { fourth.add(value, timesEvenHalvesAt: weights + 3 &* L.count) }
-  }
-
-  /// The same with weights in halves, for an odd k.
-  @inline(always) private mutating func add(odd value: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
-    if gates > 0 { first.add(value, timesOddHalvesAt: weights) }
-    if gates > 1 { second.add(value, timesOddHalvesAt: weights + L.count) }
-    if gates > 2 { third.add(value, timesOddHalvesAt: weights + 2 &* L.count) }
-    if gates > 3 { fourth.add(value, timesOddHalvesAt: weights + 3 &* L.count) }
+  /// Calls `add` with the sum of each gate and with its weights.
+  @inline(always) private mutating func addToEach(
+    _ weights: UnsafePointer<L.Scalar>, _ add: (inout L, UnsafePointer<L.Scalar>) -> Void
+  ) {
+    if gates > 0 { add(&first, weights) }
+    if gates > 1 { add(&second, weights + L.count) }
+    if gates > 2 { add(&third, weights + 2 &* L.count) }
+    if gates > 3 { add(&fourth, weights + 3 &* L.count) }
   }
 }

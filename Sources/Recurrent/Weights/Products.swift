@@ -51,9 +51,13 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     rounded?.pointee.format == .int8 ? Blocking.int8Multiplies : 1
   }
 
-  /// Whether steps in registers can read the weights and add in the order of the kernels: full weights, or bf16 that
-  /// one shift or mask unpacks.
-  package var servesRegisters: Bool { rounded.map { $0.pointee.format == .bf16 && $0.pointee.row_group == 1 } ?? true }
+  /// What a scalar of the weights holds in steps in registers; nil if they cannot read the weights or add in the order
+  /// of the kernels, as in 8 bits and on AMX.
+  package var stepWeights: step_weights? {
+    guard let rounded = rounded?.pointee else { return .full }
+    guard rounded.format == .bf16, rounded.set != .amx else { return nil }
+    return rounded.set == .avx512bf16 ? .pairs : .halves
+  }
 
   /// The scalars of a vector of 64 bytes.
   package var lanes: Int { 64 / MemoryLayout<E>.stride }

@@ -91,33 +91,22 @@ extension Engine {
     guard let rows = memory.hRows, let registers = memory.registers else { return }
     let steps = call.walk.count
     rows.even.update(from: call.h0, count: hiddenSize)
-    let even = makeStepPlan(registers.weights, previousH: rows.even, h: rows.odd, memory, at: registers.plans)
-    let odd =
-      steps > 1
-      ? makeStepPlan(
-        registers.weights, previousH: rows.odd, h: rows.even, memory, at: registers.plans + even.callCount) : even
+    func plan(
+      _ room: StepPlan.Room, previousH: UnsafeMutablePointer<E>, h: UnsafeMutablePointer<E>, downwards: Bool
+    ) -> StepPlan {
+      var plan = StepPlan(products, h: h, hiddenSize: hiddenSize, in: room)
+      // x is a placeholder, which each step sets.
+      plan.append(
+        self, memory, weights: registers.weights, x: previousH, previousH: previousH, h: h, downwards: downwards)
+      return plan
+    }
+    let even = plan(registers.even, previousH: rows.even, h: rows.odd, downwards: false)
+    let odd = steps > 1 ? plan(registers.odd, previousH: rows.odd, h: rows.even, downwards: true) : even
     for index in 0..<steps {
       let t = call.walk[index], x = call.x.first(call.plan, t), y = call.y.first(call.plan, t)
       if index & 1 == 0 { even.run(x, into: y) } else { odd.run(x, into: y) }
     }
     call.hn.update(from: steps & 1 == 0 ? rows.even : rows.odd, count: hiddenSize)
-  }
-
-  private func makeStepPlan(
-    _ weights: UnsafePointer<E>, previousH: UnsafeMutablePointer<E>, h: UnsafeMutablePointer<E>,
-    _ memory: ForwardMemory<E>, at calls: UnsafeMutablePointer<StepPlan.KernelCall>
-  ) -> StepPlan {
-    var count = 0
-    for stage in stages {
-      // x is a placeholder, which each step sets.
-      forEachStepBlock(
-        stage, weights: weights, x: previousH, previousH: previousH, h: h, c: memory.c, memory.between
-      ) {
-        (calls + count).initialize(to: StepPlan.KernelCall(run: stage.pass.step, operands: $0))
-        count += 1
-      }
-    }
-    return StepPlan(calls, count: count, h: h, bytes: hiddenSize * MemoryLayout<E>.stride)
   }
 
   /// One step. A gate pass runs as soon as the products of its rows are done. A step of one row has one gate pass for

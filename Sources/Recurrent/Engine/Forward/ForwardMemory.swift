@@ -40,7 +40,7 @@ struct ForwardMemory<E: Element>: BitwiseCopyable {
   let between: BetweenStages<E>
   /// The weights of steps in registers, and room for the plans of an even and an odd step; nil if the steps run in
   /// slots.
-  let registers: (weights: UnsafePointer<E>, plans: UnsafeMutablePointer<StepPlan.KernelCall>)?
+  let registers: (weights: UnsafePointer<E>, even: StepPlan.Room, odd: StepPlan.Room)?
   /// The number of steps before this call. Every second step visits the blocks downwards.
   var turns: Int
   /// Whether a step's weights come from far caches.
@@ -73,7 +73,8 @@ extension Engine {
         operandTiles: packsOperands ? arena.take(n * products.rowScalars(hiddenSize)) : nil,
         c: program.hasCellState ? arena.take(blocks * n * width) : nil, cRows: n,
         between: BetweenStages(kept: arena.take(betweenCount), operand: arena.take(betweenCount)),
-        registers: runsInRegisters ? (packed.stepWeights(products), takePlans(&arena)) : nil, turns: scratch.turns,
+        registers: runsInRegisters ? (packed.stepWeights(products), takePlan(&arena), takePlan(&arena)) : nil,
+        turns: scratch.turns,
         farHH: products.isFar(blocks * program.gates * hiddenSize * width))
     }
     scratch.turns += call.plan.steps
@@ -81,10 +82,14 @@ extension Engine {
   }
 
   @inline(__always)
-  private func takePlans(_ arena: inout Arena<E>) -> UnsafeMutablePointer<StepPlan.KernelCall> {
-    let count = 2 * stages.count * packed.stepBlocks.count
-    let bytes = count * MemoryLayout<StepPlan.KernelCall>.stride
+  private func takePlan(_ arena: inout Arena<E>) -> StepPlan.Room {
+    StepPlan.Room(calls: take(stepCalls, from: &arena), roundings: take(stepRoundings, from: &arena))
+  }
+
+  @inline(__always)
+  private func take<Part>(_ count: Int, from arena: inout Arena<E>) -> UnsafeMutablePointer<Part> {
+    let bytes = count * MemoryLayout<Part>.stride
     return UnsafeMutableRawPointer(arena.take(bytes / MemoryLayout<E>.stride)).bindMemory(
-      to: StepPlan.KernelCall.self, capacity: count)
+      to: Part.self, capacity: count)
   }
 }

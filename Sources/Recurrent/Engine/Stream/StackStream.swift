@@ -65,10 +65,13 @@ package final class StackStream<E: Element>: StreamSteps, StreamEngine {
         }
       }
     }
-    func stepPlan(isOdd: Bool) -> StepPlan { StepPlan(stack.parts, memories, states, isOdd: isOdd) }
     super.init(
       shape, batchSize: batchSize, scalarBytes: MemoryLayout<E>.stride, denormals: stack.denormals,
-      plans: inRegisters ? (stepPlan(isOdd: false), stepPlan(isOdd: true)) : nil,
+      plans: inRegisters
+        ? (
+          StackStream.plan(stack.parts, memories, states, isOdd: false),
+          StackStream.plan(stack.parts, memories, states, isOdd: true)
+        ) : nil,
       runsStepByStep: stack.parts.allSatisfy { $0.streamRunsStepByStep(rows: batchSize) })
   }
 
@@ -92,6 +95,26 @@ package final class StackStream<E: Element>: StreamSteps, StreamEngine {
       }
     }
     return other
+  }
+
+  /// The plan of an even or an odd step in registers, in memory of its own. Odd steps visit the step blocks of a stage
+  /// downwards: the weights that a step used last are still in a near cache when the next step begins.
+  private static func plan(
+    _ engines: [Engine<E>], _ memories: [ForwardMemory<E>], _ states: UnsafeMutableBufferPointer<HiddenState<E>>,
+    isOdd: Bool
+  ) -> StepPlan {
+    let room = StepPlan.Room(
+      calls: .allocate(capacity: engines.reduce(0) { $0 + $1.stepCalls }),
+      roundings: .allocate(capacity: engines.reduce(0) { $0 + $1.stepRoundings }))
+    let h = states[states.count - 1].next(isOdd)
+    var plan = StepPlan(engines[0].products, h: h, hiddenSize: engines[0].hiddenSize, in: room)
+    for (index, engine) in engines.enumerated() {
+      plan.append(
+        engine, memories[index], weights: engine.packed.stepWeights(engine.products),
+        x: inputOfLevel(index, states, isOdd: isOdd), previousH: states[index].now(isOdd), h: states[index].next(isOdd),
+        downwards: isOdd)
+    }
+    return plan
   }
 
   private static func call(

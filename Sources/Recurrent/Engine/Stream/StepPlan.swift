@@ -11,100 +11,101 @@ struct StepPlan: BitwiseCopyable {
     /// How many rows are rounded before it.
     var roundings = 0
   }
-  private struct Rounding: BitwiseCopyable {
+  /// A row to be rounded, and where to.
+  struct Rounding: BitwiseCopyable {
     var row: rounded_rows
     let place: UnsafeMutableRawPointer
   }
+  /// Room for the calls and the roundings of a plan.
+  struct Room: BitwiseCopyable {
+    let calls: UnsafeMutablePointer<KernelCall>
+    let roundings: UnsafeMutablePointer<Rounding>
+  }
 
-  /// [level][stage][step block]
-  private let calls: UnsafeMutablePointer<KernelCall>
-  /// The number of calls of all levels, and of the first level.
-  let callCount: Int
-  private let firstLevelCalls: Int
-  /// How x, and what the stages multiply by U, are rounded, in the order of their use; nil if no rows are rounded.
-  private let roundings: (kernels: UnsafePointer<rounded_kernels>, rows: UnsafeMutablePointer<Rounding>)?
+  /// [level][stage][step block], and how x and what the stages multiply by U are rounded, in the order of their use.
+  private let room: Room
+  /// The kernels that round; nil if no rows are rounded.
+  private let kernels: UnsafePointer<rounded_kernels>?
+  private var callCount = 0
+  private var roundingCount = 0
+  /// The number of calls of the first level.
+  private var firstLevelCalls = 0
   /// The h of the last level after the step.
   private let h: UnsafeRawPointer
   private let hBytes: Int
 
-  /// - Parameters:
-  ///   - engines: one for each level.
-  ///   - states: the h of each level, [H].
-  ///   - isOdd: whether the step is odd. Odd steps visit the step blocks of a stage downwards: the weights that a step
-  ///     used last are still in a near cache when the next step begins.
-  init<E: Element>(
-    _ engines: [Engine<E>], _ memories: [ForwardMemory<E>], _ states: UnsafeMutableBufferPointer<HiddenState<E>>,
-    isOdd: Bool
-  ) {
-    var calls: [KernelCall] = [], roundings: [Rounding] = [], firstLevelCalls = 0
-    for (index, engine) in engines.enumerated() {
-      let memory = memories[index], previousH = states[index].now(isOdd)
-      let x = inputOfLevel(index, states, isOdd: isOdd)
-      var roundingsBefore = 0
-      func round(_ source: UnsafePointer<E>, _ size: Int, to target: UnsafeMutablePointer<E>?) {
-        guard engine.products.rounds, let target else { return }
-        let row = engine.products.rowsToRound(source, count: 1, stride: size, depth: size)
-        roundings.append(Rounding(row: row, place: UnsafeMutableRawPointer(target)))
-        roundingsBefore += 1
-      }
-      round(x, engine.inputSize, to: memory.xTiles)
-      for stage in engine.stages {
-        if let product = stage.product {
-          round(
-            product.operandSlot == nil ? previousH : memory.between.operand, engine.hiddenSize, to: memory.operandTiles)
-        }
-        let first = calls.count
-        engine.forEachStepBlock(
-          stage, weights: engine.packed.stepWeights(engine.products),
-          x: engine.products.rounds ? UnsafePointer(memory.xTiles!) : UnsafePointer(x),
-          roundedOperand: engine.products.rounds ? memory.operandTiles.map { UnsafePointer($0) } : nil,
-          previousH: previousH, h: states[index].next(isOdd), c: memory.c, memory.between
-        ) { calls.append(KernelCall(run: stage.pass.step, operands: $0)) }
-        if isOdd { calls[first...].reverse() }
-        calls[first].roundings = roundingsBefore
-        roundingsBefore = 0
-      }
-      if index == 0 { firstLevelCalls = calls.count }
-    }
-    func kept<Part>(_ parts: [Part]) -> UnsafeMutablePointer<Part> {
-      let memory = UnsafeMutableBufferPointer<Part>.allocate(capacity: parts.count)
-      _ = memory.initialize(from: parts)
-      return memory.baseAddress!
-    }
-    self.calls = kept(calls)
-    callCount = calls.count
-    self.firstLevelCalls = firstLevelCalls
-    self.roundings = engines[0].products.rounded.map { ($0, kept(roundings)) }
-    h = UnsafeRawPointer(states[states.count - 1].next(isOdd))
-    hBytes = engines[0].hiddenSize * MemoryLayout<E>.stride
-  }
-
-  /// The step of one level whose rows are not rounded. It uses the caller's memory.
+  /// A plan without levels.
   ///
-  /// - Parameter h: [H], what the calls write.
-  init(_ calls: UnsafeMutablePointer<KernelCall>, count: Int, h: UnsafeRawPointer, bytes: Int) {
-    self.calls = calls
-    callCount = count
-    firstLevelCalls = count
-    roundings = nil
-    self.h = h
-    hBytes = bytes
+  /// - Parameter h: [H], what the last level will write.
+  init<E: Element>(_ products: Products<E>, h: UnsafePointer<E>, hiddenSize: Int, in room: Room) {
+    self.room = room
+    kernels = products.rounded
+    self.h = UnsafeRawPointer(h)
+    hBytes = hiddenSize * MemoryLayout<E>.stride
   }
 
-  /// Gives back the memory of a stream's plan.
+  /// Adds the next level.
+  ///
+  /// - Parameters:
+  ///   - weights: those of `packed.stepWeights`.
+  ///   - x: [C]. `run` replaces that of the first level.
+  ///   - downwards: whether the step blocks of a stage are visited downwards.
+  @inline(__always)
+  mutating func append<E: Element>(
+    _ engine: Engine<E>, _ memory: ForwardMemory<E>, weights: UnsafePointer<E>, x: UnsafePointer<E>,
+    previousH: UnsafePointer<E>, h: UnsafeMutablePointer<E>, downwards: Bool
+  ) {
+    let isFirst = callCount == 0, blocks = engine.packed.stepBlocks.count
+    var roundings = round(x, engine.inputSize, engine.products, to: memory.xTiles)
+    for stage in engine.stages {
+      if let product = stage.product {
+        let operand = product.operandSlot == nil ? previousH : UnsafePointer(memory.between.operand)
+        roundings += round(operand, engine.hiddenSize, engine.products, to: memory.operandTiles)
+      }
+      var place = room.calls + (downwards ? callCount + blocks - 1 : callCount)
+      engine.forEachStepBlock(
+        stage, weights: weights, x: kernels == nil ? x : UnsafePointer(memory.xTiles!),
+        roundedOperand: kernels == nil ? nil : memory.operandTiles.map { UnsafePointer($0) }, previousH: previousH,
+        h: h, c: memory.c, memory.between
+      ) {
+        place.initialize(to: KernelCall(run: stage.pass.step, operands: $0))
+        place += downwards ? -1 : 1
+      }
+      room.calls[callCount].roundings = roundings
+      roundings = 0
+      callCount += blocks
+    }
+    if isFirst { firstLevelCalls = callCount }
+  }
+
+  /// Adds the rounding of a row to bf16 or to 8 bits, if weights are rounded.
+  ///
+  /// - Returns: how many roundings were added: 1, or 0.
+  @inline(__always)
+  private mutating func round<E: Element>(
+    _ source: UnsafePointer<E>, _ size: Int, _ products: Products<E>, to target: UnsafeMutablePointer<E>?
+  ) -> Int {
+    guard kernels != nil, let target else { return 0 }
+    let row = products.rowsToRound(source, count: 1, stride: size, depth: size)
+    (room.roundings + roundingCount).initialize(to: Rounding(row: row, place: UnsafeMutableRawPointer(target)))
+    roundingCount += 1
+    return 1
+  }
+
+  /// Gives back the room of a stream's plan.
   func deallocate() {
-    calls.deallocate()
-    roundings?.rows.deallocate()
+    room.calls.deallocate()
+    room.roundings.deallocate()
   }
 
   /// Runs the step: x [C] is read, y [H] is overwritten.
   @inline(__always)
   func run(_ x: UnsafeRawPointer, into y: UnsafeMutableRawPointer) {
-    if let roundings {
-      roundAndRun(x, roundings.kernels, roundings.rows)
+    if let kernels {
+      roundAndRun(x, kernels)
     } else {
       for index in 0..<callCount {
-        let call = calls + index
+        let call = room.calls + index
         if index < firstLevelCalls { call.pointee.operands.x = x }
         call.pointee.run(&call.pointee.operands)
       }
@@ -112,13 +113,11 @@ struct StepPlan: BitwiseCopyable {
     y.copyMemory(from: h, byteCount: hBytes)
   }
 
-  private func roundAndRun(
-    _ x: UnsafeRawPointer, _ kernels: UnsafePointer<rounded_kernels>, _ rows: UnsafeMutablePointer<Rounding>
-  ) {
-    var rounding = rows
+  private func roundAndRun(_ x: UnsafeRawPointer, _ kernels: UnsafePointer<rounded_kernels>) {
+    var rounding = room.roundings
     rounding.pointee.row.source = x.assumingMemoryBound(to: Float.self)
     for index in 0..<callCount {
-      let call = calls + index
+      let call = room.calls + index
       for _ in 0..<call.pointee.roundings {
         kernels.pointee.round_rows(&rounding.pointee.row, rounding.pointee.place)
         rounding += 1
