@@ -5,12 +5,19 @@ import Testing
 @Suite struct StreamTests {
   @Test(arguments: Cell.all, Kernels.all)
   func streamsAreTheWhole(cell: Cell, kernels: Kernels) throws {
-    try streamsAreTheWhole(kernels.scalar, cell, kernels.set)
+    try streamsAreTheWhole(kernels.scalar, cell, kernels.set, .full)
+  }
+
+  @Test(arguments: Cell.all, Processor.available)
+  func streamsOfRoundedWeightsAreTheWhole(cell: Cell, set: InstructionSet) throws {
+    for weights in [WeightFormat.bfloat16, .int8] { try streamsAreTheWhole(Float.self, cell, set, weights) }
   }
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  private func streamsAreTheWhole<Scalar: RecurrentScalar>(_: Scalar.Type, _ cell: Cell, _ set: InstructionSet) throws {
+  private func streamsAreTheWhole<Scalar: RecurrentScalar>(
+    _: Scalar.Type, _ cell: Cell, _ set: InstructionSet, _ weights: WeightFormat
+  ) throws {
     var shapes = [
       (30, 1, 3, 17, 1), (11, 5, 40, 33, 3), (6, 13, 130, 150, 2),
       // A batch of one sequence runs in registers, unless C or H is larger than 256.
@@ -24,11 +31,14 @@ import Testing
     shapes += [1, 5, 7, 9, 13, 17, 24, 25, 31, 33, 40, 41, 50, 57, 63, 72].map { (4, 1, 2, $0, 1) }
     shapes += [12, 17, 24, 31, 40, 50, 72].map { (4, 1, $0 + 1, $0, 1) }
     for (steps, batch, inputs, hidden, levels) in shapes {
-      let problem = Problem<Scalar>(
+      var problem = Problem<Scalar>(
         cell, steps: steps, batch: batch, inputs: inputs, hidden: hidden, levels: levels, set: set)
+      problem.weights = weights
       let instance = try problem.instance(), layer = instance.layer, initial = instance.initial
-      // A call of `record` never runs in registers.
-      let whole = try layer.record(instance.x, initial: initial).output
+      // A call of `record` never runs in registers, and neither does any in 8 bits.
+      let whole =
+        try weights == .int8
+        ? layer.forward(instance.x, initial: initial) : layer.record(instance.x, initial: initial).output
       let forward = try layer.forward(instance.x, initial: initial)
       expectSameBits(forward.y.values, whole.y.values, "y of forward, \(problem)")
       expectSameBits(

@@ -13,7 +13,8 @@ extension Engine {
   /// Otherwise, forward multiplies W by the inputs of a whole chunk at once, which is faster if there is much to
   /// multiply. A step of so few units has too little work for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
-    let most = hasFewInputs ? Blocking.forwardRegisterUnitsOfFewInputs : Blocking.forwardRegisterUnits
+    let isSmall = hasFewInputs || program.gates == 1 && hasU && products.set != .portable
+    let most = isSmall ? Blocking.forwardRegisterUnitsOfSmallSteps : Blocking.forwardRegisterUnits
     return rows == 1 && products.stepWeights != nil && max(inputSize, hiddenSize) <= most
   }
 

@@ -15,7 +15,7 @@ package final class Engine<E: Element>: @unchecked Sendable {
   /// The program's stages, in memory that a loop can read without counting references.
   let stages: UnsafeBufferPointer<CellProgram.Stage>
   /// Whether the cell has a matrix U.
-  private let hasU: Bool
+  let hasU: Bool
   /// The number of rows that a chunk of a walk should have.
   let chunkRows: Int
   /// The rows of a gate tile after a product of forward: whole row tiles.
