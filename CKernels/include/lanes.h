@@ -157,7 +157,7 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
 #define LANES_ADD_PAIRS(sum, value, weights) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(value), "m"(weights))
 #else
 #define LANES_OF_PAIRS LANES
-#define LANES_ADD_PAIRS(sum, value, weights) __builtin_trap()
+#define LANES_ADD_PAIRS(sum, value, weights) ((void)(sum), __builtin_trap())
 #endif
 LANE_HALVES(f32_pair, lanes32, lanes32i, lanes16)
 LANE_HALVES(f32_half, lanes8, lanes8i, lanes8)

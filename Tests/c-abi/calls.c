@@ -53,10 +53,10 @@ void forward_is_checked(void) {
   WITH(steps, 0, "call.steps is 0");
   WITH(batch_size, 0, "call.batch_size is 0");
   WITH(steps, SIZE_MAX, "call.steps is 18446744073709551615");
-  WITH(steps, SIZE_MAX / 2, "expected at most");
-  WITH(batch_size, SIZE_MAX / 2, "expected at most");
-  WITH(steps, (size_t)1 << 62, "expected at most");
-  WITH(batch_size, (size_t)1 << 40, "expected at most");
+  WITH(steps, SIZE_MAX / 2, "what this machine's memory holds");
+  WITH(batch_size, SIZE_MAX / 2, "what this machine's memory holds");
+  WITH(steps, (size_t)1 << 62, "what this machine's memory holds");
+  WITH(batch_size, (size_t)1 << 40, "what this machine's memory holds");
   WITH(x_layout, 3, "call.x_layout is 3, expected 0 to 2");
   WITH(y_layout, -1, "call.y_layout is 4294967295");
   WITH(dropout_mode, 2, "call.dropout_mode is 2, expected 0 or 1");
@@ -83,7 +83,8 @@ void forward_is_checked(void) {
   call.lengths_count = N;
   call.resets = (const uint8_t[1]){0};
   call.resets_count = 1;
-  EXPECT_INVALID("expected at most", recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("what this machine's memory holds",
+                 recurrent_forward(layer, &call, x, xs, STATE(h, c), y, ys, scratch));
 
   call = sizes();
   call.x_layout = RECURRENT_STRIDED;

@@ -21,9 +21,9 @@ void options_are_checked(void) {
   WITH(hidden_size, 0, "options.hidden_size is 0");
   WITH(layer_count, 0, "options.layer_count is 0");
   WITH(input_size, SIZE_MAX, "options.input_size is 18446744073709551615");
-  WITH(hidden_size, SIZE_MAX / 2, "expected at most");
-  WITH(hidden_size, (size_t)1 << 32, "expected at most");
-  WITH(layer_count, (size_t)1 << 60, "expected at most");
+  WITH(hidden_size, SIZE_MAX / 2, "what this machine's memory holds");
+  WITH(hidden_size, (size_t)1 << 32, "what this machine's memory holds");
+  WITH(layer_count, (size_t)1 << 60, "what this machine's memory holds");
   WITH(cell, 4, "options.cell is 4, expected 0 to 3");
   WITH(direction, 4, "options.direction is 4, expected 0 to 3");
   WITH(activation, 2, "options.activation is 2");
