@@ -92,9 +92,7 @@ struct Case {
     }
   }
   /// Whether BLIS's whole product can run the case's products alone.
-  var hasProducts: Bool {
-    weights == .full && cell?.multipliesByMatrix ?? false && isCallOfCell
-  }
+  var hasProducts: Bool { weights == .full && cell?.multipliesByMatrix ?? false && isCallOfCell }
   /// Whether the case is one call of a cell in one direction, with all lengths equal.
   private var isCallOfCell: Bool { [.forward, .training, .step].contains(mode) }
   /// The kernels that a case runs on by default.

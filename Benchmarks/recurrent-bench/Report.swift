@@ -90,16 +90,20 @@ struct Report: Encodable {
           + (peers.isEmpty ? [] : [result.bestPeer ?? "-"]), columns(peers)))
   }
 
-  /// How the run went against the peers, in two lines.
+  /// How the run went against the peers: a line for the cases in floats, and one for those in bf16.
   func showRatios() {
-    let ratios = results.compactMap { result in result.ratio.map { (result.name, $0) } }
-    guard let worst = ratios.min(by: { $0.1 < $1.1 }) else { return }
-    let mean = exp(ratios.map { log($0.1) }.reduce(0, +) / Double(ratios.count))
-    let behind = ratios.filter { $0.1 < 1 }.count
-    print(
-      String(
-        format: "\nbest peer's time over ours: geometric mean %.2f, least %.2f (%@), behind in %d of %d", mean, worst.1,
-        worst.0, behind, ratios.count))
+    for scalar in [PeerScalar.f32, .bf16] {
+      let ratios = results.compactMap { result in
+        result.peers?.first?.scalar == scalar ? result.ratio.map { (result.name, $0) } : nil
+      }
+      guard let worst = ratios.min(by: { $0.1 < $1.1 }) else { continue }
+      let mean = exp(ratios.map { log($0.1) }.reduce(0, +) / Double(ratios.count))
+      let behind = ratios.filter { $0.1 < 1 }.count
+      print(
+        String(
+          format: "\nbest peer's time over ours in %@: geometric mean %.2f, least %.2f (%@), behind in %d of %d",
+          scalar.rawValue, mean, worst.1, worst.0, behind, ratios.count))
+    }
   }
 
   func showGates() {

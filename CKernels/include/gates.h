@@ -43,12 +43,12 @@ typedef struct gate_tile {
 //
 //   full     one weight.
 //   halves   the weights of two k in bf16, the even one below. x and the operand are rounded floats.
-//   pairs    the same, for AVX512_BF16. A scalar of x and of the operand holds two k like a scalar of W.
-typedef enum __attribute__((enum_extensibility(closed))) step_weights {
-  step_weights_full,
-  step_weights_halves,
-  step_weights_pairs,
-} step_weights;
+//   words    the same, for AVX512_BF16. A scalar of x and of the operand holds two k too.
+typedef enum __attribute__((enum_extensibility(closed))) step_format {
+  step_format_full,
+  step_format_halves,
+  step_format_words,
+} step_format;
 
 // One stage of a step of one row whose sums stay in registers, for one step block: both products and the gates.
 //
@@ -70,7 +70,7 @@ typedef struct register_step {
   ptrdiff_t hidden_size;   // H
   ptrdiff_t half_vectors;  // of the block
   instruction_set set;
-  step_weights format;
+  step_format format;
 } register_step;
 
 // The largest number of half vectors that the sums of one product take in a step block of more than one vector; 0 if
@@ -95,17 +95,13 @@ LANES register_step step_for(instruction_set set, const register_step *step) {
   return copy;
 }
 
-// Returns the `most_sums` of a step as a constant, so that the compiler removes the code for larger blocks. Each
-// variant has the constant of its set. The portable variant has none: its blocks have at most one vector, so the result
-// is 0.
-LANES ptrdiff_t most_sums_here(instruction_set set) {
-  if (__builtin_constant_p(set)) return most_sums(set);
-  if (most_sums(set)) __builtin_trap();
-  return 0;
+// Returns the set of this variant as a constant, so that the compiler removes the code that the set never runs. Each
+// variant but the portable one has the constant of its set already.
+LANES instruction_set set_here(instruction_set set) {
+  if (__builtin_constant_p(set)) return set;
+  if (set != instruction_set_portable) __builtin_trap();
+  return instruction_set_portable;
 }
-
-// Whether this is a variant for AVX-512, whose steps may read pairs.
-LANES bool has_pairs_here(instruction_set set) { return __builtin_constant_p(set) && set == instruction_set_avx512; }
 
 // A step block or a format that the set or the scalar does not have.
 LANES void stop_at_wrong_step(void) { __builtin_trap(); }

@@ -132,10 +132,10 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
 // Sums of products with weights in bf16, of which a scalar in memory holds two.
 //
 //   add_products_of_even_halves, add_products_of_odd_halves
-//                            sum += value · weights, in place, with those of the lower or of the upper halves in
-//                            memory; fused as muladd is.
-//   add_products_of_pairs    sum += the products of both halves of the value and of the weights, the upper ones first:
-//                            VDPBF16PS. Only a variant for AVX-512 may contain it, and only a processor with
+//                            sum += value · weights, in place, where the weights are the lower (even) or the upper (odd)
+//                            halves of the scalars in memory; fused as muladd is.
+//   add_products_of_words    sum += the products of both halves of the value and of the scalars in memory, the upper ones
+//                            first: VDPBF16PS. Only a variant for AVX-512 may contain it, and only a processor with
 //                            AVX512_BF16 may run it. The compiler refuses its own function for the instruction in these
 //                            variants, because other processors run them too.
 #define LANE_HALVES(type, lanes, integers, vector)                                                                  \
@@ -147,17 +147,17 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
     const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) & (int32_t)0xffff0000;              \
     *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
   }                                                                                                                 \
-  LANES_OF_PAIRS void lanes_add_products_of_pairs_##type(void *sum, float value, const float *weights) {            \
+  LANES_OF_WORDS void lanes_add_products_of_words_##type(void *sum, float value, const float *weights) {            \
     vector *sums = sum;                                                                                             \
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof(lanes) / sizeof(vector)); i++)                                     \
-      LANES_ADD_PAIRS(sums[i], (vector)value, ((const vector *)weights)[i]);                                        \
+      LANES_ADD_WORDS(sums[i], (vector)value, ((const vector *)weights)[i]);                                        \
   }
 #if defined(__x86_64__)
-#define LANES_OF_PAIRS FOR_AVX512 LANES
-#define LANES_ADD_PAIRS(sum, value, weights) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(value), "m"(weights))
+#define LANES_OF_WORDS FOR_AVX512 LANES
+#define LANES_ADD_WORDS(sum, value, weights) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(value), "m"(weights))
 #else
-#define LANES_OF_PAIRS LANES
-#define LANES_ADD_PAIRS(sum, value, weights) ((void)(sum), __builtin_trap())
+#define LANES_OF_WORDS LANES
+#define LANES_ADD_WORDS(sum, value, weights) ((void)(sum), __builtin_trap())
 #endif
 LANE_HALVES(f32_pair, lanes32, lanes32i, lanes16)
 LANE_HALVES(f32_half, lanes8, lanes8i, lanes8)

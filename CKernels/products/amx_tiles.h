@@ -1,6 +1,6 @@
 // The loops of the products on AMX, whose instructions multiply up to 16 rows by 16 units. There are eight tile
 // registers: four hold sums, and the others hold rows and weights. Each file defines KERNEL, includes int8_vectors.h or
-// bf16_vectors.h, defines these macros, and then includes this file:
+// bf16_neighbors.h, defines these macros, and then includes this file:
 //
 //   AMX_K                           the values of k in a tile
 //   ROW_HEAD, UNIT_HEAD             the number of words of a row, or of a unit, before those with numbers

@@ -55,9 +55,13 @@ FOR_AVX512_BF16 static __attribute__((noinline)) void round_several_rows(const r
   }
 }
 
-// A single row, which a small step waits for, needs no memory.
+// A small step waits for its single row, which needs no array on the stack. So several rows have a function of their
+// own.
 FOR_AVX512_BF16 void round_rows_bf16_avx512bf16(const rounded_rows *s, void *tile) {
-  if (s->row_count > 1) return round_several_rows(s, tile);
+  if (s->row_count > 1) {
+    round_several_rows(s, tile);
+    return;
+  }
   const float *source = s->source;
   for (ptrdiff_t done = 0; done < s->k; done += s->piece, source += s->piece_stride)
     pair_neighbors((uint32_t *)tile + done / 2, source, s->k - done < s->piece ? s->k - done : s->piece);

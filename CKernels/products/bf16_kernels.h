@@ -1,6 +1,6 @@
 // The loops of the products with weights in bf16, for kernels whose sums are vectors of floats. Each file defines
-// KERNEL and ROW_GROUP, the values of k in a word of a row, includes bf16_vectors.h, defines one function, and then
-// includes this file.
+// KERNEL and ROW_GROUP, the values of k in a word of a row, includes bf16_vectors.h or bf16_neighbors.h, defines one
+// function, and then includes this file.
 //
 //   multiply_word    sums[qv][r] += the products of one word of each unit, with two values of k or, if `odd` is false,
 //                    with one

@@ -1,11 +1,11 @@
-// How the kernels for AVX-512 pack a row in words of two neighboring k. KERNEL must be defined before.
+// How the kernels for AVX-512 pack a row into words of two neighboring k. KERNEL must be defined before.
 #pragma once
 #include <immintrin.h>
 
 #include "bf16_vectors.h"
 
-// A step in registers has just stored the numbers of a row, 32 bytes at a time. A wider load would wait until they are
-// in the cache.
+// A step in registers has just stored the numbers of a row, some of them only 32 bytes at a time. A wider load would
+// wait until these stores are in the cache.
 enum { NEIGHBORS = 8 };
 typedef uint32_t numbers __attribute__((ext_vector_type(NEIGHBORS)));
 typedef uint64_t neighbors __attribute__((ext_vector_type(NEIGHBORS / 2)));

@@ -8,9 +8,13 @@ func characters(of bytes: some Collection<UInt8>) -> [Unicode.Scalar] {
 
 /// A text to train on.
 ///
-/// - Throws: `ToolError` if it cannot be read or is too short.
+/// - Throws: `ToolError` if it cannot be read, is too short or has a zero byte, which no text has.
 func readText(_ path: FilePath) throws -> [Unicode.Scalar] {
-  let text = characters(of: try readFile(path))
+  let bytes = try readFile(path)
+  if let index = bytes.firstIndex(of: 0) {
+    throw ToolError("\(path) has a zero byte at \(index), expected text in UTF-8 or Latin-1")
+  }
+  let text = characters(of: bytes)
   guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }
   return text
 }

@@ -6,7 +6,7 @@ extension Engine {
   /// and takes one row: each further row would read all weights again (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times
   /// the time, 4 rows 1.4 and 2.1 times).
   func streamRunsInRegisters(rows: Int) -> Bool {
-    rows == 1 && products.stepWeights != nil && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
+    rows == 1 && products.stepFormat != nil && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
 
   /// Whether forward runs steps of this many rows in registers, if the plan is not ragged and there is no record.
@@ -15,7 +15,7 @@ extension Engine {
   func forwardRunsInRegisters(rows: Int) -> Bool {
     let isSmall = hasFewInputs || program.gates == 1 && hasU && products.set != .portable
     let most = isSmall ? Blocking.forwardRegisterUnitsOfSmallSteps : Blocking.forwardRegisterUnits
-    return rows == 1 && products.stepWeights != nil && max(inputSize, hiddenSize) <= most
+    return rows == 1 && products.stepFormat != nil && max(inputSize, hiddenSize) <= most
   }
 
   /// Whether a stream of so many rows runs several steps one by one in registers. Otherwise it runs them in chunks, as
@@ -30,7 +30,7 @@ extension Engine {
     program.gates > 1 && inputSize <= Blocking.fewInputs(products.set)
   }
 
-  /// How many kernel calls and roundings the plan of a step has for this level.
+  /// How many kernel calls the plan of a step has for this level, and at most how many roundings.
   var stepCalls: Int { stages.count * packed.stepBlocks.count }
   var stepRoundings: Int { products.rounds ? 1 + stages.count : 0 }
 
@@ -38,20 +38,18 @@ extension Engine {
   ///
   /// - Parameters:
   ///   - weights: those of `packed.stepWeights`.
-  ///   - x: [C]
-  ///   - roundedOperand: [H], what U multiplies if it is rounded; `x` is then rounded too.
+  ///   - x: [C], as the kernels read it.
+  ///   - operand: [H], what U multiplies, as the kernels read it.
   ///   - previousH: [H], like `h` with room for half a vector after the last unit.
   ///   - h: [H], overwritten.
   ///   - c: [block][P]; nil if the cell has no c.
   @inline(__always)
   func forEachStepBlock(
     _ stage: CellProgram.Stage, weights: UnsafePointer<E>, x: UnsafePointer<E>,
-    roundedOperand: UnsafePointer<E>? = nil, previousH: UnsafePointer<E>,
+    operand: UnsafePointer<E>, previousH: UnsafePointer<E>,
     h: UnsafeMutablePointer<E>, c: UnsafeMutablePointer<E>?, _ between: BetweenStages<E>,
     _ body: (register_step) -> Void
   ) {
-    let readsSlot = stage.product?.operandSlot != nil
-    let operand = roundedOperand ?? (readsSlot ? UnsafePointer(between.operand) : previousH)
     let scalars = packed.stepScalars
     packed.stepBlocks.forEach { first, units in
       let weights = weights + first * scalars.all, kept = between.kept + first
@@ -62,7 +60,7 @@ extension Engine {
         vectors: packed.vectors.start + first, previous_h: previousH + first, h: h + first,
         c: c.map { $0 + first } ?? kept, kept: kept, next_operand: between.operand + first, input_size: inputSize,
         hidden_size: hiddenSize, half_vectors: units / (products.lanes / 2),
-        set: products.set, format: products.stepWeights ?? .full)
+        set: products.set, format: products.stepFormat!)
       body(step)
     }
   }

@@ -99,7 +99,7 @@ struct DoubleHalf: Lanes {
   @inline(always) var exp2OfShifted: Self { Self(lanes: lanes_exp2_of_shifted_f64_half(lanes)) }
 }
 
-/// Only floats have halves, which nothing asks of other scalars (`LaneElement.canBeHalves`).
+/// `Lanes` asks for these, but only floats have halves (`LaneElement.canBeHalves`).
 extension Lanes where Scalar == Double {
   @inline(always) mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>) {
     stop_at_wrong_step()
@@ -107,7 +107,7 @@ extension Lanes where Scalar == Double {
   @inline(always) mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>) {
     stop_at_wrong_step()
   }
-  @inline(always) mutating func add(_ value: Scalar, timesPairsAt weights: UnsafePointer<Scalar>) {
+  @inline(always) mutating func add(_ value: Scalar, timesWordsAt weights: UnsafePointer<Scalar>) {
     stop_at_wrong_step()
   }
 }

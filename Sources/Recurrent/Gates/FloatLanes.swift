@@ -18,8 +18,8 @@ struct FloatPair: VectorPair {
   @inline(always) mutating func add(_ value: Float, timesOddHalvesAt weights: UnsafePointer<Float>) {
     lanes_add_products_of_odd_halves_f32_pair(&lanes, value, weights)
   }
-  @inline(always) mutating func add(_ value: Float, timesPairsAt weights: UnsafePointer<Float>) {
-    lanes_add_products_of_pairs_f32_pair(&lanes, value, weights)
+  @inline(always) mutating func add(_ value: Float, timesWordsAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_words_f32_pair(&lanes, value, weights)
   }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f32_pair(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f32_pair(a.lanes, b.lanes)) }
@@ -89,8 +89,8 @@ struct FloatHalf: Lanes {
   @inline(always) mutating func add(_ value: Float, timesOddHalvesAt weights: UnsafePointer<Float>) {
     lanes_add_products_of_odd_halves_f32_half(&lanes, value, weights)
   }
-  @inline(always) mutating func add(_ value: Float, timesPairsAt weights: UnsafePointer<Float>) {
-    lanes_add_products_of_pairs_f32_half(&lanes, value, weights)
+  @inline(always) mutating func add(_ value: Float, timesWordsAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_words_f32_half(&lanes, value, weights)
   }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f32_half(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f32_half(a.lanes, b.lanes)) }

@@ -22,7 +22,7 @@ protocol Lanes: BitwiseCopyable {
   /// The same with weights whose upper halves are the upper halves of the scalars in memory.
   mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
   /// The same with a value and weights that hold two halves each, on AVX512_BF16.
-  mutating func add(_ value: Scalar, timesPairsAt weights: UnsafePointer<Scalar>)
+  mutating func add(_ value: Scalar, timesWordsAt weights: UnsafePointer<Scalar>)
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self
   func adding(_ a: Self, times b: Scalar) -> Self
@@ -80,9 +80,9 @@ struct Joined<First: Lanes, Second: Lanes>: Lanes where First.Scalar == Second.S
     first.add(value, timesOddHalvesAt: weights)
     second.add(value, timesOddHalvesAt: weights + First.count)
   }
-  @inline(always) mutating func add(_ value: Scalar, timesPairsAt weights: UnsafePointer<Scalar>) {
-    first.add(value, timesPairsAt: weights)
-    second.add(value, timesPairsAt: weights + First.count)
+  @inline(always) mutating func add(_ value: Scalar, timesWordsAt weights: UnsafePointer<Scalar>) {
+    first.add(value, timesWordsAt: weights)
+    second.add(value, timesWordsAt: weights + First.count)
   }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))

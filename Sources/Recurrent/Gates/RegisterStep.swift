@@ -14,23 +14,24 @@ protocol StepEquations {
 @inline(always) func runStep<Equations: StepEquations, E: LaneElement>(
   _ equations: Equations.Type, _ scalar: E.Type, _ step: UnsafePointer<register_step>
 ) {
-  let step = step.pointee
+  var step = step.pointee
+  step.set = set_here(step.set)
   // Each format has code of its own. If they joined before the gates, the compiler would keep some sums in memory while
   // it adds to them.
   if E.canBeHalves && step.format == .halves {
     runStep(equations, scalar, step, .halves)
-  } else if E.canBeHalves && step.format == .pairs {
-    guard has_pairs_here(step.set) else { return stop_at_wrong_step() }
-    runStep(equations, scalar, step, .pairs)
+  } else if E.canBeHalves && step.format == .words {
+    guard step.set == .avx512 else { return stop_at_wrong_step() }
+    runStep(equations, scalar, step, .words)
   } else {
     runStep(equations, scalar, step, .full)
   }
 }
 
 @inline(always) private func runStep<Equations: StepEquations, E: LaneElement>(
-  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, _ format: step_weights
+  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, _ format: step_format
 ) {
-  let mostSums = most_sums_here(step.set)
+  let mostSums = most_sums(step.set)
   switch step.half_vectors {
   case 1: equations.run(StepPlace<E.Half>(step, equations, format))
   case 2: equations.run(StepPlace<Halves<E.Half>>(step, equations, format))
@@ -91,7 +92,7 @@ struct StepPlace<L: Lanes> {
   private let stride: Int
 
   @inline(always) fileprivate init<Equations: StepEquations>(
-    _ step: register_step, _ equations: Equations.Type, _ format: step_weights
+    _ step: register_step, _ equations: Equations.Type, _ format: step_format
   ) {
     self.step = step
     self.step.format = format
@@ -103,9 +104,9 @@ struct StepPlace<L: Lanes> {
 
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
   ///
-  /// Each sum is one chain of multiply-adds in ascending k, as in the products. A multiply-add takes four cycles and
-  /// two start in each cycle, so eight chains keep the units busy. Both products run side by side if their sums take at
-  /// most `most_side_by_side` vectors.
+  /// Each sum is one chain of multiply-adds in ascending k, as in the products; in words, the odd k of each two comes
+  /// first. A multiply-add takes four cycles and two start in each cycle, so eight chains keep the units busy. Both
+  /// products run side by side if their sums take at most `most_side_by_side` vectors.
   @inline(always) func sums<let inputs: Int, let recurrents: Int>(
     input: Int, recurrent: Int
   ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
@@ -140,7 +141,7 @@ struct StepPlace<L: Lanes> {
   }
 
   /// How many scalars hold a row of so many numbers.
-  @inline(always) private func scalars(_ size: Int) -> Int { step.format == .pairs ? (size &+ 1) / 2 : size }
+  @inline(always) private func scalars(_ size: Int) -> Int { step.format == .words ? (size &+ 1) / 2 : size }
 
   @inline(always) func bias(ofSlot slot: Int) -> L { L(at: biases + slot &* L.count) }
   /// The parameter with one value for each unit.
@@ -176,8 +177,8 @@ struct GateSums<L: Lanes, let gates: Int> {
 
   @inline(always) init() {}
 
-  /// Adds some values of a row times their weights [k][gate][unit]. If a scalar of the weights holds the halves of two
-  /// k, the first k is even, and the last one may have no neighbor.
+  /// Adds the products of some scalars of a row with their weights [scalar][gate][unit]. In halves, the first k is even,
+  /// and the last one may have no neighbor.
   @inline(always) fileprivate mutating func add(
     row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int,
     _ step: register_step
@@ -191,20 +192,22 @@ struct GateSums<L: Lanes, let gates: Int> {
     if step.format == .halves, k < depth.upperBound { addToEach(weights) { $0.add(row[k], timesEvenHalvesAt: $1) } }
   }
 
-  /// Adds one value of the row times its weights [gate][unit], or two neighboring values if the weights are in halves.
+  /// Adds the products of one scalar of the row, or in halves of two neighboring ones, with their weights [gate][unit].
   @inline(always) fileprivate mutating func add(
     _ row: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>, _ step: register_step
   ) {
-    switch step.format {
-    case .full: addToEach(weights) { $0.add(row[0], times: $1) }
-    case .halves:
+    // A `switch` would call the runtime for values that the enumeration does not have.
+    if step.format == .full {
+      addToEach(weights) { $0.add(row[0], times: $1) }
+    } else if step.format == .words {
+      addToEach(weights) { $0.add(row[0], timesWordsAt: $1) }
+    } else {
       addToEach(weights) { $0.add(row[0], timesEvenHalvesAt: $1) }
       // With few registers, the weights are loaded again. Otherwise the compiler keeps some of them, or some sums, in
       // other memory meanwhile.
       let again = few_registers(step.set) ? hidden_address(weights) : UnsafeRawPointer(weights)
       let weights = again.assumingMemoryBound(to: L.Scalar.self)
       addToEach(weights) { $0.add(row[1], timesOddHalvesAt: $1) }
-    case .pairs: addToEach(weights) { $0.add(row[0], timesPairsAt: $1) }
     }
   }
 

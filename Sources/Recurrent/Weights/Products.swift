@@ -53,10 +53,10 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
 
   /// What a scalar of the weights holds in steps in registers; nil if they cannot read the weights or add in the order
   /// of the kernels, as in 8 bits and on AMX.
-  package var stepWeights: step_weights? {
+  package var stepFormat: step_format? {
     guard let rounded = rounded?.pointee else { return .full }
     guard rounded.format == .bf16, rounded.set != .amx else { return nil }
-    return rounded.set == .avx512bf16 ? .pairs : .halves
+    return rounded.set == .avx512bf16 ? .words : .halves
   }
 
   /// The scalars of a vector of 64 bytes.

@@ -24,8 +24,8 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// On AVX2 and AVX-512, a step of one sequence takes half of the time or less if the weights come from far caches,
   /// three quarters of it with 128 units, and the same time with up to 32 units. A batch takes about the time of full
   /// weights, and training takes up to 1.6 times as long. AVX512_BF16 and AMX multiply numbers of bfloat16 themselves.
-  /// With AVX512_BF16, a batch takes about half of the time, and so does a step of 64 units or more; a step of 8 units
-  /// takes the same time as with full weights. The speed of AMX has not been measured yet.
+  /// With AVX512_BF16, a batch takes about half of the time, and so does a step of an LSTM or a GRU from 64 units on; a
+  /// step of 8 units takes the same time as with full weights. The speed of AMX has not been measured yet.
   ///
   /// Numbers are rounded to the nearest one, of two equally near ones to the even one. Infinities and NaN stay what
   /// they are. Results have the same bits on AVX2 and on AVX-512. AVX512_BF16 and AMX add in orders of their own, so

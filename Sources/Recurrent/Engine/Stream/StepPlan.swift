@@ -56,40 +56,39 @@ struct StepPlan: BitwiseCopyable {
     previousH: UnsafePointer<E>, h: UnsafeMutablePointer<E>, downwards: Bool
   ) {
     let isFirst = callCount == 0, blocks = engine.packed.stepBlocks.count
-    var roundings = round(x, engine.inputSize, engine.products, to: memory.xTiles)
+    var roundingsBefore = roundingCount
+    let x = rounded(x, engine.inputSize, engine.products, to: memory.xTiles)
     for stage in engine.stages {
-      if let product = stage.product {
-        let operand = product.operandSlot == nil ? previousH : UnsafePointer(memory.between.operand)
-        roundings += round(operand, engine.hiddenSize, engine.products, to: memory.operandTiles)
+      var operand = stage.product?.operandSlot == nil ? previousH : UnsafePointer(memory.between.operand)
+      if stage.product != nil {
+        operand = rounded(operand, engine.hiddenSize, engine.products, to: memory.operandTiles)
       }
       var place = room.calls + (downwards ? callCount + blocks - 1 : callCount)
       engine.forEachStepBlock(
-        stage, weights: weights, x: kernels == nil ? x : UnsafePointer(memory.xTiles!),
-        roundedOperand: kernels == nil ? nil : memory.operandTiles.map { UnsafePointer($0) }, previousH: previousH,
-        h: h, c: memory.c, memory.between
+        stage, weights: weights, x: x, operand: operand, previousH: previousH, h: h, c: memory.c, memory.between
       ) {
         place.initialize(to: KernelCall(run: stage.pass.step, operands: $0))
         place += downwards ? -1 : 1
       }
-      room.calls[callCount].roundings = roundings
-      roundings = 0
+      room.calls[callCount].roundings = roundingCount - roundingsBefore
+      roundingsBefore = roundingCount
       callCount += blocks
     }
     if isFirst { firstLevelCalls = callCount }
   }
 
-  /// Adds the rounding of a row to bf16 or to 8 bits, if weights are rounded.
+  /// Adds the rounding of a row to bf16, if weights are rounded.
   ///
-  /// - Returns: how many roundings were added: 1, or 0.
+  /// - Returns: what the kernels read: the rounded row, or the row itself.
   @inline(__always)
-  private mutating func round<E: Element>(
-    _ source: UnsafePointer<E>, _ size: Int, _ products: Products<E>, to target: UnsafeMutablePointer<E>?
-  ) -> Int {
-    guard kernels != nil, let target else { return 0 }
-    let row = products.rowsToRound(source, count: 1, stride: size, depth: size)
-    (room.roundings + roundingCount).initialize(to: Rounding(row: row, place: UnsafeMutableRawPointer(target)))
+  private mutating func rounded<E: Element>(
+    _ row: UnsafePointer<E>, _ size: Int, _ products: Products<E>, to target: UnsafeMutablePointer<E>?
+  ) -> UnsafePointer<E> {
+    guard kernels != nil, let target else { return row }
+    let source = products.rowsToRound(row, count: 1, stride: size, depth: size)
+    (room.roundings + roundingCount).initialize(to: Rounding(row: source, place: UnsafeMutableRawPointer(target)))
     roundingCount += 1
-    return 1
+    return UnsafePointer(target)
   }
 
   /// Gives back the room of a stream's plan.
