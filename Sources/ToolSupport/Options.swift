@@ -180,7 +180,10 @@ public func printLine(_ text: String) {
   fflush(nil)
 }
 
-/// Prints to standard error.
-public func complain(_ text: String) {
-  FileHandle.standardError.write(Data((text + "\n").utf8))
+/// Prints a line to standard error.
+public func complain(_ text: String) { writeToStandardError(text + "\n") }
+
+/// Writes to standard error. What cannot be written, to a full disk for example, is dropped: no work ends for a message.
+func writeToStandardError(_ text: String) {
+  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
 }

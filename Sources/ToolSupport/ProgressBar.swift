@@ -64,5 +64,5 @@ public struct ProgressBar: Sendable {
     return String(words(fraction, []).prefix(max(0, columns)))
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { writeToStandardError(text) }
 }
