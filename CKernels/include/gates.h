@@ -44,10 +44,16 @@ typedef struct gate_tile {
 //   full     one weight.
 //   halves   the weights of two k in bf16, the even one below. x and the operand are rounded floats.
 //   words    the same, for AVX512_BF16. A scalar of x and of the operand holds two k too.
+//   bytes    the weights of four k in 8 bits, for VNNI. A scalar of x and of the operand holds four k too, after one
+//            with the scale of the row. Before the weights of the first k come what the sums start from and the scales
+//            of the weights, both [gate][unit], as in the panels of rounded.h.
+//   shorts   the same with two k in 16 bits, for AVX2.
 typedef enum __attribute__((enum_extensibility(closed))) step_format {
   step_format_full,
   step_format_halves,
   step_format_words,
+  step_format_bytes,
+  step_format_shorts,
 } step_format;
 
 // One stage of a step of one row whose sums stay in registers, for one step block: both products and the gates.

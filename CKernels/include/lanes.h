@@ -129,16 +129,20 @@ LANE_OPERATIONS(f64_half, double, lanes4d, lanes4l, INT64_MAX, 52)
 LANE_PAIRS(f32, float, lanes16, lanes32)
 LANE_PAIRS(f64, double, lanes8d, lanes16d)
 
-// Sums of products with weights in bf16, of which a scalar in memory holds two.
+// Sums of products with rounded weights. A scalar in memory holds two weights in bf16, or four or two in 8 bits.
 //
 //   add_products_of_even_halves, add_products_of_odd_halves
-//                            sum += value · weights, in place, where the weights are the lower (even) or the upper (odd)
-//                            halves of the scalars in memory; fused as muladd is.
-//   add_products_of_words    sum += the products of both halves of the value and of the scalars in memory, the upper ones
-//                            first: VDPBF16PS. Only a variant for AVX-512 may contain it, and only a processor with
-//                            AVX512_BF16 may run it. The compiler refuses its own function for the instruction in these
-//                            variants, because other processors run them too.
-#define LANE_HALVES(type, lanes, integers, vector)                                                                  \
+//                            sum += value · weights, in place, where the weights are the lower (even) or the upper
+//                            (odd) halves of the scalars in memory; fused as muladd is.
+//   add_products_of_words    sum += the products of both halves of the value and of the scalars in memory, the upper
+//                            ones first: VDPBF16PS. Only a variant for AVX-512 may contain it, and only a processor
+//                            with AVX512_BF16 may run it. The compiler refuses its own function for the instruction in
+//                            these variants, because other processors run them too.
+//   add_products_of_bytes    The same with four bytes, those of the value unsigned, and sums that are integers:
+//                            VPDPBUSD, which only a processor with VNNI may run.
+//   add_products_of_shorts   The same with two numbers of 16 bits: VPMADDWD. Only a variant for AVX2 may contain it.
+//   of_integers              the integers that the lanes hold, as numbers.
+#define LANE_ROUNDED(type, lanes, integers, vector)                                                                 \
   LANES void lanes_add_products_of_even_halves_##type(void *sum, float value, const float *weights) {               \
     const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) << 16;                              \
     *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
@@ -147,20 +151,45 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
     const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) & (int32_t)0xffff0000;              \
     *(lanes *)sum = lanes_muladd_##type(*(lanes *)sum, (lanes)value, __builtin_bit_cast(lanes, w));                 \
   }                                                                                                                 \
-  LANES_OF_WORDS void lanes_add_products_of_words_##type(void *sum, float value, const float *weights) {            \
-    vector *sums = sum;                                                                                             \
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof(lanes) / sizeof(vector)); i++)                                     \
-      LANES_ADD_WORDS(sums[i], (vector)value, ((const vector *)weights)[i]);                                        \
+  IN_AVX512 void lanes_add_products_of_words_##type(void *sum, float value, const float *weights) {                 \
+    LANES_ADD_PARTS(lanes, vector, LANES_ADD_WORDS)                                                                 \
+  }                                                                                                                 \
+  IN_AVX512 void lanes_add_products_of_bytes_##type(void *sum, float value, const float *weights) {                 \
+    LANES_ADD_PARTS(lanes, vector, LANES_ADD_BYTES)                                                                 \
+  }                                                                                                                 \
+  IN_AVX2 void lanes_add_products_of_shorts_##type(void *sum, float value, const float *weights) {                  \
+    LANES_ADD_PARTS(lanes, lanes8, LANES_ADD_SHORTS)                                                                \
+  }                                                                                                                 \
+  LANES lanes lanes_of_integers_##type(lanes a) {                                                                   \
+    return __builtin_convertvector(__builtin_bit_cast(integers, a), lanes);                                         \
   }
+// Adds to parts of the lanes that are as long as the instruction set's registers. In a loop that is not unrolled, the
+// sums would lie in memory.
+#define LANES_ADD_PARTS(lanes, part, add)                                                                           \
+  part *parts = sum;                                                                                                \
+  _Pragma("clang loop unroll(full)")                                                                                \
+  for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof(lanes) / sizeof(part)); i++)                                         \
+    add(parts[i], (part)value, ((const part *)weights)[i]);
 #if defined(__x86_64__)
-#define LANES_OF_WORDS FOR_AVX512 LANES
+#define IN_AVX512 FOR_AVX512 LANES
+#define IN_AVX2 FOR_AVX2 LANES
 #define LANES_ADD_WORDS(sum, value, weights) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(value), "m"(weights))
+#define LANES_ADD_BYTES(sum, value, weights) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(value), "m"(weights))
+#define LANES_ADD_SHORTS(sum, value, weights)                                                                       \
+  do {                                                                                                              \
+    lanes8i products;                                                                                               \
+    __asm__("vpmaddwd %2, %1, %0" : "=x"(products) : "x"(value), "m"(weights));                                     \
+    sum = __builtin_bit_cast(lanes8, __builtin_bit_cast(lanes8i, sum) + products);                                  \
+  } while (0)
 #else
-#define LANES_OF_WORDS LANES
+#define IN_AVX512 LANES
+#define IN_AVX2 LANES
 #define LANES_ADD_WORDS(sum, value, weights) ((void)(sum), __builtin_trap())
+#define LANES_ADD_BYTES LANES_ADD_WORDS
+#define LANES_ADD_SHORTS LANES_ADD_WORDS
 #endif
-LANE_HALVES(f32_pair, lanes32, lanes32i, lanes16)
-LANE_HALVES(f32_half, lanes8, lanes8i, lanes8)
+LANE_ROUNDED(f32_pair, lanes32, lanes32i, lanes16)
+LANE_ROUNDED(f32_half, lanes8, lanes8i, lanes8)
 // clang-format on
 
 // MULTIVERSION(name, (parameters), (arguments)) declares `name`, which Swift implements (`@c @implementation`), and

@@ -117,9 +117,13 @@ static inline ptrdiff_t rounded_padded_k(const rounded_kernels *kernels, ptrdiff
   return (k + kernels->k_multiple - 1) / kernels->k_multiple * kernels->k_multiple;
 }
 
+// The words of a unit in an int8 panel before its numbers: what its sum starts from, and its scale.
+enum { INT8_UNIT_HEAD = 2 };
+
 // The words of a row in a row tile, and of a unit in a panel, with their scales.
 static inline ptrdiff_t rounded_unit_words(const rounded_kernels *kernels, ptrdiff_t k) {
-  return (kernels->format == rounded_format_int8 ? 2 : 0) + rounded_padded_k(kernels, k) / kernels->unit_group;
+  return (kernels->format == rounded_format_int8 ? INT8_UNIT_HEAD : 0) +
+         rounded_padded_k(kernels, k) / kernels->unit_group;
 }
 static inline ptrdiff_t rounded_row_words(const rounded_kernels *kernels, ptrdiff_t k) {
   return (kernels->format == rounded_format_int8 ? 1 : 0) + rounded_padded_k(kernels, k) / kernels->row_group;

@@ -1,5 +1,7 @@
 // 8-bit weights on AMX, whose TDPBUSD multiplies unsigned by signed bytes, as VPDPBUSD does.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "int8_vectors.h"
 
 #define ATTRIBUTES FOR_AMX
@@ -7,6 +9,7 @@
 #define NAMED(kernel) kernel##_amx
 #define GROUP 4
 #define FOR_AMX_TILES 1
+#define HAS_MASKS 1
 #include "int8_rounding.h"
 
 // c += float(Σ) · (row scale · unit scale), for up to 16 rows from `row` on. `head` is what comes before the units'

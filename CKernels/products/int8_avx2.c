@@ -8,6 +8,7 @@
 #define NAMED(kernel) kernel##_avx2
 #define GROUP 2
 #define FOR_AMX_TILES 0
+#define HAS_MASKS 0
 #define MOST_ROWS 6
 #define MOST_VECTORS 1
 #define MOST_SUMS 4

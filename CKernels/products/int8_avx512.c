@@ -1,5 +1,7 @@
 // 8-bit weights on AVX-512 without VNNI: the multiply-adds of AVX2 on wider registers.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "int8_vectors.h"
 
 #define ATTRIBUTES FOR_AVX512
@@ -7,6 +9,7 @@
 #define NAMED(kernel) kernel##_avx512
 #define GROUP 2
 #define FOR_AMX_TILES 0
+#define HAS_MASKS 1
 #define MOST_ROWS 12
 #define MOST_VECTORS 2
 #define MOST_SUMS 20

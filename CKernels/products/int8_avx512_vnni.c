@@ -1,6 +1,8 @@
 // 8-bit weights on AVX-512 with VNNI, whose VPDPBUSD adds 64 products of an unsigned and a signed byte to 16 sums. Two
 // of them start in a cycle, and each takes 5.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "int8_vectors.h"
 
 #define ATTRIBUTES FOR_AVX512_VNNI
@@ -8,6 +10,7 @@
 #define NAMED(kernel) kernel##_avx512_vnni
 #define GROUP 4
 #define FOR_AMX_TILES 0
+#define HAS_MASKS 1
 #define MOST_ROWS 12
 #define MOST_VECTORS 2
 #define MOST_SUMS 24

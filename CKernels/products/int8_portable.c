@@ -6,6 +6,7 @@
 #define NAMED(kernel) kernel##_portable
 #define GROUP 2
 #define FOR_AMX_TILES 0
+#define HAS_MASKS 0
 #define MOST_ROWS 4
 #define MOST_VECTORS 1
 #define MOST_SUMS 4

@@ -1,10 +1,32 @@
 // How rows are rounded to 8 bits. A file defines NAMED(name): a name of its own for each function, KERNEL and
-// ATTRIBUTES: how functions are compiled, GROUP: the values of k in a word of a row, and FOR_AMX_TILES: whether 16
-// words of a row lie next to each other, as AMX reads them.
+// ATTRIBUTES: how functions are compiled, GROUP: the values of k in a word of a row, FOR_AMX_TILES: whether 16 words of
+// a row lie next to each other, as AMX reads them, and HAS_MASKS: whether the instruction set has masked loads.
 #pragma once
 #include "int8_vectors.h"
 
 #pragma clang fp contract(off)
+
+#if HAS_MASKS
+// A step in registers has just stored the numbers of a row, some of them only 32 bytes at a time. A wider load would
+// wait until these stores are in the cache.
+KERNEL void join_halves(floats *x, __m256 first, __m256 second) {
+  *x = (floats)_mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
+}
+
+KERNEL void load_all(floats *x, const float *source) {
+  const float *second = source + LANE_COUNT / 2;
+  __asm__("" : "+r"(second));  // Otherwise the compiler joins both loads.
+  join_halves(x, _mm256_loadu_ps(source), _mm256_loadu_ps(second));
+}
+
+// Loads `count` numbers, fewer than a vector has, and zeros after them.
+KERNEL void load_part(floats *x, const float *source, ptrdiff_t count) {
+  const unsigned mask = (1u << count) - 1;
+  join_halves(x, _mm256_maskz_loadu_ps((__mmask8)mask, source),
+              _mm256_maskz_loadu_ps((__mmask8)(mask >> LANE_COUNT / 2), source + LANE_COUNT / 2));
+}
+#else
+KERNEL void load_all(floats *x, const float *source) { *x = *(const floats *)source; }
 
 // Loads `count` numbers, fewer than a vector has, and zeros after them.
 KERNEL void load_part(floats *x, const float *source, ptrdiff_t count) {
@@ -23,6 +45,7 @@ KERNEL void load_part(floats *x, const float *source, ptrdiff_t count) {
 #undef COPY
   *x = *(const floats *)part;
 }
+#endif
 
 // The words of 16 numbers of a row.
 typedef int32_t row_words __attribute__((ext_vector_type(LANE_COUNT / GROUP), aligned(4), may_alias));
@@ -62,10 +85,15 @@ KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, 
     const ptrdiff_t count = left < s->piece ? left : s->piece;
     ptrdiff_t i = 0;
     for (; i + 2 * LANE_COUNT <= count; i += 2 * LANE_COUNT) {
-      keep_most(&most[0], (const floats *)(piece + i));
-      keep_most(&most[1], (const floats *)(piece + i + LANE_COUNT));
+      load_all(&x, piece + i);
+      keep_most(&most[0], &x);
+      load_all(&x, piece + i + LANE_COUNT);
+      keep_most(&most[1], &x);
     }
-    for (; i + LANE_COUNT <= count; i += LANE_COUNT) keep_most(&most[0], (const floats *)(piece + i));
+    for (; i + LANE_COUNT <= count; i += LANE_COUNT) {
+      load_all(&x, piece + i);
+      keep_most(&most[0], &x);
+    }
     if (i < count) {
       load_part(&x, piece + i, count - i);
       keep_most(&most[1], &x);
@@ -81,7 +109,7 @@ KERNEL void quantize_row(const rounded_rows *s, const float *row, float *scale, 
       word *target = words + place_of(done + i, rows);
       const bool is_whole = i + LANE_COUNT <= count;
       if (is_whole)
-        x = *(const floats *)(piece + i);
+        load_all(&x, piece + i);
       else
         load_part(&x, piece + i, count - i);
       row_words packed;

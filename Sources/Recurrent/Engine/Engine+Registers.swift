@@ -2,9 +2,8 @@ import CRecurrentKernels
 
 /// Steps of one row whose sums stay in registers from the products to the gates.
 extension Engine {
-  /// Whether a stream's step of this many rows runs in registers. Such a step reads only full weights or those in bf16,
-  /// and takes one row: each further row would read all weights again (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times
-  /// the time, 4 rows 1.4 and 2.1 times).
+  /// Whether a stream's step of this many rows runs in registers. Such a step takes one row: each further row would read
+  /// all weights again (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
   func streamRunsInRegisters(rows: Int) -> Bool {
     rows == 1 && products.stepFormat != nil && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }
@@ -13,7 +12,9 @@ extension Engine {
   /// Otherwise, forward multiplies W by the inputs of a whole chunk at once, which is faster if there is much to
   /// multiply. A step of so few units has too little work for several threads.
   func forwardRunsInRegisters(rows: Int) -> Bool {
-    let isSmall = hasFewInputs || program.gates == 1 && hasU && products.set != .portable
+    let isSmall =
+      hasFewInputs || program.gates == 1 && hasU && products.set != .portable
+      || products.rounded?.pointee.format == .int8
     let most = isSmall ? Blocking.forwardRegisterUnitsOfSmallSteps : Blocking.forwardRegisterUnits
     return rows == 1 && products.stepFormat != nil && max(inputSize, hiddenSize) <= most
   }

@@ -99,7 +99,7 @@ struct DoubleHalf: Lanes {
   @inline(always) var exp2OfShifted: Self { Self(lanes: lanes_exp2_of_shifted_f64_half(lanes)) }
 }
 
-/// `Lanes` asks for these, but only floats have halves (`LaneElement.canBeHalves`).
+/// `Lanes` asks for these, but only floats have fewer bits (`LaneElement.canBeRounded`).
 extension Lanes where Scalar == Double {
   @inline(always) mutating func add(_ value: Scalar, timesEvenHalvesAt weights: UnsafePointer<Scalar>) {
     stop_at_wrong_step()
@@ -109,5 +109,15 @@ extension Lanes where Scalar == Double {
   }
   @inline(always) mutating func add(_ value: Scalar, timesWordsAt weights: UnsafePointer<Scalar>) {
     stop_at_wrong_step()
+  }
+  @inline(always) mutating func add(_ value: Scalar, timesBytesAt weights: UnsafePointer<Scalar>) {
+    stop_at_wrong_step()
+  }
+  @inline(always) mutating func add(_ value: Scalar, timesShortsAt weights: UnsafePointer<Scalar>) {
+    stop_at_wrong_step()
+  }
+  @inline(always) var ofIntegers: Self {
+    stop_at_wrong_step()
+    return self
   }
 }

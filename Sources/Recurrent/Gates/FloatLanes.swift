@@ -21,6 +21,13 @@ struct FloatPair: VectorPair {
   @inline(always) mutating func add(_ value: Float, timesWordsAt weights: UnsafePointer<Float>) {
     lanes_add_products_of_words_f32_pair(&lanes, value, weights)
   }
+  @inline(always) mutating func add(_ value: Float, timesBytesAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_bytes_f32_pair(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Float, timesShortsAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_shorts_f32_pair(&lanes, value, weights)
+  }
+  @inline(always) var ofIntegers: Self { Self(lanes: lanes_of_integers_f32_pair(lanes)) }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f32_pair(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f32_pair(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f32_pair(a.lanes, b.lanes)) }
@@ -92,6 +99,13 @@ struct FloatHalf: Lanes {
   @inline(always) mutating func add(_ value: Float, timesWordsAt weights: UnsafePointer<Float>) {
     lanes_add_products_of_words_f32_half(&lanes, value, weights)
   }
+  @inline(always) mutating func add(_ value: Float, timesBytesAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_bytes_f32_half(&lanes, value, weights)
+  }
+  @inline(always) mutating func add(_ value: Float, timesShortsAt weights: UnsafePointer<Float>) {
+    lanes_add_products_of_shorts_f32_half(&lanes, value, weights)
+  }
+  @inline(always) var ofIntegers: Self { Self(lanes: lanes_of_integers_f32_half(lanes)) }
   @inline(always) static func + (a: Self, b: Self) -> Self { Self(lanes: lanes_add_f32_half(a.lanes, b.lanes)) }
   @inline(always) static func - (a: Self, b: Self) -> Self { Self(lanes: lanes_sub_f32_half(a.lanes, b.lanes)) }
   @inline(always) static func * (a: Self, b: Self) -> Self { Self(lanes: lanes_mul_f32_half(a.lanes, b.lanes)) }

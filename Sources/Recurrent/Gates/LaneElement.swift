@@ -4,8 +4,8 @@ protocol LaneElement: BinaryFloatingPoint, BitwiseCopyable, ExpConstants {
   associatedtype Pair: VectorPair where Pair.Scalar == Self
   /// 32 bytes.
   associatedtype Half: Lanes where Half.Scalar == Self
-  /// Whether weights may be rounded to half as many bits. Nothing that reads halves is compiled for other scalars.
-  static var canBeHalves: Bool { get }
+  /// Whether weights may be rounded to fewer bits. Nothing that reads such weights is compiled for other scalars.
+  static var canBeRounded: Bool { get }
   /// The p with 1 - exp(-2^k·r) = 2^k·(r + p·r²), where `factor` is 2^k, 1 or 2. It is the factor times minus
   /// (exp(y) - 1 - y) / y², computed by a minimax polynomial in y = -2^k·r.
   ///
@@ -19,10 +19,10 @@ extension LaneElement {
 extension Float: LaneElement {
   typealias Pair = FloatPair
   typealias Half = FloatHalf
-  @inline(always) static var canBeHalves: Bool { true }
+  @inline(always) static var canBeRounded: Bool { true }
 }
 extension Double: LaneElement {
   typealias Pair = DoublePair
   typealias Half = DoubleHalf
-  @inline(always) static var canBeHalves: Bool { false }
+  @inline(always) static var canBeRounded: Bool { false }
 }

@@ -23,6 +23,12 @@ protocol Lanes: BitwiseCopyable {
   mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
   /// The same with a value and weights that hold two halves each, on AVX512_BF16.
   mutating func add(_ value: Scalar, timesWordsAt weights: UnsafePointer<Scalar>)
+  /// The same with a value and weights that hold four bytes each, with VNNI. The sums are integers.
+  mutating func add(_ value: Scalar, timesBytesAt weights: UnsafePointer<Scalar>)
+  /// The same with two numbers of 16 bits, on AVX2.
+  mutating func add(_ value: Scalar, timesShortsAt weights: UnsafePointer<Scalar>)
+  /// The integers that the lanes hold, as numbers.
+  var ofIntegers: Self { get }
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self
   func adding(_ a: Self, times b: Scalar) -> Self
@@ -84,6 +90,15 @@ struct Joined<First: Lanes, Second: Lanes>: Lanes where First.Scalar == Second.S
     first.add(value, timesWordsAt: weights)
     second.add(value, timesWordsAt: weights + First.count)
   }
+  @inline(always) mutating func add(_ value: Scalar, timesBytesAt weights: UnsafePointer<Scalar>) {
+    first.add(value, timesBytesAt: weights)
+    second.add(value, timesBytesAt: weights + First.count)
+  }
+  @inline(always) mutating func add(_ value: Scalar, timesShortsAt weights: UnsafePointer<Scalar>) {
+    first.add(value, timesShortsAt: weights)
+    second.add(value, timesShortsAt: weights + First.count)
+  }
+  @inline(always) var ofIntegers: Self { Self(first.ofIntegers, second.ofIntegers) }
   @inline(always) func subtracting(_ a: Self, times b: Self) -> Self {
     Self(first.subtracting(a.first, times: b.first), second.subtracting(a.second, times: b.second))
   }

@@ -18,11 +18,17 @@ protocol StepEquations {
   step.set = set_here(step.set)
   // Each format has code of its own. If they joined before the gates, the compiler would keep some sums in memory while
   // it adds to them.
-  if E.canBeHalves && step.format == .halves {
+  if E.canBeRounded && step.format == .halves {
     runStep(equations, scalar, step, .halves)
-  } else if E.canBeHalves && step.format == .words {
+  } else if E.canBeRounded && step.format == .words {
     guard step.set == .avx512 else { return stop_at_wrong_step() }
     runStep(equations, scalar, step, .words)
+  } else if E.canBeRounded && step.format == .bytes {
+    guard step.set == .avx512 else { return stop_at_wrong_step() }
+    runStep(equations, scalar, step, .bytes)
+  } else if E.canBeRounded && step.format == .shorts {
+    guard step.set == .avx2 else { return stop_at_wrong_step() }
+    runStep(equations, scalar, step, .shorts)
   } else {
     runStep(equations, scalar, step, .full)
   }
@@ -105,15 +111,33 @@ struct StepPlace<L: Lanes> {
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
   ///
   /// Each sum is one chain of multiply-adds in ascending k, as in the products; in words, the odd k of each two comes
-  /// first. A multiply-add takes four cycles and two start in each cycle, so eight chains keep the units busy. Both
-  /// products run side by side if their sums take at most `most_side_by_side` vectors.
+  /// first. In bytes and in shorts, the sums are exact, and are then multiplied by their scales. A multiply-add takes
+  /// four cycles and two start in each cycle, so eight chains keep the units busy. Both products run side by side if
+  /// their sums take at most `most_side_by_side` vectors.
   @inline(always) func sums<let inputs: Int, let recurrents: Int>(
     input: Int, recurrent: Int
   ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
     typealias E = L.Scalar
-    var x = GateSums<L, inputs>(), h = GateSums<L, recurrents>()
     let xRow = step.x.assumingMemoryBound(to: E.self), hRow = step.operand.assumingMemoryBound(to: E.self)
-    var w = self.w + input &* L.count, u = self.u + recurrent &* L.count
+    let w = self.w + input &* L.count, u = self.u + recurrent &* L.count
+    guard step.format == .bytes || step.format == .shorts else {
+      return sums(xRow, w, hRow, u, from: (GateSums(), GateSums()))
+    }
+    // The row's scale comes before its words. What the sums start from and the scales come before the weights.
+    var (x, h): (GateSums<L, inputs>, GateSums<L, recurrents>) = sums(
+      xRow + 1, w + 2 &* stride, hRow + 1, u + 2 &* stride, from: (GateSums(at: w), GateSums(at: u)))
+    x.scale(by: xRow[0], times: w + stride)
+    h.scale(by: hRow[0], times: u + stride)
+    return (x, h)
+  }
+
+  /// Adds the products of two rows with W and U to some sums.
+  @inline(always) private func sums<let inputs: Int, let recurrents: Int>(
+    _ xRow: UnsafePointer<L.Scalar>, _ w: UnsafePointer<L.Scalar>, _ hRow: UnsafePointer<L.Scalar>,
+    _ u: UnsafePointer<L.Scalar>, from start: (x: GateSums<L, inputs>, h: GateSums<L, recurrents>)
+  ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
+    typealias E = L.Scalar
+    var (x, h) = start, w = w, u = u
     let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= most_side_by_side(step.set) &* E.laneCount
     let xCount = scalars(step.input_size), hCount = scalars(step.hidden_size)
     var k = 0
@@ -141,7 +165,10 @@ struct StepPlace<L: Lanes> {
   }
 
   /// How many scalars hold a row of so many numbers.
-  @inline(always) private func scalars(_ size: Int) -> Int { step.format == .words ? (size &+ 1) / 2 : size }
+  @inline(always) private func scalars(_ size: Int) -> Int {
+    step.format == .words || step.format == .shorts
+      ? (size &+ 1) / 2 : step.format == .bytes ? (size &+ 3) / 4 : size
+  }
 
   @inline(always) func bias(ofSlot slot: Int) -> L { L(at: biases + slot &* L.count) }
   /// The parameter with one value for each unit.
@@ -177,6 +204,16 @@ struct GateSums<L: Lanes, let gates: Int> {
 
   @inline(always) init() {}
 
+  /// The integers [gate][unit] that exact sums start from. There are none if no gate has a product.
+  @inline(always) fileprivate init(at starts: UnsafePointer<L.Scalar>) {
+    forEachGate(starts) { $0 = L(at: $1) }
+  }
+
+  /// Multiplies sums that are integers by the scales of the row and of the weights [gate][unit].
+  @inline(always) fileprivate mutating func scale(by row: L.Scalar, times weights: UnsafePointer<L.Scalar>) {
+    forEachGate(weights) { $0 = $0.ofIntegers * (L(row) * L(at: $1)) }
+  }
+
   /// Adds the products of some scalars of a row with their weights [scalar][gate][unit]. In halves, the first k is even,
   /// and the last one may have no neighbor.
   @inline(always) fileprivate mutating func add(
@@ -189,7 +226,7 @@ struct GateSums<L: Lanes, let gates: Int> {
       weights += stride
       k &+= step.format == .halves ? 2 : 1
     }
-    if step.format == .halves, k < depth.upperBound { addToEach(weights) { $0.add(row[k], timesEvenHalvesAt: $1) } }
+    if step.format == .halves, k < depth.upperBound { forEachGate(weights) { $0.add(row[k], timesEvenHalvesAt: $1) } }
   }
 
   /// Adds the products of one scalar of the row, or in halves of two neighboring ones, with their weights [gate][unit].
@@ -198,26 +235,30 @@ struct GateSums<L: Lanes, let gates: Int> {
   ) {
     // A `switch` would call the runtime for values that the enumeration does not have.
     if step.format == .full {
-      addToEach(weights) { $0.add(row[0], times: $1) }
+      forEachGate(weights) { $0.add(row[0], times: $1) }
     } else if step.format == .words {
-      addToEach(weights) { $0.add(row[0], timesWordsAt: $1) }
+      forEachGate(weights) { $0.add(row[0], timesWordsAt: $1) }
+    } else if step.format == .bytes {
+      forEachGate(weights) { $0.add(row[0], timesBytesAt: $1) }
+    } else if step.format == .shorts {
+      forEachGate(weights) { $0.add(row[0], timesShortsAt: $1) }
     } else {
-      addToEach(weights) { $0.add(row[0], timesEvenHalvesAt: $1) }
+      forEachGate(weights) { $0.add(row[0], timesEvenHalvesAt: $1) }
       // With few registers, the weights are loaded again. Otherwise the compiler keeps some of them, or some sums, in
       // other memory meanwhile.
       let again = few_registers(step.set) ? hidden_address(weights) : UnsafeRawPointer(weights)
       let weights = again.assumingMemoryBound(to: L.Scalar.self)
-      addToEach(weights) { $0.add(row[1], timesOddHalvesAt: $1) }
+      forEachGate(weights) { $0.add(row[1], timesOddHalvesAt: $1) }
     }
   }
 
-  /// Calls `add` with the sum of each gate and with its weights.
-  @inline(always) private mutating func addToEach(
-    _ weights: UnsafePointer<L.Scalar>, _ add: (inout L, UnsafePointer<L.Scalar>) -> Void
+  /// Calls `body` with the sum of each gate, and with where its part [unit] of an array [gate][unit] starts.
+  @inline(always) private mutating func forEachGate(
+    _ array: UnsafePointer<L.Scalar>, _ body: (inout L, UnsafePointer<L.Scalar>) -> Void
   ) {
-    if gates > 0 { add(&first, weights) }
-    if gates > 1 { add(&second, weights + L.count) }
-    if gates > 2 { add(&third, weights + 2 &* L.count) }
-    if gates > 3 { add(&fourth, weights + 3 &* L.count) }
+    if gates > 0 { body(&first, array) }
+    if gates > 1 { body(&second, array + L.count) }
+    if gates > 2 { body(&third, array + 2 &* L.count) }
+    if gates > 3 { body(&fourth, array + 3 &* L.count) }
   }
 }

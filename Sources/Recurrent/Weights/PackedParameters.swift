@@ -18,7 +18,7 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
   private let hiddenSize: Int
   let stepBlocks: StepBlocks
   /// The scalars, or words, of W and of U for one gate and one unit (`Products.unitScalars`).
-  private let stepDepth: (input: Int, hidden: Int)
+  private let depth: (input: Int, hidden: Int)
   /// The scalars of one unit in `stepWeights`: its biases and W, and those with U.
   let stepScalars: (beforeU: Int, all: Int)
 
@@ -33,9 +33,9 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
     bias = AlignedBuffer(count: units * program.biasedSlots)
     vectors = AlignedBuffer(count: units * program.vectors)
     stepBlocks = products.stepBlocks(hiddenSize, gates: program.gates)
-    stepDepth = (products.unitScalars(inputSize), hasU ? products.unitScalars(hiddenSize) : 0)
-    let beforeU = program.biasedSlots + program.gates * stepDepth.input
-    stepScalars = (beforeU, beforeU + program.gates * stepDepth.hidden)
+    depth = (products.unitScalars(inputSize), hasU ? products.unitScalars(hiddenSize) : 0)
+    let beforeU = program.biasedSlots + program.gates * products.stepScalars(inputSize)
+    stepScalars = (beforeU, beforeU + (hasU ? program.gates * products.stepScalars(hiddenSize) : 0))
   }
 
   func fill(_ values: UnsafePointer<E>, _ parameters: PartParameters, products: Products<E>) {
@@ -87,14 +87,14 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   /// For each step block: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit].
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
-    let width = products.width, depth = stepDepth
+    let width = products.width, widens = products.stepFormat == .shorts, head = Int(INT8_UNIT_HEAD)
     return stepWeights.start(count: products.panels(hiddenSize) * width * stepScalars.all) { target in
       var target = target
       stepBlocks.forEach { first, units in
         let half = products.lanes / 2
         /// Copies [row][depth] panels as [depth][row].
-        func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
-          for k in 0..<depth {
+        func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int, _ some: Range<Int>) {
+          for k in some {
             for row in 0..<rows {
               for unit in stride(from: first, to: first + units, by: half) {
                 let source = ((unit / width * rows + row) * depth + k) * width + unit % width
@@ -104,9 +104,32 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
             }
           }
         }
-        copy(bias, rows: program.biasedSlots, depth: 1)
-        copy(weightIH, rows: program.gates, depth: depth.input)
-        copy(weightHH, rows: program.gates, depth: depth.hidden)
+        /// The same, with every number of 8 bits in 16 bits.
+        func widen(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
+          guard depth > 0 else { return }
+          copy(panels, rows: rows, depth: depth, 0..<head)
+          for pair in 0..<2 * (depth - head) {
+            for row in 0..<rows {
+              for unit in stride(from: first, to: first + units, by: half) {
+                let panel = panels.start + ((unit / width * rows + row) * depth + head) * width
+                let bytes = UnsafeRawPointer(panel) + 2 * (pair * width + unit % width)
+                for index in 0..<2 * half {
+                  let number = Int16(bytes.load(fromByteOffset: index, as: Int8.self))
+                  UnsafeMutableRawPointer(target).storeBytes(of: number, toByteOffset: 2 * index, as: Int16.self)
+                }
+                target += half
+              }
+            }
+          }
+        }
+        copy(bias, rows: program.biasedSlots, depth: 1, 0..<1)
+        for (panels, depth) in [(weightIH, depth.input), (weightHH, depth.hidden)] {
+          if widens {
+            widen(panels, rows: program.gates, depth: depth)
+          } else {
+            copy(panels, rows: program.gates, depth: depth, 0..<depth)
+          }
+        }
       }
     }
   }

@@ -52,11 +52,20 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
   }
 
   /// What a scalar of the weights holds in steps in registers; nil if they cannot read the weights or add in the order
-  /// of the kernels, as in 8 bits and on AMX.
+  /// of the kernels, as in bf16 on AMX, or if they have not been written, as in 8 bits on portable and on AVX-512 without
+  /// VNNI.
   package var stepFormat: step_format? {
     guard let rounded = rounded?.pointee else { return .full }
-    guard rounded.format == .bf16, rounded.set != .amx else { return nil }
-    return rounded.set == .avx512bf16 ? .words : .halves
+    guard rounded.format == .int8 else {
+      return rounded.set == .amx ? nil : rounded.set == .avx512bf16 ? .words : .halves
+    }
+    return rounded.row_group == 4 ? .bytes : rounded.set == .avx2 ? .shorts : nil
+  }
+
+  /// The scalars of memory that a unit's weights of one gate take in steps in registers.
+  func stepScalars(_ depth: Int) -> Int {
+    guard let rounded, stepFormat == .shorts else { return unitScalars(depth) }
+    return Int(INT8_UNIT_HEAD) + rounded_padded_k(rounded, depth) / 2
   }
 
   /// The scalars of a vector of 64 bytes.

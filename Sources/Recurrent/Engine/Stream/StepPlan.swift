@@ -77,7 +77,7 @@ struct StepPlan: BitwiseCopyable {
     if isFirst { firstLevelCalls = callCount }
   }
 
-  /// Adds the rounding of a row to bf16, if weights are rounded.
+  /// Adds the rounding of a row, if weights are rounded.
   ///
   /// - Returns: what the kernels read: the rounded row, or the row itself.
   @inline(__always)
