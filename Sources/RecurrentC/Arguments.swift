@@ -4,18 +4,30 @@ import Recurrent
 // Checks of a C caller's arguments: null pointers, sizes beyond Int, numbers of enumerations. The name of an argument
 // is only built for an error.
 
+//
+// C's size_t arrives as Int. So messages show a negative number, which a C compiler has converted to a huge size_t, as
+// the caller wrote it.
+
+/// - Parameter expected: what the pointer should point to.
 @inline(__always)
-func notNull<Pointer>(_ pointer: Pointer?, _ name: @autoclosure () -> String) throws -> Pointer {
-  guard let pointer else { throw CallError.argument("\(name()) is null") }
+func notNull<Pointer>(
+  _ pointer: Pointer?, _ name: @autoclosure () -> String, _ expected: @autoclosure () -> String
+) throws -> Pointer {
+  guard let pointer else { throw wasNull(name(), expected()) }
   return pointer
+}
+
+/// The place where a call stores its result.
+@inline(__always)
+func resultPlace<Value>(
+  _ pointer: UnsafeMutablePointer<Value>?, _ name: @autoclosure () -> String
+) throws -> UnsafeMutablePointer<Value> {
+  try notNull(pointer, name(), "the address of the result")
 }
 
 /// A size that must be at least 1.
 func size(_ value: Int, _ name: @autoclosure () -> String) throws -> Int {
-  // C's size_t arrives as Int, so sizes in its upper half are negative here.
-  guard value >= 1 else {
-    throw CallError.argument("\(name()) is \(UInt(bitPattern: value)), expected 1 to \(Int.max)")
-  }
+  guard value >= 1 else { throw CallError.argument("\(name()) is \(value), expected at least 1") }
   return value
 }
 
@@ -29,13 +41,18 @@ func checkAlignment<Element>(of pointer: UnsafePointer<Element>, _ name: @autocl
 
 // These errors are built in functions of their own, so that the checks before them are only comparisons.
 @inline(never)
+private func wasNull(_ name: String, _ expected: String) -> CallError {
+  .argument("\(name) is null, expected \(expected)")
+}
+
+@inline(never)
 private func wrongAlignment(_ pointer: UnsafeRawPointer, _ alignment: Int, _ name: String) -> CallError {
   .argument("\(name) is at \(pointer), expected a multiple of \(alignment) bytes")
 }
 
 @inline(never)
 private func wrongCount(_ count: Int, most: Int, _ name: String) -> CallError {
-  .argument("\(name)_count is \(UInt(bitPattern: count)), expected at most \(most): no memory is larger")
+  .argument("\(name)_count is \(count), expected 0 to \(most): no memory is larger")
 }
 
 /// Values to read.
@@ -43,7 +60,7 @@ private func wrongCount(_ count: Int, most: Int, _ name: String) -> CallError {
 func buffer<Element>(
   _ pointer: UnsafePointer<Element>?, _ count: Int, _ name: @autoclosure () -> String
 ) throws -> UnsafeBufferPointer<Element> {
-  let pointer = try notNull(pointer, name())
+  let pointer = try notNull(pointer, name(), "the address of values")
   try checkAlignment(of: pointer, name())
   let most = largestAddressable / MemoryLayout<Element>.stride
   guard count >= 0, count <= most else { throw wrongCount(count, most: most, name()) }
@@ -64,7 +81,7 @@ func optionalBuffer<Element>(
 ) throws -> UnsafeBufferPointer<Element>? {
   if pointer != nil { return try buffer(pointer, count, name()) }
   guard count == 0 else {
-    throw CallError.argument("\(name()) is null and \(name())_count is \(UInt(bitPattern: count)), expected 0 then")
+    throw CallError.argument("\(name()) is null and \(name())_count is \(count), expected 0 then")
   }
   return nil
 }
@@ -80,18 +97,21 @@ func optionalBuffer<Element>(
 private let largestAddressable = 1 << 47
 
 func text(_ pointer: UnsafePointer<CChar>?, _ name: @autoclosure () -> String) throws -> String {
-  String(cString: try notNull(pointer, name()))
+  String(cString: try notNull(pointer, name(), "a text"))
 }
 
 /// Writes a result to a pointer, which may be null by mistake.
-func store<Value>(_ value: Value, _ place: UnsafeMutablePointer<Value>?, _ name: @autoclosure () -> String) throws {
-  try notNull(place, name()).pointee = value
+func store<Value>(_ value: Value, _ pointer: UnsafeMutablePointer<Value>?, _ name: @autoclosure () -> String) throws {
+  try resultPlace(pointer, name()).pointee = value
 }
 
 /// The value of an enumeration with a given number.
 func choice<Value>(_ number: UInt32, _ values: [Value], _ name: @autoclosure () -> String) throws -> Value {
-  guard number < values.count else {
-    throw CallError.argument("\(name()) is \(number), expected 0 to \(values.count - 1)")
-  }
+  guard number < values.count else { throw wrongChoice(number, most: values.count - 1, name()) }
   return values[Int(number)]
+}
+
+/// The error of a number that no constant of an enumeration has. C's enumerations may hold negative numbers, too.
+func wrongChoice(_ number: UInt32, most: Int, _ name: String) -> CallError {
+  .argument("\(name) is \(Int32(bitPattern: number)), expected 0 to \(most)")
 }

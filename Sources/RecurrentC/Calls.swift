@@ -25,10 +25,10 @@ public func recurrent_scratch_create(
   _ thread_count: Int, _ scratch: UnsafeMutablePointer<OpaquePointer?>?
 ) -> recurrent_status {
   status {
-    let place = try notNull(scratch, "scratch")
+    let place = try resultPlace(scratch, "scratch")
     place.pointee = nil
     guard (1...1024).contains(thread_count) else {
-      throw CallError.argument("thread_count is \(UInt(bitPattern: thread_count)), expected 1 to 1024")
+      throw CallError.argument("thread_count is \(thread_count), expected 1 to 1024")
     }
     place.pointee = makeHandle(try ScratchObject(threadCount: thread_count))
   }

@@ -89,7 +89,7 @@ func destroyHandle(_ handle: OpaquePointer?, _ name: String, _ kind: HandleKind)
 private func checked(
   _ handle: OpaquePointer?, _ name: String, _ kind: HandleKind
 ) throws -> UnsafeMutablePointer<Handle> {
-  let pointer = UnsafeMutablePointer<Handle>(try notNull(handle, name))
+  let pointer = UnsafeMutablePointer<Handle>(try notNull(handle, name, "a recurrent_\(kind)"))
   guard Int(bitPattern: pointer) % MemoryLayout<Handle>.alignment == 0, pointer.pointee.tag == kind.rawValue else {
     throw wrongHandle(pointer, name, kind)
   }

@@ -60,7 +60,7 @@ private func createLayer<Scalar: CScalar>(
   of _: Scalar.Type, _ options: UnsafePointer<recurrent_layer_options>?,
   _ layer: UnsafeMutablePointer<OpaquePointer?>?
 ) throws {
-  let place = try notNull(layer, "layer")
+  let place = try resultPlace(layer, "layer")
   place.pointee = nil
   let options = try structure(options, recurrent_layer_options(), "options")
   place.pointee = makeHandle(LayerObject<Scalar>(try makeLayer(options)))
@@ -81,26 +81,26 @@ public func recurrent_layer_create_f64(
 }
 
 private func makeLayer<Scalar: CScalar>(_ options: recurrent_layer_options) throws -> Layer<Scalar> {
-  let inputSize = try size(options.input_size, "options.input_size")
-  let hiddenSize = try size(options.hidden_size, "options.hidden_size")
-  let layerCount = try size(options.layer_count, "options.layer_count")
-  let nonlinearity = try choice(options.activation.rawValue, [Cell.Nonlinearity.tanh, .relu], "options.activation")
-  let cellOutput = try choice(options.cell_output.rawValue, [Cell.CellOutput.tanh, .linear], "options.cell_output")
-  let reset = try choice(options.reset.rawValue, [Cell.Reset.afterProduct, .beforeProduct], "options.reset")
-  let update = try choice(options.update.rawValue, [Cell.Update.keepsOld, .takesNew], "options.update")
+  let inputSize = try size(options.input_size, "input_size")
+  let hiddenSize = try size(options.hidden_size, "hidden_size")
+  let layerCount = try size(options.layer_count, "layer_count")
+  let nonlinearity = try choice(options.activation.rawValue, [Cell.Nonlinearity.tanh, .relu], "activation")
+  let cellOutput = try choice(options.cell_output.rawValue, [Cell.CellOutput.tanh, .linear], "cell_output")
+  let reset = try choice(options.reset.rawValue, [Cell.Reset.afterProduct, .beforeProduct], "reset")
+  let update = try choice(options.update.rawValue, [Cell.Update.keepsOld, .takesNew], "update")
   let cell: Cell = try choice(
     options.cell.rawValue,
     [
       .rnn(nonlinearity: nonlinearity), .lstm(cellOutput: cellOutput), .gru(reset: reset, update: update),
       .indRNN(nonlinearity: nonlinearity),
     ],
-    "options.cell")
+    "cell")
   let direction = try choice(
-    options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "options.direction")
+    options.direction.rawValue, [Direction.forward, .reverse, .bidirectional, .bidirectionalSum], "direction")
   let set = try choice(
     options.instruction_set.rawValue, [nil, InstructionSet.portable, .avx2, .avx512, .avx512bf16, .amx],
-    "options.instruction_set")
-  let weights = try choice(options.weights.rawValue, [WeightFormat.full, .int8, .bfloat16], "options.weights")
+    "instruction_set")
+  let weights = try choice(options.weights.rawValue, [WeightFormat.full, .int8, .bfloat16], "weights")
   return try Layer(
     cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
     dropout: options.dropout, bias: options.no_bias == 0, weights: weights,
@@ -135,7 +135,7 @@ public func recurrent_layer_load(
 ) -> recurrent_status {
   status {
     try anyLayer(layer).load(
-      FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
+      FilePath(cString: try notNull(path, "path", "a text")), prefix: prefix.map { String(cString: $0) } ?? "")
   }
 }
 
@@ -145,7 +145,7 @@ public func recurrent_layer_save(
 ) -> recurrent_status {
   status {
     try anyLayer(layer).save(
-      FilePath(cString: try notNull(path, "path")), prefix: prefix.map { String(cString: $0) } ?? "")
+      FilePath(cString: try notNull(path, "path", "a text")), prefix: prefix.map { String(cString: $0) } ?? "")
   }
 }
 

@@ -18,7 +18,7 @@ public func recurrent_layer_parameter_name(
     let names = try anyLayer(layer).names
     guard names.indices.contains(index) else {
       throw CallError.argument(
-        "index is \(UInt(bitPattern: index)), expected 0 to \(names.count - 1): there are \(names.count) parameters")
+        "index is \(index), expected 0 to \(names.count - 1): there are \(names.count) parameters")
     }
     try store(UnsafePointer(names[index]), name, "name")
   }
@@ -31,9 +31,9 @@ public func recurrent_layer_parameter_shape(
 ) -> recurrent_status {
   status {
     let shape = try anyLayer(layer).parameterShape(try text(name, "name"))
-    _ = try notNull(columns, "columns")
-    try store(shape[0], rows, "rows")
-    try store(shape.count > 1 ? shape[1] : 1, columns, "columns")
+    let rows = try resultPlace(rows, "rows"), columns = try resultPlace(columns, "columns")
+    rows.pointee = shape[0]
+    columns.pointee = shape.count > 1 ? shape[1] : 1
   }
 }
 

@@ -10,13 +10,13 @@ extension RecurrentStream: HandleObject, AnyStream where Scalar: CScalar {
 
 /// The part of a stream that does not depend on the scalar.
 private protocol AnyStream: AnyObject {
-  var batchSize: Int { get }
   func makeFork() -> OpaquePointer
   func reset()
   func reset(_ slot: Int) throws(RecurrentError)
   func join(_ slot: Int) throws(RecurrentError)
   func leave(_ slot: Int) throws(RecurrentError)
   func isActive(_ slot: Int) -> Bool
+  func check(_ slot: Int) throws(RecurrentError)
 }
 
 private func anyStream(_ handle: OpaquePointer?) throws -> any AnyStream {
@@ -31,7 +31,7 @@ public func recurrent_stream_create(
   _ layer: OpaquePointer?, _ batch_size: Int, _ stream: UnsafeMutablePointer<OpaquePointer?>?
 ) -> recurrent_status {
   status {
-    let place = try notNull(stream, "stream")
+    let place = try resultPlace(stream, "stream")
     place.pointee = nil
     let layer = try anyLayer(layer)
     place.pointee = try layer.makeStream(batchSize: try size(batch_size, "batch_size"))
@@ -43,7 +43,7 @@ public func recurrent_stream_fork(
   _ stream: OpaquePointer?, _ fork: UnsafeMutablePointer<OpaquePointer?>?
 ) -> recurrent_status {
   status {
-    let place = try notNull(fork, "fork")
+    let place = try resultPlace(fork, "fork")
     place.pointee = nil
     place.pointee = try anyStream(stream).makeFork()
   }
@@ -61,11 +61,15 @@ private func process<Scalar: CScalar>(
   _ stream: OpaquePointer?, _ steps: Int, _ x: UnsafePointer<Scalar>?, _ x_count: Int,
   _ y: UnsafeMutablePointer<Scalar>?, _ y_count: Int
 ) throws {
-  guard steps >= 0 else {
-    throw CallError.argument("steps is \(UInt(bitPattern: steps)), expected at most \(Int.max)")
-  }
   try withObject(stream, "stream") { (stream: RecurrentStream<Scalar>) in
-    try stream.process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
+    guard steps == 0 else {
+      return try stream.process(try buffer(x, x_count, "x"), steps: steps, into: try buffer(y, y_count, "y"))
+    }
+    // No steps have no values, so x and y may be null.
+    let x = try optionalBuffer(x, x_count, "x"), y = try optionalBuffer(y, y_count, "y")
+    try stream.process(
+      x ?? UnsafeBufferPointer(start: nil, count: 0), steps: 0,
+      into: y ?? UnsafeMutableBufferPointer(start: nil, count: 0))
   }
 }
 
@@ -152,27 +156,19 @@ public func recurrent_stream_reset(_ stream: OpaquePointer?) -> recurrent_status
   status { try anyStream(stream).reset() }
 }
 
-/// The number of a seat, which must fit an Int. The error text shows it as C passed it.
-private func checked(_ slot: Int) throws -> Int {
-  guard slot >= 0 else {
-    throw CallError.argument("slot is \(UInt(bitPattern: slot)), expected less than the stream's batch size")
-  }
-  return slot
-}
-
 @c @implementation
 public func recurrent_stream_reset_slot(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try anyStream(stream).reset(try checked(slot)) }
+  status { try anyStream(stream).reset(slot) }
 }
 
 @c @implementation
 public func recurrent_stream_join(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try anyStream(stream).join(try checked(slot)) }
+  status { try anyStream(stream).join(slot) }
 }
 
 @c @implementation
 public func recurrent_stream_leave(_ stream: OpaquePointer?, _ slot: Int) -> recurrent_status {
-  status { try anyStream(stream).leave(try checked(slot)) }
+  status { try anyStream(stream).leave(slot) }
 }
 
 @c @implementation
@@ -181,9 +177,7 @@ public func recurrent_stream_is_active(
 ) -> recurrent_status {
   status {
     let stream = try anyStream(stream)
-    guard (0..<stream.batchSize).contains(slot) else {
-      throw CallError.argument("slot is \(UInt(bitPattern: slot)), expected 0 to \(stream.batchSize - 1)")
-    }
+    try stream.check(slot)
     try store(stream.isActive(slot) ? 1 : 0, is_active, "is_active")
   }
 }

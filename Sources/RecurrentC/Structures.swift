@@ -10,13 +10,13 @@ import Recurrent
 func structure<Structure: BitwiseCopyable>(
   _ pointer: UnsafePointer<Structure>?, _ zero: Structure, _ name: @autoclosure () -> String
 ) throws -> Structure {
-  let pointer = try notNull(pointer, name())
+  let pointer = try notNull(pointer, name(), "the address of a \(Structure.self)")
   try checkAlignment(of: pointer, name())
   // Only the size may be read before it has been checked.
   let size = UnsafeRawPointer(pointer).load(as: Int.self)
   guard (MemoryLayout<Int>.size...largestStructure).contains(size) else {
     throw CallError.argument(
-      "\(name()).size is \(UInt(bitPattern: size)), expected sizeof(\(Structure.self)) = "
+      "\(name()).size is \(size), expected sizeof(\(Structure.self)) = "
         + "\(MemoryLayout<Structure>.size), at least \(MemoryLayout<Int>.size) and at most \(largestStructure)")
   }
   let bytes = UnsafeRawBufferPointer(start: pointer, count: size), known = MemoryLayout<Structure>.size
@@ -58,17 +58,17 @@ struct Call {
 
   init(_ pointer: UnsafePointer<recurrent_call>?) throws {
     let call = try structure(pointer, recurrent_call(), "call")
-    steps = try size(call.steps, "call.steps")
-    batchSize = try size(call.batch_size, "call.batch_size")
+    steps = try size(call.steps, "steps")
+    batchSize = try size(call.batch_size, "batch_size")
     // C's int64_t has the size and alignment of Int.
     let numbers = UnsafeRawPointer(call.lengths)?.assumingMemoryBound(to: Int.self)
-    let lengths = try optionalBuffer(numbers, call.lengths_count, "call.lengths")
-    let resets = try optionalBuffer(call.resets, call.resets_count, "call.resets")
+    let lengths = try optionalBuffer(numbers, call.lengths_count, "lengths")
+    let resets = try optionalBuffer(call.resets, call.resets_count, "resets")
     // This comes before any of their values is read.
     if lengths != nil || resets != nil {
       if !fitMemory(steps, batchSize) { _ = try checkedCount(("steps", steps), ("batchSize", batchSize)) }
-      if let lengths { try checkCount("call.lengths", lengths.count, is: batchSize, "batch_size") }
-      if let resets { try checkCount("call.resets", resets.count, is: steps * batchSize, "\(steps)·\(batchSize)") }
+      if let lengths { try checkCount("lengths", lengths.count, is: batchSize, "batch_size") }
+      if let resets { try checkCount("resets", resets.count, is: steps * batchSize, "\(steps)·\(batchSize)") }
     }
     var options = BorrowedOptions(
       lengths: lengths, resets: resets,
@@ -80,7 +80,7 @@ struct Call {
     switch call.dropout_mode {
     case RECURRENT_DROPOUT_SEEDED: options.dropout = .seeded(seed)
     case RECURRENT_DROPOUT_OFF: options.dropout = .off
-    default: throw CallError.argument("call.dropout_mode is \(call.dropout_mode.rawValue), expected 0 or 1")
+    default: throw wrongChoice(call.dropout_mode.rawValue, most: 1, "dropout_mode")
     }
     self.options = options
   }
@@ -91,8 +91,8 @@ struct Call {
   ) throws(RecurrentError) {
     let regions: [6 of Region] = [
       Region("x", read: UnsafeRawBufferPointer(x)),
-      Region("call.lengths", read: options.lengths.map { UnsafeRawBufferPointer($0) }),
-      Region("call.resets", read: options.resets.map { UnsafeRawBufferPointer($0) }),
+      Region("lengths", read: options.lengths.map { UnsafeRawBufferPointer($0) }),
+      Region("resets", read: options.resets.map { UnsafeRawBufferPointer($0) }),
       Region("y", written: y.map { UnsafeRawBufferPointer($0) }),
       Region("state.h", written: UnsafeRawBufferPointer(state.h)),
       Region("state.c", written: UnsafeRawBufferPointer(state.c)),
@@ -107,7 +107,7 @@ private func layout(_ layout: recurrent_layout, step: Int, sequence: Int, _ name
   case RECURRENT_BATCH_MAJOR: return .batchMajor
   case RECURRENT_STRIDED:
     return .strided(
-      step: try size(step, "call.\(name)_step"), sequence: try size(sequence, "call.\(name)_sequence"))
-  default: throw CallError.argument("call.\(name)_layout is \(layout.rawValue), expected 0 to 2")
+      step: try size(step, "\(name)_step"), sequence: try size(sequence, "\(name)_sequence"))
+  default: throw wrongChoice(layout.rawValue, most: 2, "\(name)_layout")
   }
 }

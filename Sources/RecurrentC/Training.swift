@@ -15,7 +15,7 @@ final class RecordObject: HandleObject {
 
 @c @implementation
 public func recurrent_record_create(_ record: UnsafeMutablePointer<OpaquePointer?>?) -> recurrent_status {
-  status { try notNull(record, "record").pointee = makeHandle(RecordObject()) }
+  status { try resultPlace(record, "record").pointee = makeHandle(RecordObject()) }
 }
 
 @c @implementation
@@ -85,7 +85,7 @@ public func recurrent_gradients_create(
   _ layer: OpaquePointer?, _ gradients: UnsafeMutablePointer<OpaquePointer?>?
 ) -> recurrent_status {
   status {
-    let place = try notNull(gradients, "gradients")
+    let place = try resultPlace(gradients, "gradients")
     place.pointee = nil
     place.pointee = try anyLayer(layer).makeGradients()
   }

@@ -32,11 +32,7 @@ import Testing
         try LSTM<Float>(inputSize: inputs, hiddenSize: hidden)
       }
     }
-    let names = [
-      "layerCount", "directions", "gates", "paddedHiddenSize", "(inputSize + hiddenSize·directions + 2)", "copies",
-    ]
-    let values = [1, 1, 4, 1 << 20, 1 << 21 + 2, 3]
-    #expect(throws: RecurrentError.product(names: names, values: values, most: largestCount)) {
+    #expect(throws: tooLarge("LSTM, 1048576 inputs, 1048576 units")) {
       try LSTM<Float>(inputSize: 1 << 20, hiddenSize: 1 << 20)
     }
     #expect(throws: RecurrentError.size(name: "steps", was: 0, expected: "at least 1")) {
@@ -61,18 +57,15 @@ import Testing
       try Sequences<Double>(steps: more, batchSize: 1, size: 1)
     }
     let layer = try RNN<Double>(inputSize: 1, hiddenSize: 1)
-    #expect(throws: error(["batchSize", "layers·directions·hiddenSize"], [more, 1])) {
+    #expect(throws: error(["batchSize", "stateCount", "hiddenSize"], [more, 1, 1])) {
       try layer.zeroState(batchSize: more)
     }
     let perSequence = layer.layer.shape.streamFloats, sequences = most / perSequence + 1
-    #expect(throws: error(["batchSize", "floatsOfASequence"], [sequences, perSequence])) {
+    #expect(throws: error(["batchSize", "values of a sequence"], [sequences, perSequence])) {
       try layer.stream(batchSize: sequences)
     }
-    let names = [
-      "layerCount", "directions", "gates", "paddedHiddenSize", "(inputSize + hiddenSize·directions + 2)", "copies",
-    ]
     let inputs = most / 96
-    #expect(throws: error(names, [1, 1, 1, 32, inputs + 3, 3])) { try RNN<Double>(inputSize: inputs, hiddenSize: 1) }
+    #expect(throws: tooLarge("RNN, \(inputs) inputs, 1 unit")) { try RNN<Double>(inputSize: inputs, hiddenSize: 1) }
     let x: [Double] = [0]
     var state = try layer.zeroState(batchSize: 1), y: [Double] = [0]
     var span = y.mutableSpan
@@ -135,7 +128,7 @@ import Testing
     // With these sizes a record would be larger than any memory, though x is small.
     let broad = try RNN<Float>(inputSize: 1, hiddenSize: 4096)
     var wideState = try broad.zeroState(batchSize: 4096)
-    let names = ["steps", "batchSize", "floatsOfARow"]
+    let names = ["steps", "batchSize", "values of a step"]
     #expect(throws: RecurrentError.product(names: names, values: [4096, 4096, 32769], most: largestCount)) {
       try broad.record(
         [Float](repeating: 0, count: 1 << 24).span, steps: 4096, batchSize: 4096, state: &wideState, into: Record(),
@@ -256,7 +249,7 @@ import Testing
         "instruction set 'mmx' is not one of this processor's: portable"
       ),
       (.name("a", kind: "parameter", known: ["b", "c"]), "parameter 'a' does not exist, there are: b, c"),
-      (.value(name: "dropout", was: "2.0", expected: "0 ... 1"), "dropout is 2.0, expected 0 ... 1"),
+      (.value(name: "dropout", was: "2.0", expected: "0 to 1"), "dropout is 2.0, expected 0 to 1"),
       (.shape(name: "gradients", was: "RNN", expected: "GRU"), "gradients are of RNN, expected GRU"),
       (
         .layout(name: "x", step: 0, sequence: 1, problem: .notPositive),
@@ -290,6 +283,12 @@ import Testing
     ]
     for (error, text) in cases { #expect(error.description == text) }
   }
+}
+
+/// The error of a layer whose sizes each fit into memory, but whose weights do not.
+private func tooLarge(_ layer: String) -> RecurrentError {
+  .value(
+    name: "the layer", was: layer, expected: "a smaller one: its weights do not fit into this machine's memory")
 }
 
 extension Float16: RecurrentScalar {}

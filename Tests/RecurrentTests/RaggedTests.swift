@@ -173,8 +173,8 @@ import Testing
     let layer = try LSTM<Float>(inputSize: 2, hiddenSize: 3)
     let x = try Sequences<Float>(steps: 4, batchSize: 2, size: 2)
     let wrongCalls: [(CallOptions, RecurrentError)] = [
-      (CallOptions(lengths: [5, 1]), .size(name: "lengths[0]", was: 5, expected: "0 ... 4, the steps")),
-      (CallOptions(lengths: [1, -1]), .size(name: "lengths[1]", was: -1, expected: "0 ... 4, the steps")),
+      (CallOptions(lengths: [5, 1]), .size(name: "lengths[0]", was: 5, expected: "0 to 4, the steps")),
+      (CallOptions(lengths: [1, -1]), .size(name: "lengths[1]", was: -1, expected: "0 to 4, the steps")),
       (CallOptions(lengths: [1]), .count(name: "lengths", was: 1, expected: 2, shape: "batchSize")),
       (CallOptions(lengths: [1, 2, 3]), .count(name: "lengths", was: 3, expected: 2, shape: "batchSize")),
       (CallOptions(lengths: []), .count(name: "lengths", was: 0, expected: 2, shape: "batchSize")),

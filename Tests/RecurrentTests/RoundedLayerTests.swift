@@ -173,6 +173,10 @@ extension WeightFormat {
     #expect(throws: RecurrentError.size(name: "inputSize", was: 65537, expected: expected)) {
       try GRU<Float>(inputSize: 65537, hiddenSize: 1, weights: .int8)
     }
+    // This layer would not fit into the memory of many machines either, but the error is that of the weights.
+    #expect(throws: RecurrentError.size(name: "hiddenSize·directions", was: 65537, expected: expected)) {
+      try LSTM<Float>(inputSize: 1, hiddenSize: 65537, weights: .int8)
+    }
     _ = try GRU<Float>(inputSize: 65536, hiddenSize: 1, weights: .int8)
     _ = try GRU<Float>(inputSize: 65537, hiddenSize: 1, weights: .bfloat16)
   }

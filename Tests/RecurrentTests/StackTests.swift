@@ -82,14 +82,11 @@ import Testing
         try RNN<Float>(inputSize: 5, hiddenSize: 3, layerCount: count)
       }
     }
-    let names = [
-      "layerCount", "directions", "gates", "paddedHiddenSize", "(inputSize + hiddenSize·directions + 2)", "copies",
-    ]
-    #expect(throws: RecurrentError.product(names: names, values: [.max, 1, 1, 32, 10, 3], most: largestCount)) {
+    #expect(throws: RecurrentError.product(names: ["layerCount"], values: [.max], most: largestCount)) {
       try RNN<Float>(inputSize: 5, hiddenSize: 3, layerCount: .max)
     }
     for rate: Float in [-0.1, 1.1, .nan] {
-      #expect(throws: RecurrentError.value(name: "dropout", was: "\(rate)", expected: "0 ... 1")) {
+      #expect(throws: RecurrentError.value(name: "dropout", was: "\(rate)", expected: "0 to 1")) {
         try RNN<Float>(inputSize: 5, hiddenSize: 3, dropout: rate)
       }
     }

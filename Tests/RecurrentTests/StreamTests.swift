@@ -155,9 +155,9 @@ import Testing
     let before = stream.state
     for (sources, error) in [
       ([0, 1], RecurrentError.count(name: "seats", was: 2, expected: 3, shape: "the stream's batch size")),
-      ([0, 0, 3], .size(name: "seats[2]", was: 3, expected: "0 ..< 3, a seat that has a sequence")),
-      ([0, 0, -1], .size(name: "seats[2]", was: -1, expected: "0 ..< 3, a seat that has a sequence")),
-      ([1, 0, 2], .size(name: "seats[0]", was: 1, expected: "0 ..< 3, a seat that has a sequence")),
+      ([0, 0, 3], .size(name: "seats[2]", was: 3, expected: "0 to 2, a seat that has a sequence")),
+      ([0, 0, -1], .size(name: "seats[2]", was: -1, expected: "0 to 2, a seat that has a sequence")),
+      ([1, 0, 2], .size(name: "seats[0]", was: 1, expected: "0 to 2, a seat that has a sequence")),
     ] {
       #expect(throws: error) { try stream.reorder(sources.span) }
       #expect(stream.state == before)
@@ -294,7 +294,7 @@ import Testing
     }
     #expect(y == Array(repeating: 7, count: 6))
     for slot in [-1, 2, .max, .min] {
-      let error = RecurrentError.size(name: "slot", was: slot, expected: "0 ..< 2, the stream's batch size")
+      let error = RecurrentError.size(name: "slot", was: slot, expected: "0 to 1, a seat of the stream")
       #expect(throws: error) { try stream.join(slot) }
       #expect(throws: error) { try stream.leave(slot) }
       #expect(throws: error) { try stream.reset(slot) }

@@ -231,7 +231,7 @@ import Testing
     expectError("options.lengths is [5, 3], expected x.lengths = [5, 2], or nil") {
       try layer.forward(ragged, options: CallOptions(lengths: [5, 3]))
     }
-    expectError("lengths[1] is 6, expected 0 ... 5, the steps") {
+    expectError("lengths[1] is 6, expected 0 to 5, the steps") {
       try Sequences(whole.values, steps: 5, batchSize: 2, size: 3, lengths: [5, 6])
     }
     expectError("lengths has 1 values, expected batchSize = 2") {

@@ -119,7 +119,7 @@ import Testing
     try check("target of step 0 of sequence 1 is -1, expected 0 to 2", softmax, [0, -1, 3, 0])
     try check("targets has 3 values, expected 2·2 = 4", softmax, [0, 0, 0])
     try check("lengths has 1 values, expected batchSize = 2", softmax, [0, 0, 0, 0], lengths: [1])
-    try check("lengths[1] is 3, expected 0 ... 2, the steps", softmax, [0, 0, 0, 0], lengths: [1, 3])
+    try check("lengths[1] is 3, expected 0 to 2, the steps", softmax, [0, 0, 0, 0], lengths: [1, 3])
     try check(
       "the longest of the lengths is 0, expected at least 1 valid step", softmax, [0, 0, 0, 0], lengths: [0, 0])
     try check("label smoothing is 1.5, expected 0 to 1", SoftmaxCrossEntropy(labelSmoothing: 1.5), [0, 0, 0, 0])

@@ -96,7 +96,7 @@ import Testing
     #expect(after < 0.4, "\(after) nats a character")
     let sample = try trainer.model.sample(after: Array("the ".unicodeScalars), count: 60, temperature: 0.5, seed: 2)
     #expect(sample.unicodeScalars.count == 60 && sample.contains("\n"), "\(sample)")
-    expectError("dropout is 2.0, expected 0 ... 1") {
+    expectError("dropout is 2.0, expected 0 to 1") {
       try CharacterModel(
         .gru(), vocabulary: vocabulary, embeddingSize: 2, hiddenSize: 2, layerCount: 2, layerDropout: 2, seed: 1)
     }

@@ -31,7 +31,8 @@ static const char *refused_tail(const char *name, size_t size, size_t byte, size
   return text;
 }
 static const char *refused_size(const char *name, const char *type, size_t size, size_t known) {
-  snprintf(text, sizeof text, "%s.size is %zu, expected sizeof(%s) = %zu, at least 8 and at most 4096", name, size,
+  // A size from a negative number is shown as that number.
+  snprintf(text, sizeof text, "%s.size is %zd, expected sizeof(%s) = %zu, at least 8 and at most 4096", name, size,
            type, known);
   return text;
 }
@@ -57,7 +58,7 @@ static void options_may_grow(void) {
   EXPECT(values == H * C + H * H + 2 * H);
   EXPECT_OK(recurrent_layer_destroy(layer));
   options.size = sizeof(size_t);
-  EXPECT_EXACTLY("options.input_size is 0, expected 1 to 9223372036854775807",
+  EXPECT_EXACTLY("input_size is 0, expected at least 1",
                  recurrent_layer_create(before_the_wall(&options, sizeof(size_t)), &layer));
 
   LARGER(recurrent_layer_options) larger = {lstm_options(), {0}};
@@ -90,7 +91,7 @@ void structures_may_grow(void) {
   EXPECT_OK(recurrent_forward(lstm, before_the_wall(&call, call.size), x, xs, STATE(h, c), y2, ys, scratch));
   EXPECT(memcmp(y, y2, sizeof y) == 0);
   call.size = sizeof(size_t);
-  EXPECT_EXACTLY("call.steps is 0, expected 1 to 9223372036854775807",
+  EXPECT_EXACTLY("steps is 0, expected at least 1",
                  recurrent_forward(lstm, before_the_wall(&call, call.size), x, xs, STATE(h, c), y2, ys, scratch));
   call.size = 4097;
   EXPECT_EXACTLY(refused_size("call", "recurrent_call", 4097, sizeof call),
@@ -106,15 +107,16 @@ void structures_may_grow(void) {
   call = sizes();
   recurrent_state state = {.size = offsetof(recurrent_state, c), .h = h, .h_count = states};
   EXPECT_OK(recurrent_forward(gru, &call, x, xs, before_the_wall(&state, state.size), y2, ys, scratch));
-  EXPECT_EXACTLY("state.c is null",
+  EXPECT_EXACTLY("state.c is null, expected the address of values",
                  recurrent_forward(lstm, &call, x, xs, before_the_wall(&state, state.size), y2, ys, scratch));
   state.size = sizeof(size_t);
-  EXPECT_EXACTLY("state.h is null",
+  EXPECT_EXACTLY("state.h is null, expected the address of values",
                  recurrent_forward(lstm, &call, x, xs, before_the_wall(&state, state.size), y2, ys, scratch));
   state.size = 4;
   EXPECT_EXACTLY(refused_size("state", STATE_NAME, 4, sizeof state),
                  recurrent_forward(gru, &call, x, xs, &state, y2, ys, scratch));
-  EXPECT_EXACTLY("state is null", recurrent_forward(gru, &call, x, xs, NULL, y2, ys, scratch));
+  EXPECT_EXACTLY("state is null, expected the address of a " STATE_NAME,
+                 recurrent_forward(gru, &call, x, xs, NULL, y2, ys, scratch));
   LARGER(recurrent_state) further = {*STATE(h, c), {0}};
   further.own.size = sizeof further;
   EXPECT_OK(recurrent_forward(lstm, &call, x, xs, &further.own, y2, ys, scratch));
@@ -153,9 +155,9 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
   memcpy(y_before, y, sizeof y);
 
   // Every call that takes a state refuses one that is too short, too long, or larger than any memory.
-#define LARGEST(place, count)                                                                           \
-  is_double ? place "_count is " count ", expected at most 17592186044416: no memory is larger" \
-            : place "_count is " count ", expected at most 35184372088832: no memory is larger"
+#define LARGEST(place, count)                                                                \
+  is_double ? place "_count is " count ", expected 0 to 17592186044416: no memory is larger" \
+            : place "_count is " count ", expected 0 to 35184372088832: no memory is larger"
   struct {
     const char *message;
     recurrent_state state;
@@ -166,13 +168,11 @@ static void states_are_counted(recurrent_layer *lstm, recurrent_layer *gru, recu
       {"c has 9 values, expected 2·5 = 10", *PLACE(h, states, c, states - 1)},
       {"c has 11 values, expected 2·5 = 10", *PLACE(h, states, c, states + 1)},
       {"c has 0 values, expected 2·5 = 10", *PLACE(h, states, c, 0)},
-      {"h is null", *PLACE(NULL, states, c, states)},
-      {"c is null", *PLACE(h, states, NULL, states)},
-      {"c is null", *PLACE(h, states, NULL, 0)},
-      {LARGEST("h", "18446744073709551615"),
-       *PLACE(h, SIZE_MAX, c, states)},
-      {LARGEST("c", "9223372036854775807"),
-       *PLACE(h, states, c, SIZE_MAX / 2)},
+      {"h is null, expected the address of values", *PLACE(NULL, states, c, states)},
+      {"c is null, expected the address of values", *PLACE(h, states, NULL, states)},
+      {"c is null, expected the address of values", *PLACE(h, states, NULL, 0)},
+      {LARGEST("h", "-1"), *PLACE(h, SIZE_MAX, c, states)},
+      {LARGEST("c", "9223372036854775807"), *PLACE(h, states, c, SIZE_MAX / 2)},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     char message[200], d_message[200];
@@ -212,24 +212,22 @@ static void lengths_and_resets_are_counted(recurrent_layer *lstm, recurrent_scra
   } while (0)
 #define LENGTHS(count) .steps = T, .batch_size = N, .lengths = lengths, .lengths_count = count
 #define RESETS(count) .steps = T, .batch_size = N, .resets = resets, .resets_count = count
-  EXPECT_CALL("call.lengths has 1 values, expected batch_size = 2", LENGTHS(N - 1));
-  EXPECT_CALL("call.lengths has 3 values, expected batch_size = 2", LENGTHS(N + 1));
-  EXPECT_CALL("call.lengths has 0 values, expected batch_size = 2", LENGTHS(0));
-  EXPECT_CALL("call.lengths_count is 18446744073709551615, expected at most 17592186044416: no memory is larger",
-              LENGTHS(SIZE_MAX));
-  EXPECT_CALL("call.resets has 7 values, expected 4·2 = 8", RESETS(T * N - 1));
-  EXPECT_CALL("call.resets has 9 values, expected 4·2 = 8", RESETS(T * N + 1));
-  EXPECT_CALL("call.resets_count is 18446744073709551615, expected at most 140737488355328: no memory is larger",
-              RESETS(SIZE_MAX));
-  EXPECT_CALL("call.lengths is null and call.lengths_count is 2, expected 0 then", .steps = T, .batch_size = N,
+  EXPECT_CALL("lengths has 1 values, expected batch_size = 2", LENGTHS(N - 1));
+  EXPECT_CALL("lengths has 3 values, expected batch_size = 2", LENGTHS(N + 1));
+  EXPECT_CALL("lengths has 0 values, expected batch_size = 2", LENGTHS(0));
+  EXPECT_CALL("lengths_count is -1, expected 0 to 17592186044416: no memory is larger", LENGTHS(SIZE_MAX));
+  EXPECT_CALL("resets has 7 values, expected 4·2 = 8", RESETS(T * N - 1));
+  EXPECT_CALL("resets has 9 values, expected 4·2 = 8", RESETS(T * N + 1));
+  EXPECT_CALL("resets_count is -1, expected 0 to 140737488355328: no memory is larger", RESETS(SIZE_MAX));
+  EXPECT_CALL("lengths is null and lengths_count is 2, expected 0 then", .steps = T, .batch_size = N,
               .lengths_count = N);
-  EXPECT_CALL("call.resets is null and call.resets_count is 8, expected 0 then", .steps = T, .batch_size = N,
+  EXPECT_CALL("resets is null and resets_count is 8, expected 0 then", .steps = T, .batch_size = N,
               .resets_count = T * N);
-  EXPECT_CALL("call.dropout_mode is 2, expected 0 or 1", .steps = T, .batch_size = N,
+  EXPECT_CALL("dropout_mode is 2, expected 0 to 1", .steps = T, .batch_size = N,
               .dropout_mode = (recurrent_dropout_mode)2);
   recurrent_call call = {.size = sizeof call, LENGTHS(N)};
   call.lengths = (const int64_t *)(const void *)((const char *)lengths - 4);
-  EXPECT_INVALID("call.lengths is at", recurrent_forward(lstm, &call, x, xs, STATE(h, c), y, ys, scratch));
+  EXPECT_INVALID("lengths is at", recurrent_forward(lstm, &call, x, xs, STATE(h, c), y, ys, scratch));
   // There are more steps than resets, both within what memory can hold and beyond.
   call = (recurrent_call){.size = sizeof call, RESETS(T * N)};
   call.steps = (size_t)1 << 31;
@@ -369,12 +367,12 @@ void buffers_are_apart(void) {
   EXPECT_OK(recurrent_stream_create(use.layer, N, &use.stream));
   enum { word = sizeof(scalar), ls = N * sizeof(int64_t), rs = T * N };
   const arrangement forward = {6,
-                               {"x", "call.lengths", "call.resets", "y", "state.h", "state.c"},
+                               {"x", "lengths", "resets", "y", "state.h", "state.c"},
                                {xs * word, ls, rs, ys * word, states * word, states * word}};
   expect_apart(&forward, run_forward, &use);
   expect_apart(&forward, run_record, &use);
   const arrangement without_y = {
-      5, {"x", "call.lengths", "call.resets", "state.h", "state.c"}, {xs * word, ls, rs, states * word, states * word}};
+      5, {"x", "lengths", "resets", "state.h", "state.c"}, {xs * word, ls, rs, states * word, states * word}};
   expect_apart(&without_y, run_record_without_y, &use);
   const arrangement backward = {
       5, {"x", "dy", "dx", "d_state.h", "d_state.c"}, {xs * word, ys * word, xs * word, states * word, states * word}};

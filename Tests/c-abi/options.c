@@ -17,25 +17,32 @@ void options_are_checked(void) {
     EXPECT_INVALID(text, recurrent_layer_create(&options, &layer)); \
     EXPECT(layer == NULL);                                          \
   } while (0)
-  WITH(input_size, 0, "options.input_size is 0, expected 1 to");
-  WITH(hidden_size, 0, "options.hidden_size is 0");
-  WITH(layer_count, 0, "options.layer_count is 0");
-  WITH(input_size, SIZE_MAX, "options.input_size is 18446744073709551615");
+  WITH(input_size, 0, "input_size is 0, expected at least 1");
+  WITH(hidden_size, 0, "hidden_size is 0");
+  WITH(layer_count, 0, "layer_count is 0");
+  WITH(input_size, SIZE_MAX, "input_size is -1");
   WITH(hidden_size, SIZE_MAX / 2, "what this machine's memory holds");
-  WITH(hidden_size, (size_t)1 << 32, "what this machine's memory holds");
+  WITH(hidden_size, (size_t)1 << 32, "this machine's memory");
+  WITH(
+      hidden_size, (size_t)1 << 24,
+      "the layer is LSTM, 3 inputs, 16777216 units, expected a smaller one: its weights do not fit into this machine's "
+      "memory");
   WITH(layer_count, (size_t)1 << 60, "what this machine's memory holds");
-  WITH(cell, 4, "options.cell is 4, expected 0 to 3");
-  WITH(direction, 4, "options.direction is 4, expected 0 to 3");
-  WITH(activation, 2, "options.activation is 2");
-  WITH(cell_output, 2, "options.cell_output is 2");
-  WITH(reset, 2, "options.reset is 2");
-  WITH(update, 7, "options.update is 7");
-  WITH(instruction_set, 6, "options.instruction_set is 6, expected 0 to 5");
-  WITH(weights, 3, "options.weights is 3, expected 0 to 2");
-  WITH(dropout, 1.5f, "dropout is 1.5, expected 0 ... 1");
+  WITH(cell, 4, "cell is 4, expected 0 to 3");
+  WITH(direction, 4, "direction is 4, expected 0 to 3");
+  WITH(activation, 2, "activation is 2");
+  WITH(cell_output, 2, "cell_output is 2");
+  WITH(reset, 2, "reset is 2");
+  WITH(update, 7, "update is 7");
+  WITH(instruction_set, 6, "instruction_set is 6, expected 0 to 5");
+  WITH(weights, 3, "weights is 3, expected 0 to 2");
+  WITH(dropout, 1.5f, "dropout is 1.5, expected 0 to 1");
   WITH(dropout, -0.5f, "dropout is -0.5");
   WITH(dropout, NAN, "dropout is nan");
 #undef WITH
+  options = lstm_options();
+  options.weights = (recurrent_weights)-1;
+  EXPECT_EXACTLY("weights is -1, expected 0 to 2", recurrent_layer_create(&options, &layer));
 }
 
 void variants_differ(void) {
@@ -103,6 +110,11 @@ void weights_in_fewer_bits(recurrent_weights weights, const char *of_doubles, co
   if (is_double) {
     EXPECT_INVALID(of_doubles, recurrent_layer_create(&options, &layer));
     return;
+  }
+  if (weights == RECURRENT_WEIGHTS_INT8) {
+    options.hidden_size = 65537;
+    EXPECT_INVALID("is 65537, expected at most 65536 with weights in int8", recurrent_layer_create(&options, &layer));
+    options.hidden_size = H;
   }
   options.seed = 3;
   layer = make_layer(options);

@@ -167,7 +167,7 @@ static void results_are_close(handles floats, handles doubles, recurrent_record 
   EXPECT_OK(recurrent_stream_leave(fork, 1));
   EXPECT_OK(recurrent_stream_is_active(fork, 1, &active));
   EXPECT(active == 0);
-  EXPECT_INVALID("slot is 2, expected 0 ..< 2", recurrent_stream_join(fork, N));
+  EXPECT_INVALID("slot is 2, expected 0 to 1, a seat of the stream", recurrent_stream_join(fork, N));
   EXPECT_OK(recurrent_stream_join(fork, 1));
   EXPECT_OK(recurrent_stream_reset(fork));
   EXPECT_OK(recurrent_stream_step_f64(fork, x64, N * C, y64, N * H));

@@ -22,6 +22,9 @@ void streams_step(void) {
   EXPECT_OK(recurrent_stream_process(stream, T, x, xs, y, ys));
   EXPECT(memcmp(y, whole, sizeof y) == 0);
   EXPECT_OK(recurrent_stream_process(stream, 0, x, 0, y, 0));
+  EXPECT_OK(recurrent_stream_process(stream, 0, NULL, 0, NULL, 0));
+  EXPECT_EXACTLY("x is null and x_count is 1, expected 0 then", recurrent_stream_process(stream, 0, NULL, 1, y, 0));
+  EXPECT_EXACTLY("y has 1 values, expected 0·2·5 = 0", recurrent_stream_process(stream, 0, NULL, 0, y, 1));
 
   // A fork, and a stream that was set to the same state, continue with the same bits.
   EXPECT_OK(recurrent_stream_fork(stream, &fork));
@@ -46,18 +49,18 @@ void streams_step(void) {
   EXPECT_OK(recurrent_stream_step(stream, x, N * C, y, N * H));
   EXPECT(memcmp(y + H, whole + H, H * sizeof(scalar)) == 0);
 
-  EXPECT_INVALID("slot is 2, expected 0 ..< 2", recurrent_stream_join(stream, N));
-  EXPECT_INVALID("slot is", recurrent_stream_leave(stream, SIZE_MAX));
+  EXPECT_INVALID("slot is 2, expected 0 to 1, a seat of the stream", recurrent_stream_join(stream, N));
+  EXPECT_EXACTLY("slot is -1, expected 0 to 1, a seat of the stream", recurrent_stream_leave(stream, SIZE_MAX));
   EXPECT_INVALID("slot is 2", recurrent_stream_reset_slot(stream, N));
-  EXPECT_INVALID("slot is 2", recurrent_stream_is_active(stream, N, &active));
-  EXPECT_INVALID("is_active is null", recurrent_stream_is_active(stream, 0, NULL));
-  EXPECT_INVALID("stream is null", recurrent_stream_step(NULL, x, N * C, y, N * H));
+  EXPECT_INVALID("slot is 2, expected 0 to 1, a seat", recurrent_stream_is_active(stream, N, &active));
+  EXPECT_EXACTLY("is_active is null, expected the address of the result", recurrent_stream_is_active(stream, 0, NULL));
+  EXPECT_EXACTLY("stream is null, expected a recurrent_stream", recurrent_stream_step(NULL, x, N * C, y, N * H));
   EXPECT_INVALID("x is null", recurrent_stream_step(stream, NULL, N * C, y, N * H));
   EXPECT_INVALID("y is null", recurrent_stream_step(stream, x, N * C, NULL, N * H));
   EXPECT_INVALID("x has 5 values", recurrent_stream_step(stream, x, N * C - 1, y, N * H));
   EXPECT_INVALID("y has 11 values", recurrent_stream_step(stream, x, N * C, y, N * H + 1));
   EXPECT_INVALID("y overlaps x", recurrent_stream_step(stream, y, N * C, y, N * H));
-  EXPECT_INVALID("steps is 18446744073709551615", recurrent_stream_process(stream, SIZE_MAX, x, xs, y, ys));
+  EXPECT_INVALID("steps is -1", recurrent_stream_process(stream, SIZE_MAX, x, xs, y, ys));
   EXPECT_INVALID("steps is 9223372036854775807", recurrent_stream_process(stream, SIZE_MAX / 2, x, xs, y, ys));
   EXPECT_INVALID("x has 24 values", recurrent_stream_process(stream, (size_t)1 << 55, x, xs, y, ys));
   EXPECT_INVALID("h is null", recurrent_stream_get_state(stream, STATE(NULL, c)));

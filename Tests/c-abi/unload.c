@@ -20,7 +20,8 @@ static const char *use(void *library) {
   FUNCTION(forward);
   FUNCTION(last_message);
   recurrent_layer *layer = NULL;
-  if (layer_create(NULL, &layer) == RECURRENT_OK || strcmp(last_message(), "options is null") != 0)
+  if (layer_create(NULL, &layer) == RECURRENT_OK ||
+      strcmp(last_message(), "options is null, expected the address of a recurrent_layer_options") != 0)
     return "the error is another";
   // The layer is so large that threads divide it. Neither the layer nor the scratch is destroyed, so the pool's thread
   // still waits when the library is closed.

@@ -363,8 +363,8 @@ recurrent_status recurrent_stream_step(recurrent_stream *stream, const float *x,
 // Runs `steps` steps, 0 or more, of every sequence: the same bits as that many calls of recurrent_stream_step, in less
 // time.
 //
-// x: [T,N,C], read.
-// y: [T,N,H], overwritten; 0 for empty slots.
+// x: [T,N,C], read. Null with x_count 0 if steps is 0.
+// y: [T,N,H], overwritten; 0 for empty slots. Null with y_count 0 if steps is 0.
 recurrent_status recurrent_stream_process(recurrent_stream *stream, size_t steps, const float *x, size_t x_count,
                                           float *y, size_t y_count);
 
@@ -384,10 +384,10 @@ recurrent_status recurrent_stream_reset(recurrent_stream *stream);
 // One sequence starts again from zero.
 recurrent_status recurrent_stream_reset_slot(recurrent_stream *stream, size_t slot);
 
-// A new sequence, whose state is zero, takes a slot.
+// A new sequence, whose state is zero, takes a slot. It replaces the sequence that has the slot, if there is one.
 recurrent_status recurrent_stream_join(recurrent_stream *stream, size_t slot);
 
-// A sequence leaves its slot; an empty slot costs no work.
+// A sequence leaves its slot; an empty slot costs no work. If the slot is empty, nothing happens.
 recurrent_status recurrent_stream_leave(recurrent_stream *stream, size_t slot);
 
 // Whether a slot has a sequence: 1 or 0.

@@ -65,12 +65,14 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ) throws(RecurrentError) {
     shape = try LayerShape(
       cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layerCount: layerCount, direction: direction,
-      hasBias: bias, scalarBytes: MemoryLayout<Scalar>.size)
+      hasBias: bias)
     guard dropout >= 0, dropout <= 1 else {
-      throw .value(name: "dropout", was: "\(dropout)", expected: "0 ... 1")
+      throw .value(name: "dropout", was: "\(dropout)", expected: "0 to 1")
     }
     try initialization.check(for: shape)
+    // The sizes that a format of weights allows are smaller, so they are checked before the memory.
     try weights.check(for: shape, of: Scalar.self)
+    try shape.checkMemory(scalarBytes: MemoryLayout<Scalar>.size)
     weightFormat = weights
     self.dropout = dropout
     self.flushesDenormals = flushesDenormals

@@ -12,10 +12,10 @@ package struct LayerShape: Sendable, Equatable {
   /// Whether parts carry c beside h.
   package let hasCellState: Bool
 
-  /// - Parameter scalarBytes: the size of a scalar.
-  /// - Throws: `RecurrentError.size` if a size is not positive or all of them are too large.
+  /// - Throws: `RecurrentError` if a size is not positive, or if one alone is larger than this machine's memory. All
+  ///   of them together are checked by `checkMemory`.
   package init(
-    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool, scalarBytes: Int
+    cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int, direction: Direction, hasBias: Bool
   ) throws(RecurrentError) {
     self.cell = cell
     self.inputSize = inputSize
@@ -26,19 +26,23 @@ package struct LayerShape: Sendable, Equatable {
     let definition = cell.definition
     parameterLayout = hasBias ? definition.parameters : definition.parameters.withoutBiases
     hasCellState = definition.hasCellState
-    _ = try checkedCount(("inputSize", inputSize))
-    _ = try checkedCount(("hiddenSize", hiddenSize))
+    for (name, size) in [("inputSize", inputSize), ("hiddenSize", hiddenSize), ("layerCount", layerCount)] {
+      _ = try checkedCount((name, size))
+    }
+  }
+
+  /// - Parameter scalarBytes: the size of a scalar.
+  /// - Throws: `RecurrentError.value` if the layer's weights are larger than this machine's memory.
+  package func checkMemory(scalarBytes: Int) throws(RecurrentError) {
     // The parameters and their packed copies for forward and for backward. Every other size of the layer is smaller.
-    // A row of a matrix has C values on the first level and D·H on others, then H values of U and the two biases.
+    // A row of a matrix has C values on the first level and D·H on others, then H values of U and the two biases. No
+    // factor overflows, because memory holds each size.
     let readsH = layerCount > 1 || cell.multipliesByMatrix
-    _ = try checkedCount(
-      ("layerCount", layerCount), ("directions", directions), ("gates", parameterLayout.gates),
-      ("paddedHiddenSize", paddedSize),
-      readsH
-        ? ("(inputSize + hiddenSize·directions + 2)", inputSize + directions * hiddenSize + 2)
-        : ("(inputSize + 2)", inputSize + 2),
-      ("copies", 3),
-      scalarBytes: scalarBytes)
+    let row = inputSize + (readsH ? width : 0) + 2, copies = 3
+    guard fitMemory(parts, parameterLayout.gates * paddedSize, row * copies, scalarBytes: scalarBytes) else {
+      throw .value(
+        name: "the layer", was: "\(self)", expected: "a smaller one: its weights do not fit into this machine's memory")
+    }
   }
 
   /// H, rounded up to whole panels of any width.

@@ -27,7 +27,7 @@ extension RecurrentLayer {
 package func checkLengths(_ lengths: Span<Int>, steps: Int, batchSize: Int) throws(RecurrentError) {
   try checkCount("lengths", lengths.count, is: batchSize, "batchSize")
   for sequence in lengths.indices where !(0...steps).contains(lengths[sequence]) {
-    throw .size(name: "lengths[\(sequence)]", was: lengths[sequence], expected: "0 ... \(steps), the steps")
+    throw .size(name: "lengths[\(sequence)]", was: lengths[sequence], expected: "0 to \(steps), the steps")
   }
 }
 
@@ -51,7 +51,7 @@ extension Layer {
     let features = records ? shape.rowFloats : max(inputSize, (handsOn ? 3 : 1) * shape.width)
     if !fitMemory(steps, batchSize, features, scalarBytes: MemoryLayout<Scalar>.size) {
       _ = try checkedCount(
-        ("steps", steps), ("batchSize", batchSize), (records ? "floatsOfARow" : "features", features),
+        ("steps", steps), ("batchSize", batchSize), (records ? "values of a step" : "features", features),
         scalarBytes: MemoryLayout<Scalar>.size)
     }
     if let lengths = options.lengths { try checkLengths(lengths.span, steps: steps, batchSize: batchSize) }

@@ -79,7 +79,7 @@ extension RecurrentLayer {
   /// - Throws: `RecurrentError` if it is smaller, or if the state would be larger than the machine's memory.
   public func zeroState(batchSize: Int) throws(RecurrentError) -> State<Scalar> {
     let count = try checkedCount(
-      ("batchSize", batchSize), ("layers·directions·hiddenSize", stateCount * hiddenSize),
+      ("batchSize", batchSize), ("stateCount", stateCount), ("hiddenSize", hiddenSize),
       scalarBytes: MemoryLayout<Scalar>.size)
     return State(
       h: zeros(count), c: layer.shape.hasCellState ? zeros(count) : [])

@@ -114,7 +114,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     try checkCount("seats", seats.count, is: batchSize, "the stream's batch size")
     for seat in seats.indices where isActive(seat) && !isActive(seats[seat]) {
       throw .size(
-        name: "seats[\(seat)]", was: seats[seat], expected: "0 ..< \(batchSize), a seat that has a sequence")
+        name: "seats[\(seat)]", was: seats[seat], expected: "0 to \(batchSize - 1), a seat that has a sequence")
     }
     seats.withUnsafeBufferPointer { engine.reorder(from: $0) }
   }
@@ -131,7 +131,8 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     engine.reset(seat: slot)
   }
 
-  /// A new sequence takes a seat and starts from zero. All seats are taken at first.
+  /// A new sequence takes a seat and starts from zero. All seats are taken at first. If the seat is taken, the new
+  /// sequence replaces the one that has it.
   ///
   /// - Parameter slot: the number of the seat.
   /// - Throws: `RecurrentError.size` if the stream does not have that seat.
@@ -140,7 +141,7 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
     engine.join(seat: slot)
   }
 
-  /// A sequence gives up its seat. The empty seat takes no work.
+  /// A sequence gives up its seat. The empty seat takes no work. If the seat is empty, nothing happens.
   ///
   /// - Parameter slot: the number of the seat.
   /// - Throws: `RecurrentError.size` if the stream does not have that seat.
@@ -154,9 +155,10 @@ public final class RecurrentStream<Scalar: RecurrentScalar> {
   /// - Parameter slot: the number of the seat.
   public func isActive(_ slot: Int) -> Bool { engine.isTaken(seat: slot) }
 
-  private func check(_ slot: Int) throws(RecurrentError) {
+  /// - Throws: `RecurrentError.size` if the stream does not have that seat.
+  package func check(_ slot: Int) throws(RecurrentError) {
     guard (0..<batchSize).contains(slot) else {
-      throw .size(name: "slot", was: slot, expected: "0 ..< \(batchSize), the stream's batch size")
+      throw .size(name: "slot", was: slot, expected: "0 to \(batchSize - 1), a seat of the stream")
     }
   }
 }
@@ -176,7 +178,7 @@ extension RecurrentLayer {
     guard direction == .forward else { throw .direction(direction) }
     _ = try checkedCount(("batchSize", batchSize))
     _ = try checkedCount(
-      ("batchSize", max(batchSize, Blocking.mostChunkRows)), ("floatsOfASequence", layer.shape.streamFloats),
+      ("batchSize", max(batchSize, Blocking.mostChunkRows)), ("values of a sequence", layer.shape.streamFloats),
       scalarBytes: MemoryLayout<Scalar>.size)
     return RecurrentStream(layer, batchSize: batchSize, layer.makeStream(batchSize: batchSize))
   }
