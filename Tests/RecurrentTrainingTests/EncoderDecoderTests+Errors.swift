@@ -61,7 +61,7 @@ extension EncoderDecoderTests {
     expectError("the decoder's trace is that of another decoder, expected that of this one") {
       try other.backward(logits, trace, into: &gradients, workspace)
     }
-    expectError("texts is 0, expected at least 1") { try TeacherForcing([], start: 0, end: 1) }
+    expectError("texts is empty, expected at least one text") { try TeacherForcing([], start: 0, end: 1) }
     var cut = input
     cut.symbols.symbols.removeLast()
     var random = SeededGenerator(seed: 1)

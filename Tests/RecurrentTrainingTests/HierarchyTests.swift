@@ -133,7 +133,7 @@ import Testing
     expectError("the sum of the counts is 1, expected 2, the words") {
       try NestedTokens(words: Tokens(padding: [[1], [2]]), counts: [1])
     }
-    expectError("texts is 0, expected at least 1") { try NestedTokens(padding: [[], []]) }
+    expectError("texts is empty, expected at least one text") { try NestedTokens(padding: [[], []]) }
     let (_, trace) = try Grouping()(RowGroups(rows, counts: [2, 1]), Workspace())
     #expect(throws: RecurrentError.self) { try Grouping().backward(rows, trace) }
     expectError(

@@ -1,4 +1,5 @@
 import Recurrent
+import RecurrentFiles
 
 /// A table of comma-separated values, as RFC 4180 describes them: a field may be in quotes and then contain separators,
 /// line breaks and doubled quotes. Lines end with LF or CRLF; the last one need not end.
@@ -46,10 +47,10 @@ public struct CSVTable: Sendable, Equatable {
   /// - Throws: `RecurrentError` that names the file. If a row is wrong, it names the line in which the row begins. All
   ///   rows must have the same number of fields.
   public init(
-    contentsOf path: String, hasHeader: Bool = true, separator: Character = ","
+    contentsOf path: some FilePathConvertible, hasHeader: Bool = true, separator: Character = ","
   ) throws(RecurrentError) {
-    let (text, isLatin1) = try DataPath(path).readText()
-    try self.init(text, name: path, hasHeader: hasHeader, separator: separator, isLatin1: isLatin1)
+    let path = DataPath(path), (text, isLatin1) = try path.readText()
+    try self.init(text, name: path.description, hasHeader: hasHeader, separator: separator, isLatin1: isLatin1)
   }
 
   /// Reads a text.

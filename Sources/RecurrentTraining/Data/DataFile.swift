@@ -3,11 +3,11 @@ import Recurrent
 import RecurrentFiles
 
 /// The path of a file or folder of data. The names in a folder need not be UTF-8.
-struct DataPath {
+struct DataPath: CustomStringConvertible {
   private let path: FilePath
   private var bytes: [UInt8] { path.bytes }
 
-  init(_ path: String) { self.path = FilePath(path) }
+  init(_ path: some FilePathConvertible) { self.path = path.filePath }
 
   private init(bytes: [UInt8]) { path = FilePath(bytes: bytes) }
 
@@ -51,7 +51,7 @@ struct DataPath {
   private func kind(expected: String) throws(RecurrentError) -> mode_t {
     guard !bytes.isEmpty else { throw .value(name: "the path", was: "empty", expected: expected) }
     guard !bytes.contains(0) else {
-      throw .value(name: description, was: "a path with a zero byte", expected: expected)
+      throw .value(name: description.replacing("\0", with: "\\0"), was: "a path with a zero byte", expected: expected)
     }
     var status = stat()
     let result = path.withCString { stat($0, &status) }

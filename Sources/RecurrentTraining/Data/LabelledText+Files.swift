@@ -1,4 +1,5 @@
 import Recurrent
+import RecurrentFiles
 
 extension LabelledText {
   /// Reads a folder with a subfolder for each class, in which each file is a text. Classes and files are in the order
@@ -9,7 +10,7 @@ extension LabelledText {
   ///   - classes: the names of the subfolders to read; all by default.
   /// - Throws: `RecurrentError` that names what cannot be read: a folder, a file that is no text, a class without
   ///   files, a blank text; or if there are fewer than two classes.
-  public init(folder path: String, classes: [String]? = nil) throws(RecurrentError) {
+  public init(folder path: some FilePathConvertible, classes: [String]? = nil) throws(RecurrentError) {
     let folder = DataPath(path)
     var folders: [DataPath] = []
     if let classes {
@@ -18,7 +19,7 @@ extension LabelledText {
       for entry in try folder.entries() where try entry.isFolder { folders.append(entry) }
     }
     let names = classes ?? folders.map(\.lastComponent)
-    try checkClasses(names, of: path)
+    try checkClasses(names, of: folder.description)
     var texts: [String] = [], labels: [Int] = [], latin1Files: [String] = []
     for (label, folder) in folders.enumerated() {
       for file in try folder.entries() {
@@ -29,7 +30,7 @@ extension LabelledText {
         if isLatin1 { latin1Files.append(file.description) }
       }
     }
-    try self.init(texts, labels: labels, classes: names, source: path, latin1Files: latin1Files)
+    try self.init(texts, labels: labels, classes: names, source: folder.description, latin1Files: latin1Files)
   }
 
   /// Reads a file for each class, in which each line is a text.
@@ -39,13 +40,13 @@ extension LabelledText {
   ///   - classes: the name of each file's class; the files' names by default.
   /// - Throws: `RecurrentError` that names what cannot be read: a file that is no text or has no lines, a line that is
   ///   blank; or if there are fewer than two classes.
-  public init(files paths: [String], classes: [String]? = nil) throws(RecurrentError) {
+  public init(files paths: [some FilePathConvertible], classes: [String]? = nil) throws(RecurrentError) {
     if let classes { try checkCount("classes", classes.count, is: paths.count, "files") }
-    let names = classes ?? paths.map { DataPath($0).lastComponent }
+    let paths = paths.map { DataPath($0) }, names = classes ?? paths.map(\.lastComponent)
     try checkClasses(names, of: "the list of files")
     var texts: [String] = [], labels: [Int] = [], latin1Files: [String] = []
     for (label, path) in paths.enumerated() {
-      let (text, isLatin1) = try DataPath(path).readText()
+      let (text, isLatin1) = try path.readText()
       for (index, line) in lines(of: text).enumerated() {
         guard !isBlank(line) else {
           throw .value(name: "line \(index + 1) of \(path)", was: "blank", expected: "a text")
@@ -53,8 +54,10 @@ extension LabelledText {
         texts.append(line)
         labels.append(label)
       }
-      guard labels.last == label else { throw .value(name: path, was: "empty", expected: "a text in each line") }
-      if isLatin1 { latin1Files.append(path) }
+      guard labels.last == label else {
+        throw .value(name: path.description, was: "empty", expected: "a text in each line")
+      }
+      if isLatin1 { latin1Files.append(path.description) }
     }
     try self.init(texts, labels: labels, classes: names, source: "the list of files", latin1Files: latin1Files)
   }

@@ -44,7 +44,7 @@ public struct Tokens: Sendable, Equatable {
   ///   - longest: of a longer text, the symbols after so many are left out; nil for no limit.
   /// - Throws: `RecurrentError` if there are no texts or `longest` is not positive.
   public init(padding texts: [[Int]], with padding: Int = 0, longest: Int? = nil) throws(RecurrentError) {
-    guard !texts.isEmpty else { throw .size(name: "texts", was: 0, expected: "at least 1") }
+    guard !texts.isEmpty else { throw .value(name: "texts", was: "empty", expected: "at least one text") }
     if let longest, longest < 1 { throw .size(name: "longest", was: longest, expected: "at least 1") }
     let lengths = texts.map { min($0.count, longest ?? .max) }, steps = max(1, lengths.max() ?? 1)
     let count = try checkedCount(("steps", steps), ("texts", texts.count), scalarBytes: MemoryLayout<Int>.size)

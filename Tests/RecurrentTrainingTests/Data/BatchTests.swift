@@ -16,7 +16,7 @@ import Testing
     #expect(try Tokens(padding: [[1]], longest: 5).steps == 1)
     let empty = try Tokens(padding: [[], []], with: 7)
     #expect(empty.symbols == [7, 7] && empty.steps == 1 && empty.lengths == [0, 0])
-    expectError("texts is 0, expected at least 1") { try Tokens(padding: []) }
+    expectError("texts is empty, expected at least one text") { try Tokens(padding: []) }
     expectError("longest is 0, expected at least 1") { try Tokens(padding: [[1]], longest: 0) }
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Recurrent
+import RecurrentFiles
 import RecurrentTraining
 import Testing
 
@@ -169,6 +170,7 @@ import Testing
     let folder = try TemporaryFolder()
     let table = try CSVTable(contentsOf: try folder.write("l.csv", Array("caf".utf8) + [0xe9, 0x0a, 0xb0, 0x0a]))
     #expect(table.isLatin1 && table.header == ["café"] && table[0, 0] == "°")
+    #expect(try CSVTable(contentsOf: FilePath(folder["l.csv"])) == table)
     let other = try CSVTable(contentsOf: try folder.write("u.csv", [0xef, 0xbb, 0xbf] + Array("café\n°\n".utf8)))
     #expect(!other.isLatin1 && other.header == ["café"] && other[0, 0] == "°")
   }
@@ -189,7 +191,7 @@ import Testing
       expectError("\(path) \(message)") { try CSVTable(contentsOf: path) }
     }
     expectError("the path is empty, expected a file") { try CSVTable(contentsOf: "") }
-    expectError("a\0b is a path with a zero byte, expected a file") { try CSVTable(contentsOf: "a\0b") }
+    expectError("a\\0b is a path with a zero byte, expected a file") { try CSVTable(contentsOf: "a\0b") }
     try folder.write("bad.csv", "a,b\n1,2\n3\n")
     expectError("line 3 of \(folder["bad.csv"]) is a row of 1 field, expected 2 fields, as in the first row") {
       try CSVTable(contentsOf: folder["bad.csv"])

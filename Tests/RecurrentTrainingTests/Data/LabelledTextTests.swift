@@ -1,5 +1,6 @@
 import Foundation
 import Recurrent
+import RecurrentFiles
 import RecurrentTraining
 import Testing
 
@@ -22,6 +23,7 @@ import Testing
     #expect(reviews.classes == ["neg", "pos"] && reviews.count == 4)
     #expect(reviews.texts == ["mauvais café", "très bon", "good\nfilm\n", "good\nfilm\n"])
     #expect(reviews.labels == [0, 1, 1, 1] && reviews.latin1Files == [folder["r/neg/1.txt"]])
+    #expect(try LabelledText(folder: FilePath(folder["r"])) == reviews)
 
     try folder.write("r/unsup/1.txt", "who knows")
     #expect(try LabelledText(folder: folder["r/"]).classes == ["neg", "pos", "unsup"])
@@ -83,6 +85,7 @@ import Testing
     #expect(reviews.texts == ["bad café", "a\u{c} \"b\"", "good", "\u{2028}fine"])
     #expect(reviews.latin1Files == [negative])
     let named = try LabelledText(files: [positive, negative], classes: ["positive", "negative"])
+    #expect(try LabelledText(files: [FilePath(negative), FilePath(positive)]) == reviews)
     #expect(named.classes == ["positive", "negative"] && named.texts[0] == "good" && named.labels == [0, 0, 1, 1])
 
     let blank = try folder.write("blank", "one\n\ntwo\n"), empty = try folder.write("empty", "")
@@ -92,7 +95,9 @@ import Testing
     expectError("the list of files is of the class 'rt.pos' alone, expected at least 2 classes") {
       try LabelledText(files: [positive])
     }
-    expectError("the list of files is without classes, expected at least 2 classes") { try LabelledText(files: []) }
+    expectError("the list of files is without classes, expected at least 2 classes") {
+      try LabelledText(files: [String]())
+    }
     expectError("class 'rt.pos' of the list of files is there twice, expected classes of different names") {
       try LabelledText(files: [positive, positive])
     }
