@@ -68,13 +68,14 @@ import Testing
       for piece in [1, steps] {
         let stream = try instance.layer.stream(batchSize: batch)
         try stream.setState(instance.initial)
-        var y = [Float](repeating: .nan, count: expected.count)
-        var span = y.mutableSpan
+        var y: [Float] = []
         for t in stride(from: 0, to: steps, by: piece) {
           let rows = t * batch..<(t + piece) * batch
           let frames = instance.frames.span.extracting(rows.lowerBound * inputs..<rows.upperBound * inputs)
-          var part = span.extracting(rows.lowerBound * hidden..<rows.upperBound * hidden)
-          try stream.process(frames, steps: piece, into: &part)
+          var part = [Float](repeating: .nan, count: rows.count * hidden)
+          var span = part.mutableSpan
+          try stream.process(frames, steps: piece, into: &span)
+          y += part
         }
         expectSameBits(y, expected, "a stream of \(problem), \(piece) steps at a time")
       }
