@@ -42,7 +42,7 @@ enum Accuracy {
     }
     for activation in Activation.allCases { try show(activation, floats(activation, stride: stride)) }
     for activation in Activation.allCases { try show(activation, doubles(activation, stride: stride)) }
-    print(isGood ? "all within 2 ULP" : "NOT within 2 ULP")
+    printLine(isGood ? "all within 2 ULP" : "NOT within 2 ULP")
     return isGood
   }
 

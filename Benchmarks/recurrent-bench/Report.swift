@@ -69,8 +69,8 @@ struct Report: Encodable {
 
   static func printHeader(peers: [String]) {
     let columns = columns(peers)
-    print(line(columns.map(\.title), columns))
-    print(line(columns.map { String(repeating: "-", count: $0.width - 2) }, columns))
+    printLine(line(columns.map(\.title), columns))
+    printLine(line(columns.map { String(repeating: "-", count: $0.width - 2) }, columns))
   }
 
   static func show(_ result: Result, peers: [String]) {
@@ -99,7 +99,7 @@ struct Report: Encodable {
       guard let worst = ratios.min(by: { $0.1 < $1.1 }) else { continue }
       let mean = exp(ratios.map { log($0.1) }.reduce(0, +) / Double(ratios.count))
       let behind = ratios.filter { $0.1 < 1 }.count
-      print(
+      printLine(
         String(
           format: "\nbest peer's time over ours in %@: geometric mean %.2f, least %.2f (%@), behind in %d of %d",
           scalar.rawValue, mean, worst.1, worst.0, behind, ratios.count))
@@ -111,9 +111,9 @@ struct Report: Encodable {
     let columns = [
       ("gate pass", (gates.map(\.name.count).max() ?? 0) + 2), ("instruction set", 16), ("ns a unit", 12),
     ]
-    print("\n" + Report.line(columns.map(\.0), columns))
+    printLine("\n" + Report.line(columns.map(\.0), columns))
     for gate in gates {
-      print(
+      printLine(
         Report.line([gate.name, gate.instructionSet, String(format: "%.2f", gate.nanosecondsPerUnit)], columns))
     }
   }
@@ -123,10 +123,10 @@ struct Report: Encodable {
     let columns = [
       ("update of an embedding", 36), ("p50 µs", 11), ("least µs", 11), ("lazy p50", 11), ("lazy least", 12),
     ]
-    print("\n" + Report.line(columns.map(\.0), columns))
+    printLine("\n" + Report.line(columns.map(\.0), columns))
     for update in updates {
       let times = [update.p50Us, update.leastUs, update.lazyP50Us, update.lazyLeastUs]
-      print(Report.line([update.name] + times.map(Report.format), columns))
+      printLine(Report.line([update.name] + times.map(Report.format), columns))
     }
   }
 

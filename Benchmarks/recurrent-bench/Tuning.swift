@@ -27,7 +27,7 @@ enum Tuning {
       Choice(title: text(bytes: $0), secondCache: $0, threads: threads)
     }
     if threads.count > 1 { choices.append(Choice(title: "1 thread", threads: try Threads(count: 1))) }
-    print(
+    printLine(
       """
       \(Processor.description)
       This processor has a second cache of \(text(bytes: Processor.secondCache)). Its size decides how many steps a \
@@ -37,7 +37,7 @@ enum Tuning {
 
       """)
     let columns = [("case", (cases.map(\.name.count).max() ?? 0) + 2), ("p50 µs", 10)] + choices.map { ($0.title, 10) }
-    print(Report.line(columns.map(\.0), columns))
+    printLine(Report.line(columns.map(\.0), columns))
     var logarithms = choices.map { _ in 0.0 }
     for shape in cases {
       let (own, ratios) = try measure(shape, choices, threads: threads, seconds: seconds)
@@ -47,7 +47,7 @@ enum Tuning {
     }
     guard cases.count > 1 else { return }
     let means = logarithms.map { String(format: "%.2f", exp($0 / Double(cases.count))) }
-    print(Report.line(["geometric mean", ""] + means, columns))
+    printLine(Report.line(["geometric mean", ""] + means, columns))
   }
 
   /// The layer's own time, and how many times as fast each choice is. They run in turn.

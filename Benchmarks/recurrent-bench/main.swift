@@ -30,9 +30,9 @@ func run() throws {
   }
   _ = try Processor.active
   if options.has("accuracy") {
-    print(Processor.description)
+    printLine(Processor.description)
     let stride = try options.number("stride", in: 1...(1 << 20), default: UInt64(1))
-    if try !Accuracy.report(stride: stride) { exit(1) }
+    if try !Accuracy.report(stride: stride) { throw EarlyEnd(status: 1, message: nil) }
     return
   }
   let pattern: Regex<AnyRegexOutput>
@@ -45,7 +45,7 @@ func run() throws {
   let matches = { (name: String) in options["filter"] == nil || name.contains(pattern) }
   let cases = Case.all(withGrid: options.has("grid")).filter { matches($0.name) }
   if options.has("list") {
-    for shape in cases { print(shape.name) }
+    for shape in cases { printLine(shape.name) }
     return
   }
   let seconds = try options.number("seconds", in: 0.01...100, default: 1.0)
@@ -72,8 +72,8 @@ func measure(
 ) throws {
   var report = try Report(threads: threads.count)
   let names = peers.map(\.name)
-  print(Processor.description)
-  print(
+  printLine(Processor.description)
+  printLine(
     "\(threads.count == 1 ? "one thread" : "\(threads.count) threads"); a share is of "
       + (threads.count == 1 ? "the multiply-add peak" : "\(threads.count) times one core's multiply-add peak")
       + " measured between the samples of its case\n")
@@ -110,15 +110,10 @@ func measure(
   let kernels = try Processor.kernels(nil)
   report.machine.peakGflops = percentile(peaks[.f32] ?? (0..<20).map { _ in measurePeak(kernels) }, 0.5)
   report.machine.peakGflopsF64 = peaks[.f64].map { percentile($0, 0.5) }
-  print(
+  printLine(
     String(format: "\nmultiply-add peak of one core: %.0f GF/s", report.machine.peakGflops)
       + (report.machine.peakGflopsF64.map { String(format: ", of doubles %.0f GF/s", $0) } ?? ""))
   if let json { try report.write(to: json) }
 }
 
-do {
-  try run()
-} catch {
-  complain("recurrent-bench: \(error)")
-  exit(1)
-}
+runTool("recurrent-bench", run)

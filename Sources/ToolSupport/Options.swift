@@ -110,11 +110,11 @@ public struct Options: NumberSource {
   public init?(_ arguments: [Argument], known: [Option], operands names: [String] = [], usage: String) throws {
     try self.init(arguments, known: known + Options.common)
     if has("help") {
-      print("usage: \(usage)\n\(Options.help(known + Options.common))")
+      printLine("usage: \(usage)\n\(Options.help(known + Options.common))")
       return nil
     }
     if has("version") {
-      print(Options.version)
+      printLine(Options.version)
       return nil
     }
     operandNames = names
@@ -172,18 +172,4 @@ public struct Options: NumberSource {
     return lines.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))  \($0.1)" }
       .joined(separator: "\n")
   }
-}
-
-/// Prints to standard output and shows it at once, also through a pipe.
-public func printLine(_ text: String) {
-  print(text)
-  fflush(nil)
-}
-
-/// Prints a line to standard error.
-public func complain(_ text: String) { writeToStandardError(text + "\n") }
-
-/// Writes to standard error. What cannot be written, to a full disk for example, is dropped: no work ends for a message.
-func writeToStandardError(_ text: String) {
-  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
 }

@@ -27,15 +27,6 @@ extension Command {
   }
 }
 
-/// The end of the program with another status than 1, or with a message that was printed already.
-struct EarlyEnd: Error, CustomStringConvertible {
-  let status: Int32
-  /// Nil if there is nothing left to say.
-  let message: String?
-
-  var description: String { message ?? "ended with the status \(status)" }
-}
-
 extension Options {
   /// The cell that `--cell` names; nil if it was not given.
   ///

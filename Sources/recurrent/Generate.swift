@@ -1,4 +1,3 @@
-import Foundation
 import RecurrentFiles
 import RecurrentTraining
 import ToolSupport
@@ -41,16 +40,9 @@ enum Generate: Command {
     write("\n")
   }
 
-  /// Without a buffer: a reader sees each character as soon as it is chosen. Without a reader the program ends.
+  /// Prints a character as soon as it is chosen. If that fails, the rest need not be chosen.
   private static func write(_ character: Unicode.Scalar) {
-    var bytes = Array(String(character).utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Foundation.write(1, $0.baseAddress, $0.count) }
-      if count < 0, errno != EINTR {
-        complain("recurrent: the text cannot be written: \(systemMessage(errno))")
-        exit(1)
-      }
-      bytes = bytes.dropFirst(max(0, count))
-    }
+    printText(String(character))
+    do { try checkOutput() } catch { endTool("recurrent", error) }
   }
 }

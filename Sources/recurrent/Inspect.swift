@@ -20,13 +20,13 @@ enum Inspect: Command {
         .integer(tensor.bytes.count),
       ])
     }
-    for line in table.lines { print(line) }
-    print("\n\(parameterCount(file, names))")
+    for line in table.lines { printLine(line) }
+    printLine("\n\(parameterCount(file, names))")
     guard !file.metadata.isEmpty else { return }
-    print("\nmetadata")
+    printLine("\nmetadata")
     for (name, value) in file.metadata.sorted(by: { $0.key < $1.key }) {
       let text = value.count > 100 ? "\(value.prefix(100).escaped)… (\(value.utf8.count) bytes)" : value.escaped
-      print("  \(name.escaped): \(text)")
+      printLine("  \(name.escaped): \(text)")
     }
   }
 

@@ -31,15 +31,15 @@ enum Quantize: Command {
     let converted = try SavedModel(saved, convertedTo: weights)
     let text = try options.path("data").map(readText) ?? ownText(saved.model)
     try converted.write(to: options.operand("OUT"))
-    print(Processor.description)
+    printLine(Processor.description)
     let numbers = saved.model.vocabulary.numbers(of: text)
     let difference = try compare(saved.model, converted.model, numbers)
-    print(
+    printLine(
       String(
         format: "outputs of %ld steps of %ld units: largest difference %.5f, mean %.6f, largest output %.3f",
         numbers.count, saved.model.layer.hiddenSize, difference.largest, difference.mean, difference.largestOutput))
     let before = try saved.model.loss(of: numbers), after = try converted.model.loss(of: numbers)
-    print(
+    printLine(
       String(format: "loss %.4f nats a character before, %.4f after (%+.4f)", before, after, after - before))
   }
 

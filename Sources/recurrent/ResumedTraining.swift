@@ -61,7 +61,7 @@ struct ResumedTraining {
           "--data \(options["data"] ?? "") is not the text of \(progress.text.count + training.heldOutText.count) "
             + "characters that \(path) was trained on; --other-text goes on with it all the same")
       }
-      print("another text than before, " + (isOther ? "read from its beginning" : "but only in what is held out"))
+      printLine("another text than before, " + (isOther ? "read from its beginning" : "but only in what is held out"))
     }
     do {
       return try CharacterTrainer(

@@ -29,11 +29,11 @@ enum RunAmp: Command {
     }
     let x = sound.channels[0]
     guard !x.isEmpty else { throw ToolError("\(soundPath): has 0 samples, expected at least 1") }
-    print(Processor.description)
-    print(
+    printLine(Processor.description)
+    printLine(
       "\(model.name ?? modelPath.description): LSTM of \(model.lstm.hiddenSize) units, layers: \(model.lstm.layerCount), "
         + "\(model.sampleRate) Hz")
-    if sound.channels.count > 1 { print("\(soundPath): has two channels, the first is taken") }
+    if sound.channels.count > 1 { printLine("\(soundPath): has two channels, the first is taken") }
 
     let (y, seconds, worst) = try amplify(x, model, block: block)
     if let index = y.firstIndex(where: { !$0.isFinite }) {
@@ -42,16 +42,16 @@ enum RunAmp: Command {
     let duration = Double(x.count) / Double(model.sampleRate)
     let budget = Double(min(block, x.count)) / Double(model.sampleRate)
     let peak = Double(y.reduce(0) { max($0, abs($1)) })
-    print(String(format: "%.3f s of sound in blocks of %d samples", duration, block))
-    print(String(format: "%.3f ms, %.0f times faster than real time", seconds * 1e3, duration / seconds))
-    print(
+    printLine(String(format: "%.3f s of sound in blocks of %d samples", duration, block))
+    printLine(String(format: "%.3f ms, %.0f times faster than real time", seconds * 1e3, duration / seconds))
+    printLine(
       String(
         format: "worst block %.1f µs of the %.1f µs that it may take, %.2f %%", worst * 1e6, budget * 1e6,
         worst / budget * 100))
-    print(String(format: "peak level %.4f, %.1f dBFS", peak, 20 * log10(peak)))
+    printLine(String(format: "peak level %.4f, %.1f dBFS", peak, 20 * log10(peak)))
     if let out = options.path("out") {
       try WaveFile(sampleRate: model.sampleRate, channels: [y]).write(to: out)
-      print("wrote \(out)")
+      printLine("wrote \(out)")
     }
   }
 

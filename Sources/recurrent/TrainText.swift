@@ -29,17 +29,17 @@ enum TrainText: Command {
     try options.checkWritable("save", mayReplace: "resume")
     let saved = try options.path("resume").map { try ResumedTraining($0, options) }
     let training = try TextTraining(options, resuming: saved), epochs = training.settings.trainer.epochs
-    print(Processor.description)
-    print(training.summary)
+    printLine(Processor.description)
+    printLine(training.summary)
     if let before = saved?.training.settings.trainer.epochs, before != epochs {
-      print("\(epochs) epochs instead of \(before): the learning rate falls along another curve from here on")
+      printLine("\(epochs) epochs instead of \(before): the learning rate falls along another curve from here on")
     }
     if training.trainer.isFinished {
-      print("the file has \(training.trainer.updates) updates, \(epochs) epochs have no more: nothing to train")
+      printLine("the file has \(training.trainer.updates) updates, \(epochs) epochs have no more: nothing to train")
     }
     try train(training, save: options.path("save"))
     if sampled > 0 {
-      print(
+      printLine(
         "\n"
           + (try training.trainer.model.sample(
             after: training.text.suffix(100), count: sampled, temperature: temperature,

@@ -1,4 +1,3 @@
-import Foundation
 import ToolSupport
 
 let commands: [any Command.Type] = [
@@ -10,22 +9,16 @@ func help() -> String {
     + "'recurrent COMMAND --help' lists a command's options; 'recurrent --version' prints the version."
 }
 
-do {
+runTool("recurrent") {
   let arguments = Argument.all
   guard let name = arguments.first?.text else { throw ToolError("no command given\n\(help())") }
   if ["--help", "-h", "help"].contains(name) {
-    print(help())
+    printLine(help())
   } else if name == "--version" {
-    print(Options.version)
+    printLine(Options.version)
   } else if let command = commands.first(where: { $0.name == name }) {
     try command.run(Array(arguments.dropFirst()))
   } else {
     throw ToolError("unknown command '\(name)'\n\(help())")
   }
-} catch let end as EarlyEnd {
-  if let message = end.message { complain("recurrent: \(message)") }
-  exit(end.status)
-} catch {
-  complain("recurrent: \(error)")
-  exit(1)
 }

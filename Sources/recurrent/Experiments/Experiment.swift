@@ -48,9 +48,9 @@ enum RunExperiment: Command {
   static func run(_ arguments: [Argument]) throws {
     guard let name = arguments.first?.text else { throw ToolError("no experiment given\n\(list)") }
     if ["--help", "-h", "help"].contains(name) {
-      print(list)
+      printLine(list)
     } else if name == "--version" {
-      print(Options.version)
+      printLine(Options.version)
     } else if let experiment = all.first(where: { $0.name == name }) {
       try run(experiment, Array(arguments.dropFirst()))
     } else {
