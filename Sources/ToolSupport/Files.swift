@@ -40,6 +40,14 @@ extension Options {
   }
 }
 
+extension FilePath {
+  /// Whether there is something else than a regular file: writing to a pipe may wait for its reader for ever.
+  public var mayKeepWaiting: Bool {
+    var status = stat()
+    return withCString { stat($0, &status) } == 0 && status.st_mode & S_IFMT != S_IFREG
+  }
+}
+
 extension Argument {
   /// Whether this path leads to a file, by any links.
   fileprivate func isFile(_ target: FilePath) -> Bool {

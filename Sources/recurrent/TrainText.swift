@@ -58,12 +58,19 @@ enum TrainText: Command {
           String(format: "%5d %8.4f ", epoch.number, epoch.trainingLoss)
             + (epoch.heldOutLoss.map { String(format: "%.4f", $0) } ?? "-").padded(8)
             + String(format: " %7.0f %5.0f s", epoch.charactersPerSecond, epoch.seconds))
-        if let save { try training.save(to: save) }
+        guard let save else { return }
+        // A pipe may wait for its reader for ever: a signal ends the process then, as it does by default.
+        if save.mayKeepWaiting { stop_noting_interrupts() }
+        try training.save(to: save)
+        note_interrupts()
       }
     } catch is Interrupted {
       stop_noting_interrupts()
       let place = "after update \(trainer.updates) of \(trainer.totalUpdates)"
-      if let save { try training.save(to: save) }
+      if let save {
+        if save.mayKeepWaiting { complain("recurrent: interrupted \(place): saving in \(save); a signal ends that") }
+        try training.save(to: save)
+      }
       throw EarlyEnd(
         status: 128 + noted_interrupt(),
         message: save.map { "interrupted \(place): saved in \($0), and --resume goes on from there" }
