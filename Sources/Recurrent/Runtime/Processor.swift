@@ -32,17 +32,23 @@ public enum Processor {
 
   /// The instruction set of layers that do not name one: the best available, or what `RECURRENT_FORCE_ISA` names.
   ///
-  /// - Throws: `RecurrentError.instructionSet` if the variable names one that the processor lacks or that does not
-  ///   exist.
+  /// - Throws: `RecurrentError.instructionSet`, which names the variable too, if the processor lacks what it names or
+  ///   if that does not exist.
   public static var active: InstructionSet {
     get throws(RecurrentError) { try choice.get() }
   }
 
-  /// The choice is made only once, because other threads may change the environment.
+  /// What the environment variable names; nil if it is not set or empty. It is read only once, because other threads
+  /// may change the environment.
+  private static let forced: String? = {
+    guard let value = getenv(environmentVariable), value.pointee != 0 else { return nil }
+    return String(cString: value)
+  }()
+
   private static let choice: Result<InstructionSet, RecurrentError> = {
-    guard let value = getenv(environmentVariable) else { return .success(available.last ?? .portable) }
-    do throws(RecurrentError) { return .success(try check(String(cString: value), available: available)) } catch {
-      return .failure(error)
+    guard let forced else { return .success(available.last ?? .portable) }
+    do throws(RecurrentError) { return .success(try check(forced, available: available)) } catch {
+      return .failure(.instructionSet(requested: "\(environmentVariable)=\(forced)", available: available))
     }
   }()
 
@@ -87,11 +93,11 @@ public enum Processor {
     do {
       let set = try active
       let kernels = try kernels(set).pointee
-      let forced = getenv(environmentVariable) == nil ? "" : ", forced by \(environmentVariable)"
+      let reason = forced == nil ? "" : ", forced by \(environmentVariable)"
       let blis = blisVersion.map { "BLIS \($0)" } ?? "no BLIS"
       let part = kernels.sub_configuration.map { " \(String(cString: $0))" } ?? ""
       return
-        "\(name); \(set.rawValue)\(forced) (has \(available.map(\.rawValue).joined(separator: ", "))); \(blis)\(part), "
+        "\(name); \(set.rawValue)\(reason) (has \(available.map(\.rawValue).joined(separator: ", "))); \(blis)\(part), "
         + "tiles of \(kernels.tile_rows) rows × \(kernels.panel_width) units (\(String(cString: kernels.reason)))"
     } catch {
       return "\(name); \(error)"
