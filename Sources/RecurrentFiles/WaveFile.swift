@@ -52,7 +52,8 @@ public struct WaveFile: Sendable, Equatable {
 
   // MARK: - Reading
 
-  /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order.
+  /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order. What a program wrote to a pipe
+  /// without knowing its sizes is read to its end.
   ///
   /// - Throws: `FileError` if it cannot be read, is truncated, or is not what this type holds.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
@@ -69,13 +70,21 @@ public struct WaveFile: Sendable, Equatable {
     guard file.count >= 12 else { throw bad("has \(file.count) bytes, a WAV file has at least 12") }
     guard file.name(0) == "RIFF" else { throw bad("starts with '\(file.name(0))', a WAV file with 'RIFF'") }
     guard file.name(8) == "WAVE" else { throw bad("is a RIFF file of '\(file.name(8))', expected 'WAVE'") }
-    let end = 8 + file.number(4, bytes: 4)
+    // A program that writes to a pipe does not know the sizes in advance. It leaves 0 or the largest number, and the
+    // sound goes on until the file ends.
+    let claimed = file.number(4, bytes: 4), unknown = Int(UInt32.max)
+    let isStream = claimed == 0 || claimed == unknown, end = isStream ? file.count : 8 + claimed
     guard end <= file.count else { throw bad("is truncated: it claims \(end) bytes, \(file.count) are there") }
 
     // Chunks after the two that matter, such as some programs' text about the file, are not read.
-    var format: Format?, content: Range<Int>?, place = 12
+    var format: Format?, content: Range<Int>?, hasUnknownCount = false, place = 12
     while place + 8 <= end, format == nil || content == nil {
-      let name = file.name(place), size = file.number(place + 4, bytes: 4), first = place + 8
+      let name = file.name(place), first = place + 8
+      var size = file.number(place + 4, bytes: 4)
+      if name == "data", size == unknown || (isStream && size == 0) {
+        hasUnknownCount = true
+        size = end - first
+      }
       guard size <= end - first else {
         throw bad("is truncated: the chunk '\(name)' claims \(size) bytes, \(end - first) are there")
       }
@@ -84,9 +93,11 @@ public struct WaveFile: Sendable, Equatable {
       place = first + size + size % 2  // chunks start at even bytes
     }
     guard let format else { throw bad("has no chunk 'fmt '") }
-    guard let content else { throw bad("has no chunk 'data'") }
+    guard var content else { throw bad("has no chunk 'data'") }
 
     let frame = format.channels * format.samples.bytes
+    // The last bytes may be padding, or half of a frame that the other program did not finish.
+    if hasUnknownCount { content.removeLast(content.count % frame) }
     guard content.count % frame == 0 else {
       throw bad("has \(content.count) bytes of sound, expected a multiple of \(frame), the bytes of a frame")
     }

@@ -73,6 +73,22 @@ import Testing
     #expect(try WaveFile(riff(format() + chunk("data", Data()))).channels == [[]])
   }
 
+  /// What ffmpeg and others write to a pipe.
+  @Test(arguments: [-1, 0]) func aStreamIsReadToItsEnd(_ unknown: Int) throws {
+    let sound = bytes(0x4000, 2) + bytes(-0x8000, 2), text = chunk("LIST", Data("odd".utf8))
+    func stream(_ content: Data) -> Data {
+      Data("RIFF".utf8) + bytes(unknown, 4) + Data("WAVE".utf8) + format() + text
+        + Data("data".utf8) + bytes(unknown, 4) + content
+    }
+    let expected = try WaveFile(sampleRate: 48_000, channels: [[0.5, -1]])
+    #expect(try WaveFile(stream(sound)) == expected)
+    #expect(try WaveFile(stream(sound + Data([7]))) == expected, "with a part of a frame")
+    #expect(try WaveFile(stream(Data())).channels == [[]])
+    // The file's size is known if only its beginning was written again.
+    #expect(try WaveFile(riff(format() + chunk("data", sound, size: -1))) == expected)
+    #expect(try WaveFile(riff(format() + chunk("data", sound, size: -1)) + Data("behind it".utf8)) == expected)
+  }
+
   @Test func badFilesAreErrors() {
     let sound = chunk("data", Data(count: 12))
     let kinds = ", expected integers (1) of 16, 24 or 32 bits or floats (3) of 32"
@@ -83,8 +99,8 @@ import Testing
       ("control characters", Data(count: 60), "starts with '????', a WAV file with 'RIFF'"),
       ("a film", riff(format() + sound, form: "AVI "), "is a RIFF file of 'AVI ', expected 'WAVE'"),
       (
-        "of a stream", Data("RIFF".utf8) + bytes(-1, 4) + Data("WAVE".utf8),
-        "is truncated: it claims 4294967303 bytes, 12 are there"
+        "a long file", Data("RIFF".utf8) + bytes(-2, 4) + Data("WAVE".utf8),
+        "is truncated: it claims 4294967302 bytes, 12 are there"
       ),
       ("no format", riff(sound), "has no chunk 'fmt '"),
       ("no sound", riff(format()), "has no chunk 'data'"),
