@@ -13,7 +13,7 @@ import Recurrent
 public struct NeuralAmpModel: Sendable {
   /// The name that its maker gave it.
   public let name: String?
-  /// The sample rate of the training data, in Hz.
+  /// The sample rate of the training data, in Hz: 48000 if the file does not say it.
   public let sampleRate: Int
   /// One input, H hidden units, any number of levels.
   public let lstm: LSTM<Float>
@@ -26,8 +26,8 @@ public struct NeuralAmpModel: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `FileError` if it cannot be read, is of another architecture, or its weights are not as many as its
-  ///   sizes ask for.
+  /// - Throws: `FileError` if it cannot be read, is of another architecture or of a version other than 0.5 to 0.7, or
+  ///   its weights are not as many as its sizes ask for.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
     let path = path.filePath, data = try readFile(path)
     do { self = try NeuralAmpModel(data) } catch { throw error.at(path) }
@@ -51,22 +51,30 @@ public struct NeuralAmpModel: Sendable {
     // The architecture comes first, because the rest depends on it.
     let architecture = try file.required("architecture") { try $0.string() }
     guard architecture == "LSTM" else { throw bad("is of the architecture '\(architecture)', expected 'LSTM'") }
+    // Those that Neural Amp Modeler's own reader takes, with any third number.
+    let versions = ["0.5", "0.6", "0.7"]
+    if let version = try file.optional("version", { try $0.string() }),
+      !versions.contains(version.split(separator: ".").prefix(2).joined(separator: "."))
+    {
+      throw bad("is of the version '\(version)', expected one of \(versions.joined(separator: ", "))")
+    }
     let config = try file.required("config") { try $0.fields() }
-    // As doubles, so that a message can say what they were.
+    // As doubles, so that a message can say what they were. PyTorch's writers may write 1.0 for 1.
+    func shown(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }
     let inputSize = try config.required("input_size") { try $0.number() }
     for (name, size) in [
       ("input_size", inputSize), ("in_channels", try config.optional("in_channels") { try $0.number() }),
       ("out_channels", try config.optional("out_channels") { try $0.number() }),
     ] {
       guard let size, size != 1 else { continue }
-      throw bad("'\(name)' is \(size), expected 1: one sample in, one out")
+      throw bad("'\(name)' is \(shown(size)), expected 1: one sample in, one out")
     }
     let hiddenSize = try config.required("hidden_size") { try $0.number() }
     let layerCount = try config.required("num_layers") { try $0.number() }
     // Up to here the count of weights below cannot overflow.
     for (name, size) in [("hidden_size", hiddenSize), ("num_layers", layerCount)] {
       guard size >= 1, size <= 1e6, size == size.rounded() else {
-        throw bad("'\(name)' is \(size), expected a whole number from 1 to 1000000")
+        throw bad("'\(name)' is \(shown(size)), expected a whole number from 1 to 1000000")
       }
     }
     let h = Int(hiddenSize), layers = Int(layerCount)
@@ -75,14 +83,14 @@ public struct NeuralAmpModel: Sendable {
     // They are counted before any is turned into a number, which takes far longer.
     let count = try file.required("weights") { try $0.skipArray() }
     guard count == expected else {
-      throw bad("has \(count) weights, expected \(expected) of \(h) hidden units, layers: \(layers)")
+      throw bad("has \(counted(count, "weight")), expected \(expected) of \(h) hidden units, layers: \(layers)")
     }
     var weights = Weights(values: [])
     weights.values.reserveCapacity(count)
     try file.required("weights") { try $0.array { weights.values.append(try $0.float()) } }
     let rate = try file.optional("sample_rate") { try $0.number() } ?? 48_000
     guard rate >= 1, rate <= 1e7, rate == rate.rounded() else {
-      throw bad("'sample_rate' is \(rate), expected a whole number of Hz from 1 to 10000000")
+      throw bad("'sample_rate' is \(shown(rate)), expected a whole number of Hz from 1 to 10000000")
     }
     sampleRate = Int(rate)
     let metadata = try file.optional("metadata") { try $0.fields() }

@@ -49,7 +49,8 @@ public struct SafeTensors: Sendable, Equatable {
     let length = start.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
     guard length <= SafeTensors.longestHeader else {
       throw bad(
-        "its header claims \(length) bytes, at most \(SafeTensors.longestHeader) are allowed; is it safetensors?")
+        "is not a safetensors file: its first 8 bytes claim a header of \(length) bytes, expected at most "
+          + "\(SafeTensors.longestHeader)")
     }
     func checkHeader(_ count: Int) throws(FileError) {
       guard Int(length) <= count else {
@@ -60,7 +61,9 @@ public struct SafeTensors: Sendable, Equatable {
     let header = try next(Int(length))
     try checkHeader(header.count)
     // The format asks for it: no space may come first.
-    guard header.first == UInt8(ascii: "{") else { throw bad("its header does not start with '{'") }
+    guard header.first == UInt8(ascii: "{") else {
+      throw bad("is not a safetensors file: its header does not start with '{'")
+    }
     let entries: [(name: String, entry: Entry)]
     do { (entries, metadata) = try header.withUnsafeBytes { try SafeTensors.entries($0) } } catch {
       throw bad("its header is not what safetensors asks for: \(error)")

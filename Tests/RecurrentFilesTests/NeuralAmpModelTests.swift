@@ -12,13 +12,13 @@ import Testing
   }
 
   private func json(
-    architecture: String = "\"LSTM\"", input: String = "1", hidden: String = "3", layers: String = "1",
-    weights: [Float]? = nil, more: String = ""
+    version: String = "\"0.5.4\"", architecture: String = "\"LSTM\"", input: String = "1", hidden: String = "3",
+    layers: String = "1", weights: [Float]? = nil, more: String = ""
   ) -> Data {
     let values = weights ?? self.weights(hidden: 3, layers: 1)
     return Data(
       """
-      {"version": "0.5.4", "architecture": \(architecture), "weights": \(values),
+      {"version": \(version), "architecture": \(architecture), "weights": \(values),
        "config": {"input_size": \(input), "hidden_size": \(hidden), "num_layers": \(layers)}\(more)}
       """.utf8)
   }
@@ -103,6 +103,9 @@ import Testing
     #expect(full.sampleRate == 44_100 && full.name == "Größer")
     #expect(try NeuralAmpModel(json(more: #", "sample_rate": null, "metadata": null"#)).sampleRate == 48_000)
     #expect(full.lstm.flushesDenormals)
+    for version in ["null", "\"0.5.0\"", "\"0.6.1\"", "\"0.7\"", "\"0.7.12\""] {
+      #expect(throws: Never.self) { try NeuralAmpModel(json(version: version)) }
+    }
   }
 
   @Test func badModelsAreErrors() {
@@ -119,6 +122,10 @@ import Testing
         "is of the architecture 'WaveNet', expected 'LSTM'"
       ),
       ("ConvNet", json(architecture: "\"ConvNet\""), "is of the architecture 'ConvNet', expected 'LSTM'"),
+      ("the future", json(version: "\"99.0\""), "is of the version '99.0', expected one of 0.5, 0.6, 0.7"),
+      ("the past", json(version: "\"0.4.9\""), "is of the version '0.4.9', expected one of 0.5, 0.6, 0.7"),
+      ("the next", json(version: "\"0.50\""), "is of the version '0.50', expected one of 0.5, 0.6, 0.7"),
+      ("no version", json(version: "\"\""), "is of the version '', expected one of 0.5, 0.6, 0.7"),
       ("a number", json(architecture: "5"), "\(notJSON)'architecture' at byte 37: has '5', expected a string"),
       (
         "no config", Data(#"{"architecture": "LSTM", "weights": []}"#.utf8),
@@ -128,9 +135,9 @@ import Testing
         "no size", Data(#"{"architecture": "LSTM", "weights": [], "config": {}}"#.utf8),
         "\(notJSON)at byte 52: 'input_size' \(missing)"
       ),
-      ("two inputs", json(input: "2"), "'input_size' is 2.0, expected 1: one sample in, one out"),
-      ("no unit", json(hidden: "0"), "'hidden_size' is 0.0, \(whole)"),
-      ("negative units", json(hidden: "-3"), "'hidden_size' is -3.0, \(whole)"),
+      ("two inputs", json(input: "2"), "'input_size' is 2, expected 1: one sample in, one out"),
+      ("no unit", json(hidden: "0"), "'hidden_size' is 0, \(whole)"),
+      ("negative units", json(hidden: "-3"), "'hidden_size' is -3, \(whole)"),
       ("half a unit", json(hidden: "3.5"), "'hidden_size' is 3.5, \(whole)"),
       (
         "endless units", json(hidden: "1e400", weights: []),
@@ -141,7 +148,7 @@ import Testing
         "million units", json(hidden: "1000000", layers: "1000000"),
         "has 70 weights, expected 8000002000005000001 of 1000000 hidden units, layers: 1000000"
       ),
-      ("no layer", json(layers: "0"), "'num_layers' is 0.0, \(whole)"),
+      ("no layer", json(layers: "0"), "'num_layers' is 0, \(whole)"),
       (
         "one weight less", json(weights: Array(weights.dropLast())),
         "has 69 weights, expected 70 of 3 hidden units, layers: 1"
@@ -161,7 +168,7 @@ import Testing
             .replacing(#""weights": ["#, with: #""weights": [1e99, "#).utf8),
         "\(notJSON)'weights' at byte 57: has the number 1e+99, too large for a float"
       ),
-      ("no rate", json(more: #", "sample_rate": 0"#), "'sample_rate' is 0.0, \(rate)"),
+      ("no rate", json(more: #", "sample_rate": 0"#), "'sample_rate' is 0, \(rate)"),
       ("odd rate", json(more: #", "sample_rate": 44100.5"#), "'sample_rate' is 44100.5, \(rate)"),
     ]
     for (name, data, problem) in bad {
@@ -172,7 +179,7 @@ import Testing
         "\"config\": {", with: "\"config\": {\"\(channels)\": 2, ")
       #expect(
         message { _ = try NeuralAmpModel(Data(text.utf8)) }
-          == "NAM model: '\(channels)' is 2.0, expected 1: one sample in, one out")
+          == "NAM model: '\(channels)' is 2, expected 1: one sample in, one out")
     }
     let good = json()
     for count in 0..<good.count {

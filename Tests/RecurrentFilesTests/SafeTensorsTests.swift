@@ -214,7 +214,7 @@ import Testing
 
   @Test func badFilesAreErrors() {
     let good = #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
-    let header = "its header is not what safetensors asks for: "
+    let header = "its header is not what safetensors asks for: ", notThis = "is not a safetensors file"
     #expect(message { _ = try SafeTensors(file(good, 8)) } == "no error")
     let bad: [(String, Data, String)] = [
       ("empty", Data(), "has 0 bytes, a safetensors file has at least 8"),
@@ -223,10 +223,10 @@ import Testing
       ("content cut", file(good, 7), "is truncated: 'a' ends at byte 8, 7 are there"),
       (
         "huge header", Data(repeating: 255, count: 64),
-        "its header claims 18446744073709551615 bytes, at most 100000000 are allowed; is it safetensors?"
+        "\(notThis): its first 8 bytes claim a header of 18446744073709551615 bytes, expected at most 100000000"
       ),
       ("not JSON", file("{nonsense"), "\(header)at byte 1: has 'n', expected a string"),
-      ("array", file("[]"), "its header does not start with '{'"),
+      ("array", file("[]"), "\(notThis): its header does not start with '{'"),
       ("hole at the end", file(good, 9), "has 1 bytes that belong to no tensor"),
       (
         "hole",
