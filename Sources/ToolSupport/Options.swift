@@ -33,6 +33,13 @@ public protocol NumberSource {
   ) throws -> Number
 }
 
+extension ClosedRange where Bound: LosslessStringConvertible {
+  /// What a message expects.
+  public var expectation: String {
+    "a \(Bound.self is any BinaryInteger.Type ? "whole " : "")number from \(lowerBound) to \(upperBound)"
+  }
+}
+
 /// One word of a command line: the bytes that the caller gave, and a zero behind them.
 public struct Argument: Sendable {
   /// The bytes, with the zero.
@@ -64,6 +71,9 @@ public struct Options: NumberSource {
     Option("help", nil, "print this, as -h does"), Option("version", nil, "print the version"),
   ]
 
+  /// The rules of getopt_long.
+  private static let rules = "Options may be shortened as long as one is meant; of equal options the last one counts."
+
   private init(_ arguments: [Argument], known: [Option]) throws {
     var vector: [UnsafeMutablePointer<CChar>?] = [strdup("tool")] + arguments.map { strdup($0.bytes) } + [nil]
     let names = known.map { UnsafePointer(strdup($0.name)!) }
@@ -90,8 +100,7 @@ public struct Options: NumberSource {
       if index == options_value_missing { throw ToolError("option '\(text)' needs a value; see --help") }
       if index == options_value_unexpected { throw ToolError("option '\(text)' takes no value; see --help") }
       guard index >= 0 else {
-        let names = known.map { "--\($0.name)" }.joined(separator: ", ")
-        throw ToolError("unknown option '\(text)'; there are: \(names)")
+        throw ToolError("unknown option '\(text)', expected one of \(Options.list(known.map { "--\($0.name)" }))")
       }
       values[known[Int(index)].name] = value.map { Argument($0) } ?? Argument("")
     }
@@ -110,7 +119,7 @@ public struct Options: NumberSource {
   public init?(_ arguments: [Argument], known: [Option], operands names: [String] = [], usage: String) throws {
     try self.init(arguments, known: known + Options.common)
     if has("help") {
-      printLine("usage: \(usage)\n\(Options.help(known + Options.common))")
+      printLine("usage: \(usage)\n\(Options.help(known + Options.common))\n\(Options.rules)")
       return nil
     }
     if has("version") {
@@ -156,10 +165,39 @@ public struct Options: NumberSource {
   ) throws -> Number {
     guard let text = self[name] else { return standard }
     guard let number = Number(text), range.contains(number) else {
-      throw ToolError("--\(name) is '\(text)', expected a number from \(range.lowerBound) to \(range.upperBound)")
+      throw ToolError("--\(name) is '\(text)', expected \(range.expectation)")
     }
     return number
   }
+
+  /// The value that an option names; nil if it was not given.
+  ///
+  /// - Throws: `ToolError` if no value has that name.
+  public func choice<Value>(_ name: String, among values: [(name: String, value: Value)]) throws -> Value? {
+    guard let text = self[name] else { return nil }
+    guard let found = values.first(where: { $0.name == text }) else {
+      throw ToolError("--\(name) is '\(text)', expected one of \(Options.list(values.map(\.name)))")
+    }
+    return found.value
+  }
+
+  /// The values that an option names with commas between them, in their order; nil if it was not given.
+  ///
+  /// - Throws: `ToolError` if no value has one of the names, or if a name is there twice.
+  public func choices<Value>(_ name: String, among values: [(name: String, value: Value)]) throws -> [Value]? {
+    guard let text = self[name] else { return nil }
+    let names = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard Set(names).count == names.count else { throw ToolError("--\(name) is '\(text)', expected each name once") }
+    return try names.map { part in
+      guard let found = values.first(where: { $0.name == part }) else {
+        throw ToolError("--\(name) has '\(part)', expected some of \(Options.list(values.map(\.name)))")
+      }
+      return found.value
+    }
+  }
+
+  /// Names, as every message lists them.
+  public static func list(_ names: [String]) -> String { names.joined(separator: ", ") }
 
   /// The help's list of options.
   public static func help(_ known: [Option]) -> String {

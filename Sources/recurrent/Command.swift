@@ -32,11 +32,7 @@ extension Options {
   ///
   /// - Throws: `ToolError` if there is no cell of that name.
   func cell() throws -> Cell? {
-    guard let name = self["cell"] else { return nil }
-    guard let cell = SavedModel.cells[name] else {
-      throw ToolError("--cell is '\(name)', expected one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
-    }
-    return cell
+    try choice("cell", among: SavedModel.cells)
   }
 
   /// - Throws: `ToolError` if the option was not given.
@@ -44,4 +40,9 @@ extension Options {
     guard let path = path(name) else { throw ToolError("--\(name) FILE is missing; see --help") }
     return path
   }
+}
+
+extension Collection where Element: RawRepresentable<String> {
+  /// Each value with its name, for `Options.choice`.
+  var named: [(name: String, value: Element)] { map { ($0.rawValue, $0) } }
 }

@@ -18,15 +18,12 @@ enum Quantize: Command {
   ]
 
   static func run(_ options: Options) throws {
-    let name = options["weights"] ?? "int8"
-    guard let weights = WeightFormat(rawValue: name), weights != .full else {
-      let formats = WeightFormat.allCases.filter { $0 != .full }.map(\.rawValue).joined(separator: ", ")
-      throw ToolError("--weights is '\(name)', expected \(formats)")
-    }
+    let weights = try options.choice("weights", among: WeightFormat.allCases.filter { $0 != .full }.named) ?? .int8
     try options.checkWritable("OUT")
     let path = options.operand("IN"), saved = try SavedModel(contentsOf: path)
     guard saved.training != nil || saved.model.layer.weightFormat == .full else {
-      throw ToolError("\(path): has weights in \(saved.model.layer.weightFormat.rawValue) already")
+      throw ToolError(
+        "\(path): has weights in \(saved.model.layer.weightFormat.rawValue) already, expected full weights")
     }
     let converted = try SavedModel(saved, convertedTo: weights)
     let text = try options.path("data").map(readText) ?? ownText(saved.model)
@@ -38,9 +35,11 @@ enum Quantize: Command {
       String(
         format: "outputs of %ld steps of %ld units: largest difference %.5f, mean %.6f, largest output %.3f",
         numbers.count, saved.model.layer.hiddenSize, difference.largest, difference.mean, difference.largestOutput))
-    let before = try saved.model.loss(of: numbers), after = try converted.model.loss(of: numbers)
+    // The difference is that of the printed digits.
+    let losses = try [saved, converted].map { (try $0.model.loss(of: numbers) * 1e5).rounded() / 1e5 }
     printLine(
-      String(format: "loss %.4f nats a character before, %.4f after (%+.4f)", before, after, after - before))
+      String(
+        format: "loss %.5f nats a character before, %.5f after (%+.5f)", losses[0], losses[1], losses[1] - losses[0]))
   }
 
   /// A text in the model's own style, so that the outputs are those of its use.

@@ -16,11 +16,13 @@ struct ResumedTraining {
     guard let training = saved.training else {
       let weights = saved.model.layer.weightFormat
       guard weights == .full else {
-        throw ToolError("\(path): has weights in \(weights.rawValue): 'recurrent generate' takes it, --resume cannot")
+        throw ToolError(
+          "\(path): has weights in \(weights.rawValue) and no training, expected a file that --save wrote; 'recurrent "
+            + "generate' takes it")
       }
       throw ToolError(
-        "\(path): a version before 0.4 wrote it and did not keep how the model was trained: 'recurrent generate' takes "
-          + "it, --resume cannot")
+        "\(path): a version before 0.4 wrote it and did not keep how the model was trained, expected a file of a later "
+          + "version; 'recurrent generate' takes it")
     }
     let settings = try TrainingSettings(options, default: training.settings), layer = saved.model.layer
     func expect(_ name: String, _ given: String, _ kept: String) throws {

@@ -32,7 +32,7 @@ struct SavedModel {
   static let kind = "character model"
 
   /// The cells by their names. A model always has a cell without a variant.
-  static let cells = Dictionary(uniqueKeysWithValues: [Cell.lstm(), .gru(), .rnn()].map { ($0.name, $0) })
+  static let cells = [Cell.gru(), .lstm(), .rnn()].map { (name: $0.name, value: $0) }
 
   /// A training as it is now.
   init(_ trainer: CharacterTrainer, heldOut: Double, heldOutText: TextFingerprint) {
@@ -89,8 +89,8 @@ struct SavedModel {
     let entries = Metadata(path: path, file: file), kind = try entries.text("model")
     guard kind == SavedModel.kind else { throw entries.error("model", kind, "'\(SavedModel.kind)'") }
     let name = try entries.text("cell")
-    guard let cell = SavedModel.cells[name] else {
-      throw entries.error("cell", name, "one of \(SavedModel.cells.keys.sorted().joined(separator: ", "))")
+    guard let cell = SavedModel.cells.first(where: { $0.name == name })?.value else {
+      throw entries.error("cell", name, "one of \(Options.list(SavedModel.cells.map(\.name)))")
     }
     let characters = Array(try entries.text("characters").unicodeScalars)
     guard !characters.isEmpty, Set(characters).count == characters.count else {
@@ -158,7 +158,7 @@ private struct Metadata: NumberSource {
   func format(_ name: String, of known: [WeightFormat]) throws -> WeightFormat {
     let text = try text(name)
     guard let format = known.first(where: { $0.rawValue == text }) else {
-      throw error(name, text, "one of \(known.map(\.rawValue).joined(separator: ", "))")
+      throw error(name, text, "one of \(Options.list(known.map(\.rawValue)))")
     }
     return format
   }
@@ -177,7 +177,7 @@ private struct Metadata: NumberSource {
   ) throws -> Number {
     let json = try json(name)
     guard let number = Number(json), range.contains(number) else {
-      throw error(name, json, "a number from \(range.lowerBound) to \(range.upperBound)")
+      throw error(name, json, range.expectation)
     }
     return number
   }

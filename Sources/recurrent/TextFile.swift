@@ -1,3 +1,4 @@
+import Recurrent
 import RecurrentFiles
 import ToolSupport
 
@@ -6,7 +7,8 @@ func characters(of bytes: some Collection<UInt8>) -> [Unicode.Scalar] {
   String(validating: bytes, as: UTF8.self).map { Array($0.unicodeScalars) } ?? bytes.map { Unicode.Scalar($0) }
 }
 
-/// A text to train on.
+/// A text to train on, without the byte order mark that some editors write before UTF-8: it is no character of the
+/// text.
 ///
 /// - Throws: `ToolError` if it cannot be read, is too short or has a zero byte, which no text has.
 func readText(_ path: FilePath) throws -> [Unicode.Scalar] {
@@ -14,7 +16,10 @@ func readText(_ path: FilePath) throws -> [Unicode.Scalar] {
   if let index = bytes.firstIndex(of: 0) {
     throw ToolError("\(path) has a zero byte at \(index), expected text in UTF-8 or Latin-1")
   }
-  let text = characters(of: bytes)
-  guard text.count >= 16 else { throw ToolError("\(path) has \(text.count) characters, expected at least 16") }
+  var text = characters(of: bytes)
+  if text.first == "\u{feff}" { text.removeFirst() }
+  guard text.count >= 16 else {
+    throw ToolError("\(path) has \(counted(text.count, "character")), expected at least 16")
+  }
   return text
 }

@@ -24,11 +24,7 @@ struct TextModelShape {
     hiddenSize = try options.number("hidden", in: 1...100_000, default: standard.hiddenSize)
     levels = try options.number("levels", in: 1...1000, default: standard.levels)
     embeddingSize = try options.number("embedding", in: 1...100_000, default: standard.embeddingSize)
-    let name = options["weights"] ?? standard.weights.rawValue, formats: [WeightFormat] = [.full, .bfloat16]
-    guard let weights = formats.first(where: { $0.rawValue == name }) else {
-      throw ToolError("--weights is '\(name)', expected \(formats.map(\.rawValue).joined(separator: " or "))")
-    }
-    self.weights = weights
+    weights = try options.choice("weights", among: [.full, .bfloat16].named) ?? standard.weights
   }
 }
 
@@ -92,6 +88,9 @@ struct TextTraining {
     }
   }
 
+  /// How many streams read the text: a short text has fewer than were asked for.
+  var streams: Int { trainer.progress.state.h.count / trainer.model.layer.layerCount / trainer.model.layer.hiddenSize }
+
   /// The model and the text in one line.
   var summary: String {
     let model = trainer.model, layer = model.layer
@@ -100,6 +99,8 @@ struct TextTraining {
     return "\(layer.cell.name) of \(layer.hiddenSize) units\(levels)\(weights), \(model.parameterCount) parameters; "
       + "\(text.count) characters to train on, \(heldOut.count) held out, "
       + "\(model.vocabulary.characters.count) different ones"
+      + (streams < settings.trainer.streams
+        ? "; the text is too short for \(settings.trainer.streams) streams and is read in \(streams)" : "")
   }
 
   /// Trains to the end, with a progress bar.

@@ -32,12 +32,17 @@ enum TrainText: Command {
     printLine(Processor.description)
     printLine(training.summary)
     if let before = saved?.training.settings.trainer.epochs, before != epochs {
-      printLine("\(epochs) epochs instead of \(before): the learning rate falls along another curve from here on")
+      printLine(
+        "\(counted(epochs, "epoch")) instead of \(before): the learning rate falls along another curve from here on")
     }
     if training.trainer.isFinished {
-      printLine("the file has \(training.trainer.updates) updates, \(epochs) epochs have no more: nothing to train")
+      printLine(
+        "the file has all \(counted(training.trainer.updates, "update")) of \(counted(epochs, "epoch")): "
+          + "nothing to train")
+      if let save = options.path("save") { try training.save(to: save) }
+    } else {
+      try train(training, save: options.path("save"))
     }
-    try train(training, save: options.path("save"))
     if sampled > 0 {
       printLine(
         "\n"
@@ -49,7 +54,7 @@ enum TrainText: Command {
 
   /// - Throws: `EarlyEnd` if a signal asks for it.
   private static func train(_ training: TextTraining, save: FilePath?) throws {
-    let trainer = training.trainer, hasNothingToTrain = trainer.isFinished
+    let trainer = training.trainer
     note_interrupts()
     printLine("epoch training held out  char/s    time")
     do {
@@ -77,6 +82,5 @@ enum TrainText: Command {
           ?? "interrupted \(place): nothing is saved, since there is no --save")
     }
     stop_noting_interrupts()
-    if hasNothingToTrain, let save { try training.save(to: save) }
   }
 }

@@ -21,9 +21,9 @@ struct Picture {
     self.path = path
     name = options["picture"] ?? ""
     python = options["python"] ?? "python3"
-    let kinds = ["svg", "png", "pdf"]
-    guard kinds.contains(where: { name.lowercased().hasSuffix(".\($0)") }) else {
-      throw ToolError("--picture '\(name)' ends in none of .svg, .png and .pdf")
+    let endings = [".svg", ".png", ".pdf"]
+    guard endings.contains(where: { name.lowercased().hasSuffix($0) }) else {
+      throw ToolError("--picture is '\(name)', expected a name that ends in one of \(Options.list(endings))")
     }
     let look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('matplotlib') is None)"
     guard try run(["-c", look]) == 0 else {

@@ -80,6 +80,8 @@ final class Report {
   private let json: FilePath?
   private let picture: Picture?
   private let begin = ContinuousClock.now
+  /// Whether a line was printed.
+  private var hasSaid = false
 
   /// Checks the options that all experiments share, before any work.
   ///
@@ -100,7 +102,6 @@ final class Report {
     set("seed", .integer(Int(seed)))
     set("threads", .integer(threads))
     if let ranks { set("ranks", .integer(ranks.count)) }
-    say(Processor.description)
   }
 
   // MARK: - What an experiment finds
@@ -111,8 +112,13 @@ final class Report {
   /// Whether this process prints and writes files.
   var writes: Bool { ranks?.isFirst ?? true }
 
-  /// Prints a line.
-  func say(_ text: String) { if writes { printLine(text) } }
+  /// Prints a line. The first one comes after the processor's, so that an error of an option stands alone.
+  func say(_ text: String) {
+    guard writes else { return }
+    if !hasSaid { printLine(Processor.description) }
+    hasSaid = true
+    printLine(text)
+  }
 
   /// Prints a whole table, and keeps it.
   func add(_ table: Table) {

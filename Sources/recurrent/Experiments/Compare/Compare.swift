@@ -132,7 +132,7 @@ enum Compare: Experiment {
       Array(numbers[$0..<$0 + length])
     }
     guard pieces.count >= 10 else {
-      throw ToolError("\(path) has \(text.count) characters, expected at least \(10 * settings.steps + 1)")
+      throw ToolError("\(path) has \(counted(text.count, "character")), expected at least \(10 * settings.steps + 1)")
     }
     let kept = pieces.count - pieces.count / 11
     report.say(

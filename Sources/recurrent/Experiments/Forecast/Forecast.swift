@@ -85,7 +85,7 @@ enum Forecast: Experiment {
     let table = try CSVTable(contentsOf: path), last = CSVTable.Column.index(table.columnCount - 1)
     let index = try table.index(of: column.map { .name($0) } ?? last)
     let values = try table.numbers(.index(index), as: Double.self)
-    guard values.count >= 4 else { throw ToolError("\(path) has \(values.count) rows, expected at least 4") }
+    guard values.count >= 4 else { throw ToolError("\(path) has \(counted(values.count, "row")), expected at least 4") }
     report.set("data", .text(path))
     report.set("column", .text(table.header[index]))
     return (table.header[index], values)

@@ -1,6 +1,7 @@
 import Foundation
 import Recurrent
 import RecurrentTraining
+import ToolSupport
 
 /// A recurrent layer whose last output says the next remainder of a series.
 typealias ForecastModel = Chain<Chain<Layer<Float>, LastOutput>, Dense>
@@ -38,13 +39,19 @@ struct Forecaster: Sendable {
   /// Nil if nothing is tested.
   private let test: Windows?
 
-  /// - Throws: `RecurrentError` if the series is too short.
+  /// - Throws: `ToolError` if the series is too short for the window, and `RecurrentError` if it is for any.
   init(_ values: [Double], season: Int, testCount: Int, settings: Settings) throws {
     self.settings = settings
     self.values = values
     self.testCount = testCount
     preparation = Preparation(values, testCount: testCount, season: season)
     let rows = try preparation.rows(values)
+    let most = rows.steps - testCount - 1
+    guard most < 1 || settings.window <= most else {
+      throw ToolError(
+        "--window is '\(settings.window)', expected \((1...most).expectation): the training part has "
+          + "\(counted(most + 1, "step")), and one follows the window")
+    }
     let fitted = testCount > 0 ? try rows.split(last: testCount).training : rows
     scaling = Scaling(fittedTo: fitted)
     let windows = try Windows(try scaling.scaled(rows), steps: settings.window, targetColumns: [0])

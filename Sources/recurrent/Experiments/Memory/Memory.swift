@@ -17,12 +17,9 @@ enum Memory: Experiment {
   ]
 
   static func run(_ options: Options, _ report: Report) throws {
-    let problems: [MemoryProblem] =
-      options["problem"] == "both"
-      ? MemoryProblem.allCases
-      : try chosen("problem", options, among: MemoryProblem.allCases.map { ($0.rawValue, $0) })
-    if problems.count > 2 { throw ToolError("--problem is '\(options["problem"]!)', expected adding, copy or both") }
-    let cells = try chosen("cells", options, among: MemoryCell.allCases.map { ($0.rawValue, $0) })
+    let kinds = MemoryProblem.allCases
+    let problems = try options.choice("problem", among: kinds.map { ($0.rawValue, [$0]) } + [("both", kinds)]) ?? kinds
+    let cells = try options.choices("cells", among: MemoryCell.allCases.named) ?? MemoryCell.allCases
     let isFull = options.has("full")
     let lags = try lags(options) ?? (isFull ? [10, 50, 100, 200, 400, 1000] : [10, 50, 100, 200])
     let units = try options.number("units", in: 1...10_000, default: 32)
@@ -47,21 +44,6 @@ enum Memory: Experiment {
     // At lag 1000, powers of 1.05 would overflow the loss.
     try addGradients(lag: min(200, lags.max()!), units: units, to: report)
     try addClipping(lag: min(100, lags.max()!), units: units, to: report)
-  }
-
-  /// The items of a comma-separated option, in their order; all by default.
-  private static func chosen<Item>(
-    _ name: String, _ options: Options, among items: [(name: String, item: Item)]
-  ) throws -> [Item] {
-    guard let text = options[name] else { return items.map(\.item) }
-    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-    guard Set(parts).count == parts.count else { throw ToolError("--\(name) is '\(text)', expected each name once") }
-    return try parts.map { part in
-      guard let found = items.first(where: { $0.name == part }) else {
-        throw ToolError("--\(name) has '\(part)', expected some of \(items.map(\.name).joined(separator: ", "))")
-      }
-      return found.item
-    }
   }
 
   private static func lags(_ options: Options) throws -> [Int]? {

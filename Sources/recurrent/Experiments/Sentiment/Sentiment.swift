@@ -82,10 +82,8 @@ enum Sentiment: Experiment {
   }
 
   private static func settings(_ options: Options) throws -> [SentimentSettings] {
-    let model = options["model"] ?? "both"
-    guard ["tutorial", "better", "both"].contains(model) else {
-      throw ToolError("--model is '\(model)', expected tutorial, better or both")
-    }
+    let models = ["tutorial", "better", "both"].map { (name: $0, value: $0) }
+    let model = try options.choice("model", among: models) ?? "both"
     let cell = try options.cell()
     if let cell, model == "better" {
       throw ToolError("--cell is '\(cell.name)', expected none with --model better: it is of the tutorial's model")

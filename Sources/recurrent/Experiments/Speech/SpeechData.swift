@@ -49,9 +49,7 @@ struct SpeechData: Sendable {
       }
       return try values.enumerated().map { index, value in
         guard let number = Int(exactly: value), range.contains(number) else {
-          throw ToolError(
-            "\(path): \(name)[\(index)] is \(value), expected a whole number from \(range.lowerBound) to "
-              + "\(range.upperBound)")
+          throw ToolError("\(path): \(name)[\(index)] is \(value), expected \(range.expectation)")
         }
         return number
       }

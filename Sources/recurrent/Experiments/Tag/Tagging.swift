@@ -26,10 +26,10 @@ enum Tagging: Experiment {
     let size = try options.number("embedding", in: 1...10_000, default: 64)
     let dropout = try options.number("dropout", in: Float(0)...0.99, default: 0.4)
     let wordDropout = try options.number("word-dropout", in: 0...0.99, default: 0.1)
-    let directions: [String: Direction] = ["both": .bidirectional, "forward": .forward, "reverse": .reverse]
-    guard let direction = directions[options["direction"] ?? "both"] else {
-      throw ToolError("--direction is '\(options["direction"] ?? "")', expected both, forward or reverse")
-    }
+    let direction =
+      try options.choice(
+        "direction", among: [("both", Direction.bidirectional), ("forward", .forward), ("reverse", .reverse)])
+      ?? .bidirectional
     let training = try ParallelTraining(
       options, report, epochs: epochs, batchSize: batchSize, learningRate: learningRate)
     report.set("cell", .text(cell.name))

@@ -28,7 +28,7 @@ enum Translate: Experiment {
 
   static func run(_ options: Options, _ report: Report) throws {
     let settings = try settings(options)
-    let attentions = try attentions(options)
+    let attentions = try options.choices("attention", among: TranslateAttention.allCases.named) ?? [.none, .general]
     let count = try options.number("pairs", in: 1...10_000_000, default: 10_000)
     let heldOut = try options.number("held-out", in: 1...10_000, default: 1000)
     let seeds = try options.number("seeds", in: 1...1000, default: 1)
@@ -64,12 +64,7 @@ enum Translate: Experiment {
 
   private static func settings(_ options: Options) throws -> TranslateSettings {
     var settings = TranslateSettings()
-    if let name = options["task"] {
-      guard let task = TranslateTask(rawValue: name) else {
-        throw ToolError("--task is '\(name)', expected one of dates, numbers")
-      }
-      settings.task = task
-    }
+    settings.task = try options.choice("task", among: TranslateTask.allCases.named) ?? settings.task
     settings.cell = try options.cell() ?? settings.cell
     settings.units = try options.number("units", in: 2...4096, default: settings.units)
     guard settings.units.isMultiple(of: 2) else {
@@ -83,21 +78,6 @@ enum Translate: Experiment {
     settings.beam = try options.number("beam", in: 1...1000, default: settings.beam)
     settings.feedsInput = options.has("input-feeding")
     return settings
-  }
-
-  private static func attentions(_ options: Options) throws -> [TranslateAttention] {
-    guard let text = options["attention"] else { return [.none, .general] }
-    let names = text.split(separator: ",", omittingEmptySubsequences: false)
-    guard Set(names).count == names.count else {
-      throw ToolError("--attention is '\(text)', expected each name once")
-    }
-    return try names.map { name in
-      guard let attention = TranslateAttention(rawValue: String(name)) else {
-        let all = TranslateAttention.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ToolError("--attention has '\(name)', expected some of \(all)")
-      }
-      return attention
-    }
   }
 
   /// The text of `--say` in lower case.
