@@ -33,8 +33,8 @@ public struct FilePath: Sendable, Hashable, CustomStringConvertible, Expressible
   /// The UTF-8 bytes of a string literal.
   public init(stringLiteral string: String) { self.init(string) }
 
-  /// For messages: what is not UTF-8 is replaced.
-  public var description: String { String(decoding: bytes, as: UTF8.self) }
+  /// For messages: what is not UTF-8 is replaced, and a zero byte is shown as `\0`.
+  public var description: String { String(decoding: bytes, as: UTF8.self).replacing("\0", with: "\\0") }
 
   /// The path as C takes it. `errno` is that of `body`.
   package func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {

@@ -288,7 +288,7 @@ import Testing
       try process([1, 2, 3, 4], 2)
     }
     for steps in [-1, .max, .min] {
-      #expect(throws: RecurrentError.size(name: "steps", was: steps, expected: "0 ... \(Int.max / 6)")) {
+      #expect(throws: RecurrentError.size(name: "steps", was: steps, expected: "0 to \(Int.max / 6)")) {
         try process([], steps)
       }
     }

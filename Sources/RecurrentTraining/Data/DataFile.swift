@@ -51,7 +51,7 @@ struct DataPath: CustomStringConvertible {
   private func kind(expected: String) throws(RecurrentError) -> mode_t {
     guard !bytes.isEmpty else { throw .value(name: "the path", was: "empty", expected: expected) }
     guard !bytes.contains(0) else {
-      throw .value(name: description.replacing("\0", with: "\\0"), was: "a path with a zero byte", expected: expected)
+      throw .value(name: description, was: "a path with a zero byte", expected: expected)
     }
     var status = stat()
     let result = path.withCString { stat($0, &status) }

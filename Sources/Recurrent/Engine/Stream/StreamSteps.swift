@@ -74,7 +74,7 @@ package class StreamSteps {
   // Errors are built in functions of their own. In place, they would take registers from the step.
   @inline(never)
   private final func wrongSteps(_ steps: Int) -> RecurrentError {
-    .size(name: "steps", was: steps, expected: "0 ... \(mostSteps)")
+    .size(name: "steps", was: steps, expected: "0 to \(mostSteps)")
   }
 
   @inline(never)
