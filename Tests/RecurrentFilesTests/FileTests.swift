@@ -63,7 +63,7 @@ import Testing
       ("\(good)/", "the path ends in '/', expected a file's"),
       ("\(folder.path)/", "the path ends in '/', expected a file's"),
     ] {
-      let shown = path.isEmpty ? "''" : path
+      let shown = path.isEmpty ? "''" : path.replacing("\0", with: "\\0")
       let read = #expect(throws: FileError.self) { try SafeTensors(contentsOf: path) }
       #expect(read?.description == "\(shown): cannot be read: \(problem)")
       let written = #expect(throws: FileError.self) { try SafeTensors().write(to: path) }

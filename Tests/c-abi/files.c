@@ -92,9 +92,9 @@ void files_are_checked(const char *folder) {
     else
       EXPECT_OK(recurrent_layer_load(layer, bad, NULL));
   }
-  EXPECT_ERROR(RECURRENT_FILE_ERROR, "claims 100000001 bytes, at most 100000000",
+  EXPECT_ERROR(RECURRENT_FILE_ERROR, "claim a header of 100000001 bytes, expected at most 100000000",
                recurrent_layer_load(loaded, write_file(folder, "{}", 100000001, 0), ""));
-  EXPECT_ERROR(RECURRENT_FILE_ERROR, "claims 18446744073709551615 bytes",
+  EXPECT_ERROR(RECURRENT_FILE_ERROR, "claim a header of 18446744073709551615 bytes",
                recurrent_layer_load(loaded, write_file(folder, "{}", UINT64_MAX, 0), ""));
   EXPECT_ERROR(RECURRENT_FILE_ERROR, "does not start with '{'",
                recurrent_layer_load(loaded, write_file(folder, "[]", 2, 0), ""));
