@@ -63,8 +63,8 @@ typedef enum __attribute__((enum_extensibility(closed))) step_format {
 typedef struct register_step {
   const void *x;        // [C], as `format` says
   const void *operand;  // [H], as `format` says: h' or what the stage before left
-  const void *weights;  // the biases [biased slot][unit], then W [C][gate][unit]
-  const void *u;        // [H][gate][unit]
+  const void *weights;  // the biases [biased slot][unit], then W [scalar][gate][unit], as `format` says
+  const void *u;        // [scalar][gate][unit]
   // The pointers below are to the block's first unit in arrays [H].
   const void *vectors;     // the parameter with one value for each unit
   const void *previous_h;  // h of the step before

@@ -140,7 +140,8 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
 //                            these variants, because other processors run them too.
 //   add_products_of_bytes    The same with four bytes, those of the value unsigned, and sums that are integers:
 //                            VPDPBUSD, which only a processor with VNNI may run.
-//   add_products_of_shorts   The same with two numbers of 16 bits: VPMADDWD. Only a variant for AVX2 may contain it.
+//   add_products_of_shorts   The same with two numbers of 16 bits, all signed: VPMADDWD. Only a variant for AVX2 may
+//                            contain it.
 //   of_integers              the integers that the lanes hold, as numbers.
 #define LANE_ROUNDED(type, lanes, integers, vector)                                                                 \
   LANES void lanes_add_products_of_even_halves_##type(void *sum, float value, const float *weights) {               \

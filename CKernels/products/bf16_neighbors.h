@@ -4,8 +4,7 @@
 
 #include "bf16_vectors.h"
 
-// A step in registers has just stored the numbers of a row, some of them only 32 bytes at a time. A wider load would
-// wait until these stores are in the cache.
+// A load of 32 bytes, because of the stores of a step in registers, as int8_rounding.h explains.
 enum { NEIGHBORS = 8 };
 typedef uint32_t numbers __attribute__((ext_vector_type(NEIGHBORS)));
 typedef uint64_t neighbors __attribute__((ext_vector_type(NEIGHBORS / 2)));

@@ -27,7 +27,7 @@ FOR_AMX static void add_scaled(const product *p, const integers *exact, const fl
 
 enum { AMX_K = 64 };
 #define ROW_HEAD 1
-#define UNIT_HEAD 2
+#define UNIT_HEAD INT8_UNIT_HEAD
 #define MULTIPLY(sums, rows, weights) _tile_dpbusd(sums, rows, weights)
 #define START(sums, b, column, row) _tile_zero(sums)
 #define STORE(sums, b, column, row)                            \

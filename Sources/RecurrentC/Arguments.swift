@@ -3,7 +3,6 @@ import Recurrent
 
 // Checks of a C caller's arguments: null pointers, sizes beyond Int, numbers of enumerations. The name of an argument
 // is only built for an error.
-
 //
 // C's size_t arrives as Int. So messages show a negative number, which a C compiler has converted to a huge size_t, as
 // the caller wrote it.

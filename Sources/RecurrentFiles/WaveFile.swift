@@ -52,8 +52,8 @@ public struct WaveFile: Sendable, Equatable {
 
   // MARK: - Reading
 
-  /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order. What a program wrote to a pipe
-  /// without knowing its sizes is read to its end.
+  /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order. If a program wrote the file to
+  /// a pipe and left its sizes unknown (0xFFFFFFFF, or 0 for both), it is read to its end.
   ///
   /// - Throws: `FileError` if it cannot be read, is truncated, or is not what this type holds.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {

@@ -15,7 +15,16 @@ public func printText(_ text: String) {
   outputFailure.withLock { failure in
     while failure == 0, !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-      if count < 0, errno != EINTR { failure = errno }
+      if count < 0 {
+        switch errno {
+        case EINTR: break
+        case EAGAIN:
+          // A pipe that does not block is full.
+          var place = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+          poll(&place, 1, -1)
+        default: failure = errno
+        }
+      }
       bytes = bytes.dropFirst(max(0, count))
     }
   }

@@ -64,10 +64,7 @@ enum TrainText: Command {
             + (epoch.heldOutLoss.map { String(format: "%.4f", $0) } ?? "-").padded(8)
             + String(format: " %7.0f %5.0f s", epoch.charactersPerSecond, epoch.seconds))
         guard let save else { return }
-        // A pipe may wait for its reader for ever: a signal ends the process then, as it does by default.
-        if save.mayKeepWaiting { stop_noting_interrupts() }
-        try training.save(to: save)
-        note_interrupts()
+        try endingBySignals(save) { try training.save(to: save) }
       }
     } catch is Interrupted {
       stop_noting_interrupts()

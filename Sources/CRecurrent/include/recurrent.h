@@ -363,8 +363,8 @@ recurrent_status recurrent_stream_step(recurrent_stream *stream, const float *x,
 // Runs `steps` steps, 0 or more, of every sequence: the same bits as that many calls of recurrent_stream_step, in less
 // time.
 //
-// x: [T,N,C], read. Null with x_count 0 if steps is 0.
-// y: [T,N,H], overwritten; 0 for empty slots. Null with y_count 0 if steps is 0.
+// x: [T,N,C], read. May be null, with x_count 0, if steps is 0.
+// y: [T,N,H], overwritten; 0 for empty slots. May be null, with y_count 0, if steps is 0.
 recurrent_status recurrent_stream_process(recurrent_stream *stream, size_t steps, const float *x, size_t x_count,
                                           float *y, size_t y_count);
 

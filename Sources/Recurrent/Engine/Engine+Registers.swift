@@ -2,8 +2,8 @@ import CRecurrentKernels
 
 /// Steps of one row whose sums stay in registers from the products to the gates.
 extension Engine {
-  /// Whether a stream's step of this many rows runs in registers. Such a step takes one row: each further row would read
-  /// all weights again (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
+  /// Whether a stream's step of this many rows runs in registers. Such a step takes one row: each further row would
+  /// read all weights again (LSTM, H 16 and 64: 2 rows take 1.2 and 1.6 times the time, 4 rows 1.4 and 2.1 times).
   func streamRunsInRegisters(rows: Int) -> Bool {
     rows == 1 && products.stepFormat != nil && max(inputSize, hiddenSize) <= Blocking.streamRegisterUnits
   }

@@ -125,7 +125,8 @@ struct StepPlace<L: Lanes> {
     }
     // The row's scale comes before its words. What the sums start from and the scales come before the weights.
     var (x, h): (GateSums<L, inputs>, GateSums<L, recurrents>) = sums(
-      xRow + 1, w + 2 &* stride, hRow + 1, u + 2 &* stride, from: (GateSums(at: w), GateSums(at: u)))
+      xRow + 1, w + Int(INT8_UNIT_HEAD) &* stride, hRow + 1, u + Int(INT8_UNIT_HEAD) &* stride,
+      from: (GateSums(at: w), GateSums(at: u)))
     x.scale(by: xRow[0], times: w + stride)
     h.scale(by: hRow[0], times: u + stride)
     return (x, h)

@@ -85,49 +85,50 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
 
   // MARK: - For steps in registers
 
-  /// For each step block: the biases [biased slot][unit], W [C][gate][unit], and U [H][gate][unit].
+  /// For each step block: the biases [biased slot][unit], then W and U [scalar][gate][unit], whose scalars are those of
+  /// `step_format`.
   func stepWeights(_ products: Products<E>) -> UnsafePointer<E> {
     let width = products.width, widens = products.stepFormat == .shorts, head = Int(INT8_UNIT_HEAD)
     return stepWeights.start(count: products.panels(hiddenSize) * width * stepScalars.all) { target in
       var target = target
       stepBlocks.forEach { first, units in
         let half = products.lanes / 2
-        /// Copies [row][depth] panels as [depth][row].
-        func copy(_ panels: AlignedBuffer<E>, rows: Int, depth: Int, _ some: Range<Int>) {
-          for k in some {
+        /// Calls `body` for every half vector of some scalars of [row][scalar] panels, as [scalar][row].
+        func forEach(_ scalars: Range<Int>, rows: Int, _ body: (_ scalar: Int, _ row: Int, _ unit: Int) -> Void) {
+          for scalar in scalars {
             for row in 0..<rows {
               for unit in stride(from: first, to: first + units, by: half) {
-                let source = ((unit / width * rows + row) * depth + k) * width + unit % width
-                target.update(from: panels.start + source, count: half)
+                body(scalar, row, unit)
                 target += half
               }
             }
           }
         }
-        /// The same, with every number of 8 bits in 16 bits.
+        func copy(_ scalars: Range<Int>, of panels: AlignedBuffer<E>, rows: Int, depth: Int) {
+          forEach(scalars, rows: rows) { scalar, row, unit in
+            let source = ((unit / width * rows + row) * depth + scalar) * width + unit % width
+            target.update(from: panels.start + source, count: half)
+          }
+        }
+        /// Copies panels in 8 bits, with two numbers of 16 bits in each scalar.
         func widen(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
           guard depth > 0 else { return }
-          copy(panels, rows: rows, depth: depth, 0..<head)
-          for pair in 0..<2 * (depth - head) {
-            for row in 0..<rows {
-              for unit in stride(from: first, to: first + units, by: half) {
-                let panel = panels.start + ((unit / width * rows + row) * depth + head) * width
-                let bytes = UnsafeRawPointer(panel) + 2 * (pair * width + unit % width)
-                for index in 0..<2 * half {
-                  let number = Int16(bytes.load(fromByteOffset: index, as: Int8.self))
-                  UnsafeMutableRawPointer(target).storeBytes(of: number, toByteOffset: 2 * index, as: Int16.self)
-                }
-                target += half
-              }
+          copy(0..<head, of: panels, rows: rows, depth: depth)
+          forEach(0..<2 * (depth - head), rows: rows) { pair, row, unit in
+            let panel = panels.start + ((unit / width * rows + row) * depth + head) * width
+            let bytes = UnsafeRawPointer(panel) + 2 * (pair * width + unit % width)
+            for index in 0..<2 * half {
+              let number = Int16(bytes.load(fromByteOffset: index, as: Int8.self))
+              UnsafeMutableRawPointer(target).storeBytes(of: number, toByteOffset: 2 * index, as: Int16.self)
             }
           }
         }
-        copy(bias, rows: program.biasedSlots, depth: 1, 0..<1)
+        copy(0..<1, of: bias, rows: program.biasedSlots, depth: 1)
         for (panels, depth) in [(weightIH, depth.input), (weightHH, depth.hidden)] {
           if widens {
             widen(panels, rows: program.gates, depth: depth)
           } else {
-            copy(panels, rows: program.gates, depth: depth, 0..<depth)
+            copy(0..<depth, of: panels, rows: program.gates, depth: depth)
           }
         }
       }

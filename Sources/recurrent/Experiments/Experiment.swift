@@ -1,6 +1,7 @@
 import CToolSupport
 import Foundation
 import Recurrent
+import RecurrentFiles
 import RecurrentTraining
 import ToolSupport
 
@@ -82,6 +83,7 @@ enum RunExperiment: Command {
       throw EarlyEnd(status: 128 + noted_interrupt(), message: "interrupted: the tables are not complete\(reason)")
     } catch {
       // After an error, what was found before it is written too, as after a signal.
+      stop_noting_interrupts()
       if report.hasRows { try? report.finish(isInterrupted: true) }
       throw error
     }
@@ -94,4 +96,16 @@ enum RunExperiment: Command {
 struct Interrupted: Error {
   /// - Throws: `Interrupted` if a signal was noted. Experiments call it often enough to end within a moment.
   static func check() throws { if noted_interrupt() != 0 { throw Interrupted() } }
+}
+
+/// Writes to a path. A pipe may wait for its reader for ever: meanwhile a signal ends the process, as it does by
+/// default, and is not only noted.
+///
+/// - Throws: `Interrupted` if a signal was noted before, or the errors of `write`.
+func endingBySignals(_ path: FilePath, _ write: () throws -> Void) throws {
+  guard path.mayKeepWaiting else { return try write() }
+  stop_noting_interrupts()
+  defer { note_interrupts() }
+  try Interrupted.check()
+  try write()
 }

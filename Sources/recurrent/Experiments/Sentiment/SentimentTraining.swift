@@ -83,7 +83,9 @@ struct SentimentTraining: Sendable {
           seconds: (ContinuousClock.now - begin) / .seconds(1)))
       let shouldStop = try stopping.update(metric: validation.loss)
       if stopping.isBest { (best, bestEpoch) = (update.model, number) }
-      if let save, ranks?.isFirst ?? true { try checkpoint(update, batches.place).write(to: save) }
+      if let save, ranks?.isFirst ?? true {
+        try endingBySignals(save) { try checkpoint(update, batches.place).write(to: save) }
+      }
       if shouldStop { break }
     }
     heldOut = try score(best, data.heldOut)
