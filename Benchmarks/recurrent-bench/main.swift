@@ -11,7 +11,7 @@ let known = [
   Option("json", "FILE", "also write machine and results as JSON"),
   Option("seconds", "S", "time for each case, 0.01 to 100; 1 by default"),
   Option("alone", nil, "run the cases alone, for a profiler: no BLIS gemm, no gate passes, no updates, no peak"),
-  Option("tune", nil, "how fast forward and training would be for another second cache or on one thread"),
+  Option("tune", nil, "how fast forward and training would be if cut for another second cache, or on one thread"),
   Option("list", nil, "print the cases' names"),
   Option("accuracy", nil, "check both activations on all 2^32 floats and 2·10^7 doubles instead; fails above 2 ULP"),
   Option("stride", "K", "with --accuracy: check every K-th float, K up to 1048576"),

@@ -44,10 +44,10 @@ typedef struct gate_tile {
 //   full     one weight.
 //   halves   the weights of two k in bf16, the even one below. x and the operand are rounded floats.
 //   words    the same, for AVX512_BF16. A scalar of x and of the operand holds two k too.
-//   bytes    the weights of four k in 8 bits, for VNNI. A scalar of x and of the operand holds four k too, after one
-//            with the scale of the row. Before the weights of the first k come what the sums start from and the scales
-//            of the weights, both [gate][unit], as in the panels of rounded.h.
-//   shorts   the same with two k in 16 bits, for AVX2.
+//   bytes    the weights of four k in 8 bits, for VNNI. A row of x or of the operand starts with a scalar that holds
+//            the row's scale; each of the following scalars holds four k too. W and U each start with two arrays
+//            [gate][unit]: the integers that the sums start from, and the scales of the weights (see rounded.h).
+//   shorts   like bytes, but with two k in 16 bits each, for AVX2.
 typedef enum __attribute__((enum_extensibility(closed))) step_format {
   step_format_full,
   step_format_halves,

@@ -129,7 +129,8 @@ LANE_OPERATIONS(f64_half, double, lanes4d, lanes4l, INT64_MAX, 52)
 LANE_PAIRS(f32, float, lanes16, lanes32)
 LANE_PAIRS(f64, double, lanes8d, lanes16d)
 
-// Sums of products with rounded weights. A scalar in memory holds two weights in bf16, or four or two in 8 bits.
+// Sums of products with rounded weights. A scalar in memory holds two weights in bf16, four in 8 bits, or two that were
+// rounded to 8 bits and are kept in 16.
 //
 //   add_products_of_even_halves, add_products_of_odd_halves
 //                            sum += value · weights, in place, where the weights are the lower (even) or the upper
@@ -138,11 +139,12 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
 //                            ones first: VDPBF16PS. Only a variant for AVX-512 may contain it, and only a processor
 //                            with AVX512_BF16 may run it. The compiler refuses its own function for the instruction in
 //                            these variants, because other processors run them too.
-//   add_products_of_bytes    The same with four bytes, those of the value unsigned, and sums that are integers:
-//                            VPDPBUSD, which only a processor with VNNI may run.
-//   add_products_of_shorts   The same with two numbers of 16 bits, all signed: VPMADDWD. Only a variant for AVX2 may
-//                            contain it.
-//   of_integers              the integers that the lanes hold, as numbers.
+//   add_products_of_bytes    sum += the products of the four unsigned bytes of the value and the four signed bytes of
+//                            the scalars in memory; the sums are int32. VPDPBUSD. Only a variant for AVX-512 may
+//                            contain it, and only a processor with VNNI may run it.
+//   add_products_of_shorts   sum += the products of the two signed 16-bit numbers of the value and those of the scalars
+//                            in memory; the sums are int32. VPMADDWD. Only a variant for AVX2 may contain it.
+//   of_integers              the int32 values that the lanes hold, converted to floats.
 #define LANE_ROUNDED(type, lanes, integers, vector)                                                                 \
   LANES void lanes_add_products_of_even_halves_##type(void *sum, float value, const float *weights) {               \
     const integers w = __builtin_bit_cast(integers, lanes_load_##type(weights)) << 16;                              \
@@ -164,8 +166,8 @@ LANE_PAIRS(f64, double, lanes8d, lanes16d)
   LANES lanes lanes_of_integers_##type(lanes a) {                                                                   \
     return __builtin_convertvector(__builtin_bit_cast(integers, a), lanes);                                         \
   }
-// Adds to parts of the lanes that are as long as the instruction set's registers. In a loop that is not unrolled, the
-// sums would lie in memory.
+// Each part of the lanes is one register of the instruction set. The loop must be unrolled: otherwise the compiler
+// keeps the sums in memory.
 #define LANES_ADD_PARTS(lanes, part, add)                                                                           \
   part *parts = sum;                                                                                                \
   _Pragma("clang loop unroll(full)")                                                                                \

@@ -4,7 +4,8 @@
 
 #include "bf16_vectors.h"
 
-// A load of 32 bytes, because of the stores of a step in registers, as int8_rounding.h explains.
+// Rows are loaded 32 bytes at a time: a step in registers stores some of them so, and a wider load would wait until
+// these stores are in the cache (`load_all` in int8_rounding.h does the same).
 enum { NEIGHBORS = 8 };
 typedef uint32_t numbers __attribute__((ext_vector_type(NEIGHBORS)));
 typedef uint64_t neighbors __attribute__((ext_vector_type(NEIGHBORS / 2)));

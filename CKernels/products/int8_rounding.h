@@ -7,12 +7,13 @@
 #pragma clang fp contract(off)
 
 #if HAS_MASKS
-// A step in registers has just stored the numbers of a row, some of them only 32 bytes at a time. A wider load would
-// wait until these stores are in the cache.
+// The two halves of a vector, as one vector.
 KERNEL void join_halves(floats *x, __m256 first, __m256 second) {
   *x = (floats)_mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
 }
 
+// A step in registers has just stored the numbers of a row, some of them only 32 bytes at a time. A load of 64 bytes
+// would wait until these stores are in the cache, so each vector is loaded as two halves.
 KERNEL void load_all(floats *x, const float *source) {
   const float *second = source + LANE_COUNT / 2;
   __asm__("" : "+r"(second));  // Otherwise the compiler joins both loads.

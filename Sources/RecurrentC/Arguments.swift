@@ -4,8 +4,8 @@ import Recurrent
 // Checks of a C caller's arguments: null pointers, sizes beyond Int, numbers of enumerations. The name of an argument
 // is only built for an error.
 //
-// C's size_t arrives as Int. So messages show a negative number, which a C compiler has converted to a huge size_t, as
-// the caller wrote it.
+// A C caller's -1 becomes a huge size_t, which arrives here as the Int -1. So messages show the negative number that
+// the caller wrote.
 
 /// - Parameter expected: what the pointer should point to.
 @inline(__always)

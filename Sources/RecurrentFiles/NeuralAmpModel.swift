@@ -51,7 +51,7 @@ public struct NeuralAmpModel: Sendable {
     // The architecture comes first, because the rest depends on it.
     let architecture = try file.required("architecture") { try $0.string() }
     guard architecture == "LSTM" else { throw bad("is of the architecture '\(architecture)', expected 'LSTM'") }
-    // Those that Neural Amp Modeler's own reader takes, with any third number.
+    // Neural Amp Modeler's own reader accepts these versions, whatever the third number is.
     let versions = ["0.5", "0.6", "0.7"]
     if let version = try file.optional("version", { try $0.string() }),
       !versions.contains(version.split(separator: ".").prefix(2).joined(separator: "."))
@@ -59,7 +59,7 @@ public struct NeuralAmpModel: Sendable {
       throw bad("is of the version '\(version)', expected one of \(versions.joined(separator: ", "))")
     }
     let config = try file.required("config") { try $0.fields() }
-    // As doubles, so that a message can say what they were. PyTorch's writers may write 1.0 for 1.
+    // As doubles, so that a message can say what they were. A whole number is shown without a decimal point.
     func shown(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }
     let inputSize = try config.required("input_size") { try $0.number() }
     for (name, size) in [

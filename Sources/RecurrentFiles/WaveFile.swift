@@ -73,7 +73,7 @@ public struct WaveFile: Sendable, Equatable {
     // A program that writes to a pipe does not know the sizes in advance. It leaves 0 or the largest number, and the
     // sound goes on until the file ends.
     let claimed = file.number(4, bytes: 4), unknown = Int(UInt32.max)
-    let isStream = claimed == 0 || claimed == unknown, end = isStream ? file.count : 8 + claimed
+    let isPiped = claimed == 0 || claimed == unknown, end = isPiped ? file.count : 8 + claimed
     guard end <= file.count else { throw bad("is truncated: it claims \(end) bytes, \(file.count) are there") }
 
     // Chunks after the two that matter, such as some programs' text about the file, are not read.
@@ -81,7 +81,7 @@ public struct WaveFile: Sendable, Equatable {
     while place + 8 <= end, format == nil || content == nil {
       let name = file.name(place), first = place + 8
       var size = file.number(place + 4, bytes: 4)
-      if name == "data", size == unknown || (isStream && size == 0) {
+      if name == "data", size == unknown || (isPiped && size == 0) {
         hasUnknownCount = true
         size = end - first
       }
@@ -96,7 +96,7 @@ public struct WaveFile: Sendable, Equatable {
     guard var content else { throw bad("has no chunk 'data'") }
 
     let frame = format.channels * format.samples.bytes
-    // The last bytes may be padding, or half of a frame that the other program did not finish.
+    // The last bytes may be padding, or a part of a frame that the other program did not finish.
     if hasUnknownCount { content.removeLast(content.count % frame) }
     guard content.count % frame == 0 else {
       throw bad("has \(content.count) bytes of sound, expected a multiple of \(frame), the bytes of a frame")

@@ -41,7 +41,8 @@ extension Options {
 }
 
 extension FilePath {
-  /// Whether there is something else than a regular file: writing to a pipe may wait for its reader for ever.
+  /// Whether the path leads to something other than a regular file, such as a pipe, for whose reader a write may wait
+  /// forever.
   public var mayKeepWaiting: Bool {
     var status = stat()
     return withCString { stat($0, &status) } == 0 && status.st_mode & S_IFMT != S_IFREG

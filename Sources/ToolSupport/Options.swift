@@ -34,7 +34,7 @@ public protocol NumberSource {
 }
 
 extension ClosedRange where Bound: LosslessStringConvertible {
-  /// What a message expects.
+  /// The range in the words of an error message, such as "a whole number from 1 to 10".
   public var expectation: String {
     "a \(Bound.self is any BinaryInteger.Type ? "whole " : "")number from \(lowerBound) to \(upperBound)"
   }
@@ -72,7 +72,8 @@ public struct Options: NumberSource {
   ]
 
   /// The rules of getopt_long.
-  private static let rules = "Options may be shortened as long as one is meant; of equal options the last one counts."
+  private static let rules =
+    "An option's name may be shortened if that is unambiguous. If an option is given twice, the last one counts."
 
   private init(_ arguments: [Argument], known: [Option]) throws {
     var vector: [UnsafeMutablePointer<CChar>?] = [strdup("tool")] + arguments.map { strdup($0.bytes) } + [nil]

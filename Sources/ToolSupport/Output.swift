@@ -7,9 +7,9 @@ private let outputFailure = Mutex<Int32>(0)
 /// Prints a line to standard output.
 public func printLine(_ text: String) { printText(text + "\n") }
 
-/// Prints to standard output without a buffer: a reader sees the text at once, also through a pipe. No work ends
-/// because its output cannot be written, to a full disk for example: `checkOutput` says so at the end of the tool.
-/// Without a reader the process ends by SIGPIPE, as usual.
+/// Prints to standard output without a buffer, so that a reader sees the text at once, also through a pipe. If the
+/// output cannot be written, for example to a full disk, the tool goes on with its work, later text is dropped, and
+/// `checkOutput` reports the error at the end. If a pipe has no reader, SIGPIPE ends the process, as usual.
 public func printText(_ text: String) {
   var bytes = Array(text.utf8)[...]
   outputFailure.withLock { failure in
@@ -39,8 +39,7 @@ public func checkOutput() throws {
 /// Prints a line to standard error.
 public func complain(_ text: String) { writeToStandardError(text + "\n") }
 
-/// Writes to standard error. What cannot be written, to a full disk for example, is dropped: no work ends for a
-/// message.
+/// Writes to standard error. If that fails, for example on a full disk, the text is dropped and the tool goes on.
 func writeToStandardError(_ text: String) {
   try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
 }

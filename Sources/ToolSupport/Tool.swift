@@ -1,6 +1,6 @@
 import Foundation
 
-/// The end of the program with another status than 1, or with a message that was printed already.
+/// An error that ends the program with a status other than 1, or whose message has already been printed.
 public struct EarlyEnd: Error, CustomStringConvertible {
   let status: Int32
   /// Nil if there is nothing left to say.
@@ -25,7 +25,8 @@ public func runTool(_ name: String, _ body: () throws -> Void) -> Never {
   exit(0)
 }
 
-/// Ends the process with an error: prints it, and exits with its status, which is 1 unless it is an `EarlyEnd`.
+/// Prints the error's message, if it has one, and ends the process. The status is that of an `EarlyEnd`, and 1 for any
+/// other error.
 public func endTool(_ name: String, _ error: any Error) -> Never {
   let end = error as? EarlyEnd ?? EarlyEnd(status: 1, message: "\(error)")
   if let message = end.message { complain("\(name): \(message)") }

@@ -18,11 +18,11 @@ struct ResumedTraining {
       guard weights == .full else {
         throw ToolError(
           "\(path): has weights in \(weights.rawValue) and no training, expected a file that --save wrote; 'recurrent "
-            + "generate' takes it")
+            + "generate' can run it")
       }
       throw ToolError(
         "\(path): a version before 0.4 wrote it and did not keep how the model was trained, expected a file of a later "
-          + "version; 'recurrent generate' takes it")
+          + "version; 'recurrent generate' can run it")
     }
     let settings = try TrainingSettings(options, default: training.settings), layer = saved.model.layer
     func expect(_ name: String, _ given: String, _ kept: String) throws {

@@ -70,7 +70,9 @@ enum TrainText: Command {
       stop_noting_interrupts()
       let place = "after update \(trainer.updates) of \(trainer.totalUpdates)"
       if let save {
-        if save.mayKeepWaiting { complain("recurrent: interrupted \(place): saving in \(save); a signal ends that") }
+        if save.mayKeepWaiting {
+          complain("recurrent: interrupted \(place): saving in \(save); another signal ends the process")
+        }
         try training.save(to: save)
       }
       throw EarlyEnd(

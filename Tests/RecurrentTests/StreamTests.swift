@@ -64,8 +64,8 @@ import Testing
     }
   }
 
-  /// y and the final h and c of a call that does not run in registers, as no call of `record` does. A layer with
-  /// weights in 8 bits has no such call, so a single sequence runs beside a copy of itself there.
+  /// y and the final h and c of a call whose steps run in slots, not in registers: a call of `record`, or, in 8 bits,
+  /// which `record` refuses, `forward` of a batch. A single sequence then runs beside a copy of itself.
   private func inSlots<Scalar>(_ instance: Problem<Scalar>.Instance) throws -> (y: [Scalar], final: [Scalar]) {
     let problem = instance.problem, initial = instance.initial
     guard problem.weights == .int8 else {

@@ -57,10 +57,10 @@ package enum Blocking {
   package static let streamRegisterUnits = 256
   /// The same for forward, which can otherwise multiply W by the inputs of many steps at once.
   package static let forwardRegisterUnits = 32
-  /// The same for forward with few inputs, with a single gate and a U (AMD Zen 4, RNN, AVX2 and AVX-512, C = H = 64:
-  /// 1.2 and 1.0 times as fast; C 1: 1.3 and 1.1), or in 8 bits (C = H = 48 and 64: 1.1 to 1.6 times as fast). With few
-  /// inputs, steps of more units would be faster in registers too, but the layer would have to pack their weights a
-  /// second time after each update.
+  /// The same for forward in three cases: few inputs; a single gate and a U (AMD Zen 4, RNN, C = H = 64: 1.2 times as
+  /// fast on AVX2 and 1.0 times on AVX-512; C 1: 1.3 and 1.1); weights in 8 bits (AMD Zen 4, C = H = 48 and 64: 1.1 to
+  /// 1.6 times as fast). With few inputs, steps of more units would be faster in registers too, but the layer would
+  /// have to pack their weights a second time after each update.
   static let forwardRegisterUnitsOfSmallSteps = 64
   /// Up to this many inputs, steps in registers are faster than a product of W with the inputs of many steps, for cells
   /// of more than one gate. On AVX2 (AMD Zen 3, LSTM and GRU, H 40 to 256), they are 1.1 to 1.8 times as fast with C 1,

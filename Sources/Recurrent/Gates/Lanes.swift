@@ -23,11 +23,11 @@ protocol Lanes: BitwiseCopyable {
   mutating func add(_ value: Scalar, timesOddHalvesAt weights: UnsafePointer<Scalar>)
   /// The same with a value and weights that hold two halves each, on AVX512_BF16.
   mutating func add(_ value: Scalar, timesWordsAt weights: UnsafePointer<Scalar>)
-  /// The same with a value and weights that hold four bytes each, with VNNI. The sums are integers.
+  /// The same with a value and weights that hold four bytes each, with VNNI. The lanes of self hold int32 sums.
   mutating func add(_ value: Scalar, timesBytesAt weights: UnsafePointer<Scalar>)
-  /// The same with two numbers of 16 bits, on AVX2.
+  /// The same with a value and weights that hold two 16-bit numbers each, on AVX2. The lanes of self hold int32 sums.
   mutating func add(_ value: Scalar, timesShortsAt weights: UnsafePointer<Scalar>)
-  /// The integers that the lanes hold, as numbers.
+  /// The int32 values that the lanes hold, converted to scalars.
   var ofIntegers: Self { get }
   /// self - a · b
   func subtracting(_ a: Self, times b: Self) -> Self

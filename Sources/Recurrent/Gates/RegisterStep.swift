@@ -110,10 +110,11 @@ struct StepPlace<L: Lanes> {
 
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
   ///
-  /// Each sum is one chain of multiply-adds in ascending k, as in the products; in words, the odd k of each two comes
-  /// first. In bytes and in shorts, the sums are exact, and are then multiplied by their scales. A multiply-add takes
-  /// four cycles and two start in each cycle, so eight chains keep the units busy. Both products run side by side if
-  /// their sums take at most `most_side_by_side` vectors.
+  /// Each sum is one chain of multiply-adds in ascending k, as in the products. In the format `words`, the odd k of
+  /// each pair comes first. In the formats `bytes` and `shorts`, the sums are exact integers, which are then multiplied
+  /// by the scales of the row and of the weights. A multiply-add takes four cycles and two start in each cycle, so
+  /// eight chains keep the units busy. Both products run side by side if their sums take at most `most_side_by_side`
+  /// vectors.
   @inline(always) func sums<let inputs: Int, let recurrents: Int>(
     input: Int, recurrent: Int
   ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
@@ -123,7 +124,7 @@ struct StepPlace<L: Lanes> {
     guard step.format == .bytes || step.format == .shorts else {
       return sums(xRow, w, hRow, u, from: (GateSums(), GateSums()))
     }
-    // The row's scale comes before its words. What the sums start from and the scales come before the weights.
+    // A row starts with its scale. W and U each start with the integers that the sums start from, then the scales.
     var (x, h): (GateSums<L, inputs>, GateSums<L, recurrents>) = sums(
       xRow + 1, w + Int(INT8_UNIT_HEAD) &* stride, hRow + 1, u + Int(INT8_UNIT_HEAD) &* stride,
       from: (GateSums(at: w), GateSums(at: u)))
@@ -165,7 +166,7 @@ struct StepPlace<L: Lanes> {
     return (x, h)
   }
 
-  /// How many scalars hold a row of so many numbers.
+  /// The number of scalars that hold `size` numbers of a row, without its scale.
   @inline(always) private func scalars(_ size: Int) -> Int {
     step.format == .words || step.format == .shorts
       ? (size &+ 1) / 2 : step.format == .bytes ? (size &+ 3) / 4 : size
@@ -205,7 +206,7 @@ struct GateSums<L: Lanes, let gates: Int> {
 
   @inline(always) init() {}
 
-  /// The integers [gate][unit] that exact sums start from. There are none if no gate has a product.
+  /// The integers [gate][unit] that exact sums start from. Nothing is read if `gates` is 0.
   @inline(always) fileprivate init(at starts: UnsafePointer<L.Scalar>) {
     forEachGate(starts) { $0 = L(at: $1) }
   }
@@ -215,8 +216,8 @@ struct GateSums<L: Lanes, let gates: Int> {
     forEachGate(weights) { $0 = $0.ofIntegers * (L(row) * L(at: $1)) }
   }
 
-  /// Adds the products of some scalars of a row with their weights [scalar][gate][unit]. In halves, the first k is even,
-  /// and the last one may have no neighbor.
+  /// Adds the products of some scalars of a row with their weights [scalar][gate][unit]. In halves, the first k is
+  /// even, and the last one may have no neighbor.
   @inline(always) fileprivate mutating func add(
     row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int,
     _ step: register_step
@@ -253,7 +254,7 @@ struct GateSums<L: Lanes, let gates: Int> {
     }
   }
 
-  /// Calls `body` with the sum of each gate, and with where its part [unit] of an array [gate][unit] starts.
+  /// Calls `body` for each gate with its sum and the address of its values [unit] in an array [gate][unit].
   @inline(always) private mutating func forEachGate(
     _ array: UnsafePointer<L.Scalar>, _ body: (inout L, UnsafePointer<L.Scalar>) -> Void
   ) {

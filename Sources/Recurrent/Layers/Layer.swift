@@ -56,8 +56,8 @@ public struct Layer<Scalar: RecurrentScalar>: RecurrentLayer {
   ///   - flushesDenormals: whether calls read and write denormal numbers as zero.
   ///   - initialization: how the parameters are drawn.
   ///   - instructionSet: the instruction set whose kernels run; `Processor.active` by default.
-  /// - Throws: `RecurrentError` if a size is not positive, another number is out of its range or the processor lacks
-  ///   the instruction set.
+  /// - Throws: `RecurrentError` if a size is not positive, the weights do not fit into this machine's memory, another
+  ///   number is out of its range, or the processor lacks the instruction set.
   public init(
     _ cell: Cell, inputSize: Int, hiddenSize: Int, layerCount: Int = 1, direction: Direction = .forward,
     dropout: Float = 0, bias: Bool = true, weights: WeightFormat = .full, flushesDenormals: Bool = false,

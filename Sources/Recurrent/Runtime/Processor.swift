@@ -32,8 +32,8 @@ public enum Processor {
 
   /// The instruction set of layers that do not name one: the best available, or what `RECURRENT_FORCE_ISA` names.
   ///
-  /// - Throws: `RecurrentError.instructionSet`, which names the variable too, if the processor lacks what it names or
-  ///   if that does not exist.
+  /// - Throws: `RecurrentError.instructionSet` if the variable names an instruction set that does not exist or that the
+  ///   processor lacks. The error then contains the variable's name too.
   public static var active: InstructionSet {
     get throws(RecurrentError) { try choice.get() }
   }

@@ -18,7 +18,8 @@ public enum RecurrentError: Error, Equatable, Sendable, CustomStringConvertible 
   case instructionSet(requested: String, available: [InstructionSet])
   /// A name that does not exist.
   case name(String, kind: String, known: [String])
-  /// A number that is out of its range, or an option that does not fit this cell.
+  /// A number that is out of its range, an option that does not fit this cell, or a layer that does not fit into
+  /// memory.
   case value(name: String, was: String, expected: String)
   /// Parameters or gradients of a layer with another shape.
   case shape(name: String, was: String, expected: String)

@@ -93,7 +93,8 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
       var target = target
       stepBlocks.forEach { first, units in
         let half = products.lanes / 2
-        /// Calls `body` for every half vector of some scalars of [row][scalar] panels, as [scalar][row].
+        /// Visits the half vectors of some scalars of [row][scalar] panels in the order of the target: [scalar][row].
+        /// `body` writes one half vector at `target`, which then moves to the next one.
         func forEach(_ scalars: Range<Int>, rows: Int, _ body: (_ scalar: Int, _ row: Int, _ unit: Int) -> Void) {
           for scalar in scalars {
             for row in 0..<rows {
@@ -104,13 +105,14 @@ package final class PackedParameters<E: Element>: @unchecked Sendable {
             }
           }
         }
+        /// Copies some scalars of [row][scalar] panels, in the order of `forEach`.
         func copy(_ scalars: Range<Int>, of panels: AlignedBuffer<E>, rows: Int, depth: Int) {
           forEach(scalars, rows: rows) { scalar, row, unit in
             let source = ((unit / width * rows + row) * depth + scalar) * width + unit % width
             target.update(from: panels.start + source, count: half)
           }
         }
-        /// Copies panels in 8 bits, with two numbers of 16 bits in each scalar.
+        /// Copies [row][scalar] panels in 8 bits, and widens each number to 16 bits: a scalar then holds two.
         func widen(_ panels: AlignedBuffer<E>, rows: Int, depth: Int) {
           guard depth > 0 else { return }
           copy(0..<head, of: panels, rows: rows, depth: depth)

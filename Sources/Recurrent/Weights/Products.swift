@@ -51,8 +51,8 @@ package struct Products<E: Element>: BitwiseCopyable, @unchecked Sendable {
     rounded?.pointee.format == .int8 ? Blocking.int8Multiplies : 1
   }
 
-  /// What a scalar of the weights holds in steps in registers. It is nil if such steps cannot add in the order of the
-  /// kernels, as in bf16 on AMX, or have not been written, as in 8 bits on portable and on AVX-512 without VNNI.
+  /// What a scalar of the weights holds in steps in registers. It is nil if no such step gives the bits of the kernels
+  /// (bf16 on AMX), or if none has been written (8 bits on portable kernels, and on AVX-512 without VNNI).
   package var stepFormat: step_format? {
     guard let rounded = rounded?.pointee else { return .full }
     guard rounded.format == .int8 else {

@@ -8,9 +8,9 @@ public enum WeightFormat: String, Sendable, CaseIterable, BitwiseCopyable {
   /// scale for each row. The sums of their products are exact.
   ///
   /// Only layers of `Float` whose C and H are at most 65,536 can have such weights, for `forward` and for streams, but
-  /// not for `record`. On a processor with AVX-512 VNNI, `forward` of a large batch takes about a third of the time of
-  /// full weights or less. A step of an LSTM or a GRU takes a third to a quarter of it with 64 to 512 units, the same
-  /// time with 16, and 1.4 times as long with 8.
+  /// not for `record`. On a processor with AVX-512 VNNI, `forward` of a large batch takes at most about a third of the
+  /// time that it takes with full weights. A step of an LSTM or a GRU takes a third to a quarter of the time with 64 to
+  /// 512 units, about the same time with 16, and 1.4 times as long with 8 (AMD Zen 4).
   ///
   /// A scale is the largest magnitude of its row of x, of h or of a matrix, divided by 127. A row that holds an
   /// infinity or a NaN becomes NaN, and one whose magnitudes are all below 2⁻¹⁰⁰ becomes zero.

@@ -98,10 +98,10 @@ struct Interrupted: Error {
   static func check() throws { if noted_interrupt() != 0 { throw Interrupted() } }
 }
 
-/// Writes to a path. A pipe may wait for its reader for ever: meanwhile a signal ends the process, as it does by
-/// default, and is not only noted.
+/// Runs `write`, which writes to `path`. While signals are noted, a write to a pipe without a reader could not be
+/// interrupted. So if `path` is not a regular file, a signal ends the process during the write, as it does by default.
 ///
-/// - Throws: `Interrupted` if a signal was noted before, or the errors of `write`.
+/// - Throws: `Interrupted` if a signal was noted before the write to such a path, or the errors of `write`.
 func endingBySignals(_ path: FilePath, _ write: () throws -> Void) throws {
   guard path.mayKeepWaiting else { return try write() }
   stop_noting_interrupts()

@@ -112,7 +112,8 @@ final class Report {
   /// Whether this process prints and writes files.
   var writes: Bool { ranks?.isFirst ?? true }
 
-  /// Prints a line. The first one comes after the processor's, so that an error of an option stands alone.
+  /// Prints a line. Before the first one, it prints a description of the processor. This comes no earlier, so that the
+  /// message of a wrong option is the only output.
   func say(_ text: String) {
     guard writes else { return }
     if !hasSaid { printLine(Processor.description) }

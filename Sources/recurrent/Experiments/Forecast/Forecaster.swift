@@ -39,7 +39,8 @@ struct Forecaster: Sendable {
   /// Nil if nothing is tested.
   private let test: Windows?
 
-  /// - Throws: `ToolError` if the series is too short for the window, and `RecurrentError` if it is for any.
+  /// - Throws: `ToolError` if the series is too short for the window, and `RecurrentError` if it is too short for every
+  ///   window.
   init(_ values: [Double], season: Int, testCount: Int, settings: Settings) throws {
     self.settings = settings
     self.values = values
@@ -50,7 +51,7 @@ struct Forecaster: Sendable {
     guard most < 1 || settings.window <= most else {
       throw ToolError(
         "--window is '\(settings.window)', expected \((1...most).expectation): the training part has "
-          + "\(counted(most + 1, "step")), and one follows the window")
+          + "\(counted(most + 1, "step")), and the target of a window is the step after it")
     }
     let fitted = testCount > 0 ? try rows.split(last: testCount).training : rows
     scaling = Scaling(fittedTo: fitted)
