@@ -53,7 +53,8 @@ public struct WaveFile: Sendable, Equatable {
   // MARK: - Reading
 
   /// Reads a file: PCM of 16, 24 or 32 bits, or 32-bit floats, with chunks in any order. If a program wrote the file to
-  /// a pipe and left its sizes unknown (0xFFFFFFFF, or 0 for both), it is read to its end.
+  /// a pipe and left its sizes unknown (0xFFFFFFFF, 0 for both, or about 0x7FFFF000, as sox does), it is read to its
+  /// end.
   ///
   /// - Throws: `FileError` if it cannot be read, is truncated, or is not what this type holds.
   public init(contentsOf path: some FilePathConvertible) throws(FileError) {
@@ -70,10 +71,10 @@ public struct WaveFile: Sendable, Equatable {
     guard file.count >= 12 else { throw bad("has \(file.count) bytes, a WAV file has at least 12") }
     guard file.name(0) == "RIFF" else { throw bad("starts with '\(file.name(0))', a WAV file with 'RIFF'") }
     guard file.name(8) == "WAVE" else { throw bad("is a RIFF file of '\(file.name(8))', expected 'WAVE'") }
-    // A program that writes to a pipe does not know the sizes in advance. It leaves 0 or the largest number, and the
-    // sound goes on until the file ends.
-    let claimed = file.number(4, bytes: 4), unknown = Int(UInt32.max)
-    let isPiped = claimed == 0 || claimed == unknown, end = isPiped ? file.count : 8 + claimed
+    // A program that writes to a pipe does not know the sizes in advance. The sound goes on until the file ends.
+    let claimed = file.number(4, bytes: 4)
+    let isPiped = claimed == 0 || WaveFile.isUnknown(claimed, room: file.count - 8)
+    let end = isPiped ? file.count : 8 + claimed
     guard end <= file.count else { throw bad("is truncated: it claims \(end) bytes, \(file.count) are there") }
 
     // Chunks after the two that matter, such as some programs' text about the file, are not read.
@@ -81,7 +82,7 @@ public struct WaveFile: Sendable, Equatable {
     while place + 8 <= end, format == nil || content == nil {
       let name = file.name(place), first = place + 8
       var size = file.number(place + 4, bytes: 4)
-      if name == "data", size == unknown || (isPiped && size == 0) {
+      if name == "data", WaveFile.isUnknown(size, room: end - first) || (isPiped && size == 0) {
         hasUnknownCount = true
         size = end - first
       }
@@ -111,6 +112,12 @@ public struct WaveFile: Sendable, Equatable {
       }
     }
     try self.init(sampleRate: format.sampleRate, channels: channels)
+  }
+
+  /// Whether a size stands for one that a program did not know: the largest number, or what sox writes, a page less
+  /// than 2 GiB of sound in whole frames and up to 72 bytes of headers, where fewer bytes follow.
+  private static func isUnknown(_ size: Int, room: Int) -> Bool {
+    size == Int(UInt32.max) || (size > room && (0x7fff_ef00..<0x7fff_f100).contains(size))
   }
 
   /// What the chunk 'fmt ' says.

@@ -73,12 +73,13 @@ import Testing
     #expect(try WaveFile(riff(format() + chunk("data", Data()))).channels == [[]])
   }
 
-  /// What ffmpeg and others write to a pipe.
-  @Test(arguments: [-1, 0]) func aStreamIsReadToItsEnd(_ unknown: Int) throws {
+  /// What ffmpeg, sox and others write to a pipe. Each of sox's sizes has its own headers or frames.
+  @Test(arguments: [(-1, -1), (0, 0), (0x7fff_f024, 0x7fff_f000), (0x7fff_f048, 0x7fff_efff)])
+  func aFileFromAPipeIsReadToItsEnd(_ wholeSize: Int, _ dataSize: Int) throws {
     let sound = bytes(0x4000, 2) + bytes(-0x8000, 2), text = chunk("LIST", Data("odd".utf8))
     func stream(_ content: Data) -> Data {
-      Data("RIFF".utf8) + bytes(unknown, 4) + Data("WAVE".utf8) + format() + text
-        + Data("data".utf8) + bytes(unknown, 4) + content
+      Data("RIFF".utf8) + bytes(wholeSize, 4) + Data("WAVE".utf8) + format() + text
+        + Data("data".utf8) + bytes(dataSize, 4) + content
     }
     let expected = try WaveFile(sampleRate: 48_000, channels: [[0.5, -1]])
     #expect(try WaveFile(stream(sound)) == expected)
