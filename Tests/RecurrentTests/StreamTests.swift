@@ -65,32 +65,34 @@ import Testing
   }
 
   /// y and the final h and c of a call whose steps run in slots, not in registers: a call of `record`, or, in 8 bits,
-  /// which `record` refuses, `forward` of a batch. A single sequence then runs beside a copy of itself.
+  /// which `record` refuses, calls of `forward` in which each sequence runs beside a copy of itself.
   private func inSlots<Scalar>(_ instance: Problem<Scalar>.Instance) throws -> (y: [Scalar], final: [Scalar]) {
     let problem = instance.problem, initial = instance.initial
     guard problem.weights == .int8 else {
       let output = try instance.layer.record(instance.x, initial: initial).output
       return (output.y.values, output.final.h + output.final.c)
     }
-    let isSingle = problem.batch == 1
-    func twice(_ values: [Scalar], _ size: Int) -> [Scalar] {
-      guard isSingle else { return values }
-      return stride(from: 0, to: values.count, by: size).flatMap { Array(repeating: values[$0..<$0 + size], count: 2) }
-        .flatMap { $0 }
+    // Values lie as [steps or levels, batch, size].
+    func rows(_ values: [Scalar], _ size: Int, of sequences: [Int], batch: Int) -> [Scalar] {
+      stride(from: 0, to: values.count, by: batch * size).flatMap { first in
+        sequences.flatMap { values[first + $0 * size..<first + ($0 + 1) * size] }
+      }
     }
-    func once(_ values: [Scalar], _ size: Int) -> [Scalar] {
-      guard isSingle else { return values }
-      return stride(from: 0, to: values.count, by: 2 * size).flatMap { values[$0..<$0 + size] }
+    let outputs = try (0..<problem.batch).map { sequence in
+      func twice(_ values: [Scalar], _ size: Int) -> [Scalar] {
+        rows(values, size, of: [sequence, sequence], batch: problem.batch)
+      }
+      return try instance.layer.forward(
+        Sequences(twice(instance.frames, problem.inputs), steps: problem.steps, batchSize: 2, size: problem.inputs),
+        initial: State(h: twice(initial.h, problem.hidden), c: twice(initial.c, problem.hidden)))
     }
-    let x = try Sequences(
-      twice(instance.frames, problem.inputs), steps: problem.steps, batchSize: isSingle ? 2 : problem.batch,
-      size: problem.inputs)
-    let output = try instance.layer.forward(
-      x, initial: State(h: twice(initial.h, problem.hidden), c: twice(initial.c, problem.hidden)))
-    return (
-      once(output.y.values, problem.hidden),
-      once(output.final.h, problem.hidden) + once(output.final.c, problem.hidden)
-    )
+    func joined(_ values: [[Scalar]]) -> [Scalar] {
+      let each = values.map { rows($0, problem.hidden, of: [0], batch: 2) }
+      return stride(from: 0, to: each[0].count, by: problem.hidden).flatMap { first in
+        each.flatMap { $0[first..<first + problem.hidden] }
+      }
+    }
+    return (joined(outputs.map(\.y.values)), joined(outputs.map(\.final.h)) + joined(outputs.map(\.final.c)))
   }
 
   /// Each sequence goes on from the state of any sequence, between steps in registers, in slots and in chunks, with
