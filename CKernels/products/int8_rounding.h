@@ -8,7 +8,7 @@
 
 #if HAS_MASKS
 // The two halves of a vector, as one vector.
-KERNEL void join_halves(floats *x, __m256 first, __m256 second) {
+KERNEL void join_half_vectors(floats *x, __m256 first, __m256 second) {
   *x = (floats)_mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
 }
 
@@ -17,14 +17,14 @@ KERNEL void join_halves(floats *x, __m256 first, __m256 second) {
 KERNEL void load_all(floats *x, const float *source) {
   const float *second = source + LANE_COUNT / 2;
   __asm__("" : "+r"(second));  // Otherwise the compiler joins both loads.
-  join_halves(x, _mm256_loadu_ps(source), _mm256_loadu_ps(second));
+  join_half_vectors(x, _mm256_loadu_ps(source), _mm256_loadu_ps(second));
 }
 
 // Loads `count` numbers, fewer than a vector has, and zeros after them.
 KERNEL void load_part(floats *x, const float *source, ptrdiff_t count) {
   const unsigned mask = (1u << count) - 1;
-  join_halves(x, _mm256_maskz_loadu_ps((__mmask8)mask, source),
-              _mm256_maskz_loadu_ps((__mmask8)(mask >> LANE_COUNT / 2), source + LANE_COUNT / 2));
+  join_half_vectors(x, _mm256_maskz_loadu_ps((__mmask8)mask, source),
+                    _mm256_maskz_loadu_ps((__mmask8)(mask >> LANE_COUNT / 2), source + LANE_COUNT / 2));
 }
 #else
 KERNEL void load_all(floats *x, const float *source) { *x = *(const floats *)source; }

@@ -35,7 +35,7 @@ enum Quantize: Command {
       String(
         format: "outputs of %ld steps of %ld units: largest difference %.5f, mean %.6f, largest output %.3f",
         numbers.count, saved.model.layer.hiddenSize, difference.largest, difference.mean, difference.largestOutput))
-    // The difference is that of the printed digits.
+    // Rounded as printed, so that the difference is that of the two numbers that a reader sees.
     let losses = try [saved, converted].map { (try $0.model.loss(of: numbers) * 1e5).rounded() / 1e5 }
     printLine(
       String(

@@ -100,7 +100,7 @@ struct TextTraining {
       + "\(text.count) characters to train on, \(heldOut.count) held out, "
       + "\(model.vocabulary.characters.count) different ones"
       + (streams < settings.trainer.streams
-        ? "; the text is too short for \(settings.trainer.streams) streams and is read in \(streams)" : "")
+        ? "; the text is too short for \(settings.trainer.streams) streams and is read in \(streams) streams" : "")
   }
 
   /// Trains to the end, with a progress bar.
