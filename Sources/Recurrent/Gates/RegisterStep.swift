@@ -7,7 +7,7 @@ protocol StepEquations {
   /// The number of slots that start from a bias.
   static var biasedSlots: Int { get }
   /// Computes and stores the states of some units.
-  static func run<L: Lanes>(_ place: StepPlace<L>)
+  static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>)
 }
 
 /// Runs one stage of a step for one step block.
@@ -19,34 +19,34 @@ protocol StepEquations {
   // Each format has code of its own. If they joined before the gates, the compiler would keep some sums in memory while
   // it adds to them.
   if E.canBeRounded && step.format == .halves {
-    runStep(equations, scalar, step, .halves)
+    runStep(equations, scalar, step, EvenAndOddHalves.self)
   } else if E.canBeRounded && step.format == .words {
     guard step.set == .avx512 else { return stop_at_wrong_step() }
-    runStep(equations, scalar, step, .words)
+    runStep(equations, scalar, step, Words.self)
   } else if E.canBeRounded && step.format == .bytes {
     guard step.set == .avx512 else { return stop_at_wrong_step() }
-    runStep(equations, scalar, step, .bytes)
+    runStep(equations, scalar, step, Bytes.self)
   } else if E.canBeRounded && step.format == .shorts {
     guard step.set == .avx2 else { return stop_at_wrong_step() }
-    runStep(equations, scalar, step, .shorts)
+    runStep(equations, scalar, step, Shorts.self)
   } else {
-    runStep(equations, scalar, step, .full)
+    runStep(equations, scalar, step, FullWeights.self)
   }
 }
 
-@inline(always) private func runStep<Equations: StepEquations, E: LaneElement>(
-  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, _ format: step_format
+@inline(always) private func runStep<Equations: StepEquations, E: LaneElement, Format: StepFormat>(
+  _ equations: Equations.Type, _ scalar: E.Type, _ step: register_step, _ format: Format.Type
 ) {
   let mostSums = most_sums(step.set)
   switch step.half_vectors {
-  case 1: equations.run(StepPlace<E.Half>(step, equations, format))
-  case 2: equations.run(StepPlace<Halves<E.Half>>(step, equations, format))
+  case 1: equations.run(StepPlace<E.Half, Format>(step, equations))
+  case 2: equations.run(StepPlace<Halves<E.Half>, Format>(step, equations))
   case 3:
     guard 3 &* equations.gates <= mostSums else { return stop_at_wrong_step() }
-    equations.run(StepPlace<Joined<Halves<E.Half>, E.Half>>(step, equations, format))
+    equations.run(StepPlace<Joined<Halves<E.Half>, E.Half>, Format>(step, equations))
   default:
     guard 4 &* equations.gates <= mostSums else { return stop_at_wrong_step() }
-    equations.run(StepPlace<E.Pair>(step, equations, format))
+    equations.run(StepPlace<E.Pair, Format>(step, equations))
   }
 }
 
@@ -87,9 +87,8 @@ struct StepBlocks {
 }
 
 /// A step block.
-struct StepPlace<L: Lanes> {
-  /// Its format is a constant.
-  private var step: register_step
+struct StepPlace<L: Lanes, Format: StepFormat> {
+  private let step: register_step
   /// The biases, W and U of the step block.
   private let biases: UnsafePointer<L.Scalar>
   private let w: UnsafePointer<L.Scalar>
@@ -98,10 +97,9 @@ struct StepPlace<L: Lanes> {
   private let stride: Int
 
   @inline(always) fileprivate init<Equations: StepEquations>(
-    _ step: register_step, _ equations: Equations.Type, _ format: step_format
+    _ step: register_step, _ equations: Equations.Type
   ) {
     self.step = step
-    self.step.format = format
     stride = equations.gates &* L.count
     biases = step.weights.assumingMemoryBound(to: L.Scalar.self)
     w = biases + equations.biasedSlots &* L.count
@@ -110,67 +108,65 @@ struct StepPlace<L: Lanes> {
 
   /// The sums of W x for some gates from `input` on, and of U times the operand for some gates from `recurrent` on.
   ///
-  /// Each sum is one chain of multiply-adds in ascending k, as in the products. In the format `words`, the odd k of
-  /// each pair comes first. In the formats `bytes` and `shorts`, the sums are exact integers, which are then multiplied
-  /// by the scales of the row and of the weights. A multiply-add takes four cycles and two start in each cycle, so
-  /// eight chains keep the units busy. Both products run side by side if their sums take at most `most_side_by_side`
-  /// vectors.
+  /// Each sum is one chain of multiply-adds in ascending k, as in the products; formats may differ from that. A
+  /// multiply-add takes four cycles and two start in each cycle, so eight chains keep the units busy. Both products run
+  /// side by side if their sums take at most `most_side_by_side` vectors.
   @inline(always) func sums<let inputs: Int, let recurrents: Int>(
     input: Int, recurrent: Int
   ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
     typealias E = L.Scalar
-    let xRow = step.x.assumingMemoryBound(to: E.self), hRow = step.operand.assumingMemoryBound(to: E.self)
-    let w = self.w + input &* L.count, u = self.u + recurrent &* L.count
-    guard step.format == .bytes || step.format == .shorts else {
-      return sums(xRow, w, hRow, u, from: (GateSums(), GateSums()))
+    let starts = (x: self.w + input &* L.count, h: self.u + recurrent &* L.count)
+    let rows = (x: row(step.x), h: row(step.operand))
+    var x = GateSums<L, inputs>(), h = GateSums<L, recurrents>()
+    var w = starts.x, u = starts.h
+    if Format.isExact {
+      // W and U each start with the integers that the sums start from, then the scales.
+      (x, h) = (GateSums(at: w), GateSums(at: u))
+      w += Int(INT8_UNIT_HEAD) &* stride
+      u += Int(INT8_UNIT_HEAD) &* stride
     }
-    // A row starts with its scale. W and U each start with the integers that the sums start from, then the scales.
-    var (x, h): (GateSums<L, inputs>, GateSums<L, recurrents>) = sums(
-      xRow + 1, w + Int(INT8_UNIT_HEAD) &* stride, hRow + 1, u + Int(INT8_UNIT_HEAD) &* stride,
-      from: (GateSums(at: w), GateSums(at: u)))
-    x.scale(by: xRow[0], times: w + stride)
-    h.scale(by: hRow[0], times: u + stride)
-    return (x, h)
-  }
-
-  /// Adds the products of two rows with W and U to some sums.
-  @inline(always) private func sums<let inputs: Int, let recurrents: Int>(
-    _ xRow: UnsafePointer<L.Scalar>, _ w: UnsafePointer<L.Scalar>, _ hRow: UnsafePointer<L.Scalar>,
-    _ u: UnsafePointer<L.Scalar>, from start: (x: GateSums<L, inputs>, h: GateSums<L, recurrents>)
-  ) -> (x: GateSums<L, inputs>, h: GateSums<L, recurrents>) {
-    typealias E = L.Scalar
-    var (x, h) = start, w = w, u = u
     let besides = recurrents > 0 && (inputs &+ recurrents) &* L.count <= most_side_by_side(step.set) &* E.laneCount
     let xCount = scalars(step.input_size), hCount = scalars(step.hidden_size)
     var k = 0
     if besides {
       let both = xCount < hCount ? xCount : hCount  // The compiler would call `min`.
-      while k < (step.format == .halves ? both & ~1 : both) {
-        x.add(xRow + k, times: w, step)
-        h.add(hRow + k, times: u, step)
+      while k < both / Format.scalars &* Format.scalars {
+        Format.add(rows.x + k, times: w, to: &x, step)
+        Format.add(rows.h + k, times: u, to: &h, step)
         w += stride
         u += stride
-        k &+= step.format == .halves ? 2 : 1
+        k &+= Format.scalars
       }
     }
-    x.add(row: xRow, k..<xCount, times: w, stride: stride, step)
-    guard recurrents > 0 else { return (x, h) }
-    if !besides && L.count > E.laneCount && few_registers(step.set) {
+    x.add(rows.x, k..<xCount, times: w, stride: stride, step, Format.self)
+    if recurrents > 0 && !besides && L.count > E.laneCount && few_registers(step.set) {
       // The sums of x wait in memory. Otherwise the compiler keeps sums of h there while it adds to them.
       var inMemory = x
       withUnsafeMutablePointer(to: &inMemory) { leave_in_memory($0) }
-      h.add(row: hRow, k..<hCount, times: u, stride: stride, step)
-      return (inMemory, h)
+      h.add(rows.h, k..<hCount, times: u, stride: stride, step, Format.self)
+      return (scaled(inMemory, rows.x, starts.x), scaled(h, rows.h, starts.h))
     }
-    h.add(row: hRow, k..<hCount, times: u, stride: stride, step)
-    return (x, h)
+    if recurrents > 0 { h.add(rows.h, k..<hCount, times: u, stride: stride, step, Format.self) }
+    return (scaled(x, rows.x, starts.x), scaled(h, rows.h, starts.h))
   }
 
-  /// The number of scalars that hold `size` numbers of a row, without its scale.
-  @inline(always) private func scalars(_ size: Int) -> Int {
-    step.format == .words || step.format == .shorts
-      ? (size &+ 1) / 2 : step.format == .bytes ? (size &+ 3) / 4 : size
+  /// Sums times the scales of a row and of the weights that start at an address, if they are integers.
+  @inline(always) private func scaled<let gates: Int>(
+    _ sums: GateSums<L, gates>, _ row: UnsafePointer<L.Scalar>, _ weights: UnsafePointer<L.Scalar>
+  ) -> GateSums<L, gates> {
+    guard Format.isExact else { return sums }
+    var sums = sums
+    sums.scale(by: row[-1], times: weights + stride)
+    return sums
   }
+
+  /// The scalars of a row. In exact formats, the row's scale is before them.
+  @inline(always) private func row(_ start: UnsafeRawPointer) -> UnsafePointer<L.Scalar> {
+    start.assumingMemoryBound(to: L.Scalar.self) + (Format.isExact ? 1 : 0)
+  }
+
+  /// The number of scalars that hold `size` numbers of a row.
+  @inline(always) private func scalars(_ size: Int) -> Int { (size &+ Format.numbers &- 1) / Format.numbers }
 
   @inline(always) func bias(ofSlot slot: Int) -> L { L(at: biases + slot &* L.count) }
   /// The parameter with one value for each unit.
@@ -216,46 +212,25 @@ struct GateSums<L: Lanes, let gates: Int> {
     forEachGate(weights) { $0 = $0.ofIntegers * (L(row) * L(at: $1)) }
   }
 
-  /// Adds the products of some scalars of a row with their weights [scalar][gate][unit]. In halves, the first k is
-  /// even, and the last one may have no neighbor.
-  @inline(always) fileprivate mutating func add(
-    row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int,
-    _ step: register_step
+  /// Adds the products of some scalars of a row with their weights [scalar][gate][unit]. If the format takes two scalars
+  /// at a time, the first k is even, and the last one may have no neighbor.
+  @inline(always) fileprivate mutating func add<Format: StepFormat>(
+    _ row: UnsafePointer<L.Scalar>, _ depth: Range<Int>, times weights: UnsafePointer<L.Scalar>, stride: Int,
+    _ step: register_step, _ format: Format.Type
   ) {
     var weights = weights, k = depth.lowerBound
-    while k < (step.format == .halves ? depth.upperBound &- 1 : depth.upperBound) {
-      add(row + k, times: weights, step)
+    while k < depth.upperBound &- (Format.scalars &- 1) {
+      Format.add(row + k, times: weights, to: &self, step)
       weights += stride
-      k &+= step.format == .halves ? 2 : 1
+      k &+= Format.scalars
     }
-    if step.format == .halves, k < depth.upperBound { forEachGate(weights) { $0.add(row[k], timesEvenHalvesAt: $1) } }
-  }
-
-  /// Adds the products of one scalar of the row, or in halves of two neighboring ones, with their weights [gate][unit].
-  @inline(always) fileprivate mutating func add(
-    _ row: UnsafePointer<L.Scalar>, times weights: UnsafePointer<L.Scalar>, _ step: register_step
-  ) {
-    // A `switch` would call the runtime for values that the enumeration does not have.
-    if step.format == .full {
-      forEachGate(weights) { $0.add(row[0], times: $1) }
-    } else if step.format == .words {
-      forEachGate(weights) { $0.add(row[0], timesWordsAt: $1) }
-    } else if step.format == .bytes {
-      forEachGate(weights) { $0.add(row[0], timesBytesAt: $1) }
-    } else if step.format == .shorts {
-      forEachGate(weights) { $0.add(row[0], timesShortsAt: $1) }
-    } else {
-      forEachGate(weights) { $0.add(row[0], timesEvenHalvesAt: $1) }
-      // With few registers, the weights are loaded again. Otherwise the compiler keeps some of them, or some sums, in
-      // other memory meanwhile.
-      let again = few_registers(step.set) ? hidden_address(weights) : UnsafeRawPointer(weights)
-      let weights = again.assumingMemoryBound(to: L.Scalar.self)
-      forEachGate(weights) { $0.add(row[1], timesOddHalvesAt: $1) }
+    if Format.scalars > 1, k < depth.upperBound {
+      forEachGate(weights) { $0.add(row[k], timesEvenHalvesAt: $1) }
     }
   }
 
   /// Calls `body` for each gate with its sum and the address of its values [unit] in an array [gate][unit].
-  @inline(always) private mutating func forEachGate(
+  @inline(always) mutating func forEachGate(
     _ array: UnsafePointer<L.Scalar>, _ body: (inout L, UnsafePointer<L.Scalar>) -> Void
   ) {
     if gates > 0 { body(&first, array) }

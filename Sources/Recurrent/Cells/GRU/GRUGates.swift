@@ -45,7 +45,7 @@ private enum GRUStep<Update: UpdateRule>: StepEquations {
   @inline(always) static var gates: Int { 3 }
   @inline(always) static var biasedSlots: Int { 4 }
 
-  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+  @inline(always) static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>) {
     let (x, h): (GateSums<L, 3>, GateSums<L, 3>) = place.sums(input: 0, recurrent: 0)
     let r = sigmoid(place.bias(ofSlot: 1) + x.second + h.first)
     let z = sigmoid(place.bias(ofSlot: 2) + x.third + h.second)

@@ -65,7 +65,7 @@ private enum GRUResetStep: StepEquations {
   @inline(always) static var gates: Int { 3 }
   @inline(always) static var biasedSlots: Int { 3 }
 
-  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+  @inline(always) static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>) {
     let (x, h): (GateSums<L, 2>, GateSums<L, 2>) = place.sums(input: 1, recurrent: 0)
     let r = sigmoid(place.bias(ofSlot: 1) + x.first + h.first)
     place.kept = sigmoid(place.bias(ofSlot: 2) + x.second + h.second)
@@ -77,7 +77,7 @@ private enum GRUUpdateStep<Update: UpdateRule>: StepEquations {
   @inline(always) static var gates: Int { GRUResetStep.gates }
   @inline(always) static var biasedSlots: Int { GRUResetStep.biasedSlots }
 
-  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+  @inline(always) static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>) {
     let (x, h): (GateSums<L, 1>, GateSums<L, 1>) = place.sums(input: 0, recurrent: 2)
     let n = tanh(place.bias(ofSlot: 0) + x.first + h.first)
     place.setH(Update.mixed(n, place.kept, place.previousH))

@@ -44,7 +44,7 @@ private enum IndRNNStep<Nonlinearity: GateActivation>: StepEquations {
   @inline(always) static var gates: Int { 1 }
   @inline(always) static var biasedSlots: Int { 1 }
 
-  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+  @inline(always) static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>) {
     let (x, _): (GateSums<L, 1>, GateSums<L, 0>) = place.sums(input: 0, recurrent: 0)
     place.setH(Nonlinearity.value((place.bias(ofSlot: 0) + x.first).adding(place.vector, times: place.previousH)))
   }

@@ -78,7 +78,7 @@ private enum LSTMStep<Output: GateActivation>: StepEquations {
   @inline(always) static var gates: Int { 4 }
   @inline(always) static var biasedSlots: Int { 4 }
 
-  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+  @inline(always) static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>) {
     let (x, h): (GateSums<L, 4>, GateSums<L, 4>) = place.sums(input: 0, recurrent: 0)
     // All sums come before the first activation (AMD Zen 3, H 16: 1.10 times as fast as one sum before each).
     let sumI = place.bias(ofSlot: 0) + x.first + h.first, sumF = place.bias(ofSlot: 1) + x.second + h.second

@@ -33,7 +33,7 @@ private enum RNNStep<Nonlinearity: GateActivation>: StepEquations {
   @inline(always) static var gates: Int { 1 }
   @inline(always) static var biasedSlots: Int { 1 }
 
-  @inline(always) static func run<L: Lanes>(_ place: StepPlace<L>) {
+  @inline(always) static func run<L: Lanes, Format: StepFormat>(_ place: StepPlace<L, Format>) {
     let (x, h): (GateSums<L, 1>, GateSums<L, 1>) = place.sums(input: 0, recurrent: 0)
     place.setH(Nonlinearity.value(place.bias(ofSlot: 0) + x.first + h.first))
   }
